@@ -1,0 +1,195 @@
+"""Checkpoints: written whole or not at all, read only when they fit."""
+
+from __future__ import annotations
+
+import os
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from deqn.errors import CheckpointError, suggestion
+
+FORMAT = 1
+_NAME = re.compile(r"ckpt-(\d+)\.pt")
+
+
+class Checkpoints:
+    """The checkpoints of one run folder: `<folder>/ckpt/ckpt-<episode>.pt`.
+
+    Args:
+        folder: the run folder.
+        keep: number of newest checkpoints kept.
+    """
+
+    def __init__(self, folder: Path, keep: int = 10) -> None:
+        self.folder = folder / "ckpt"
+        self.keep = keep
+
+    def names(self) -> list[str]:
+        """Names in the order of episodes, `['ckpt-1', 'ckpt-2']`."""
+        found = (_NAME.fullmatch(path.name) for path in self.folder.glob("ckpt-*.pt"))
+        return [f"ckpt-{episode}" for episode in sorted(int(match[1]) for match in found if match)]
+
+    def path(self, name: str) -> Path:
+        return self.folder / f"{name}.pt"
+
+    def save(self, payload: Mapping[str, Any], episode: int) -> Path:
+        """Writes a checkpoint under a temporary name, flushes it to the disk and renames it; then removes old ones.
+
+        Raises:
+            OSError: when it cannot be written; earlier checkpoints are untouched.
+            CheckpointError: when a number in it is not finite.
+        """
+        bad = not_finite(payload)
+        if bad:
+            raise CheckpointError(f"{bad} is not finite: such a checkpoint is never written.")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.path(f"ckpt-{episode}")
+        temporary = path.with_suffix(".tmp")
+        try:
+            with temporary.open("wb") as file:
+                torch.save(dict(payload), file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except RuntimeError as error:  # torch's zip writer turns a full disk into this
+            temporary.unlink(missing_ok=True)
+            raise OSError(str(error).splitlines()[0]) from error
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+        for old in self.names()[: -self.keep]:
+            self.path(old).unlink(missing_ok=True)
+        return path
+
+    def clear(self) -> None:
+        """Removes the checkpoints of this folder, and nothing else."""
+        for path in [*map(self.path, self.names()), *self.folder.glob("ckpt-*.tmp")]:
+            path.unlink(missing_ok=True)
+        if self.folder.is_dir() and not any(self.folder.iterdir()):
+            self.folder.rmdir()
+
+    def load(self, starting_point: str, device: torch.device | str = "cpu") -> tuple[dict[str, Any], str, list[str]]:
+        """The payload of `LATEST` or of a named checkpoint.
+
+        `LATEST` falls back to the newest whole checkpoint; a named one must be whole.
+
+        Returns:
+            payload, name, and warnings about damaged checkpoints that were passed over.
+
+        Raises:
+            CheckpointError: when there is none, or the named one is damaged.
+        """
+        names = self.names()
+        if starting_point != "LATEST":
+            name = Path(starting_point).name.removesuffix(".pt")
+            if name not in names:
+                listed = f"It has: {', '.join(names)}." if names else "It has none."
+                raise CheckpointError(
+                    f"STARTING_POINT={starting_point}: no such checkpoint in {self.folder}.{suggestion(name, names)} {listed}"
+                )
+            return self._read(name, device), name, []
+        if not names:
+            raise CheckpointError(
+                f"STARTING_POINT=LATEST: no checkpoint in {self.folder}. Start a new run with STARTING_POINT=NEW, or give "
+                "hydra.run.dir=<folder of the run to continue>."
+            )
+        warnings: list[str] = []
+        for name in reversed(names):
+            try:
+                return self._read(name, device), name, warnings
+            except CheckpointError as error:
+                warnings.append(f"{error} Falling back to the one before it.")
+        raise CheckpointError(
+            f"STARTING_POINT=LATEST: every checkpoint in {self.folder} is damaged. {warnings[0]} "
+            "Start a new run with STARTING_POINT=NEW."
+        )
+
+    def _read(self, name: str, device: torch.device | str) -> dict[str, Any]:
+        path = self.path(name)
+        if path.stat().st_size == 0:
+            raise CheckpointError(f"{path} is damaged: the file is empty.")
+        try:
+            with zipfile.ZipFile(path) as archive:
+                bad = archive.testzip()  # the CRC-32 of every entry
+            if bad is not None:
+                raise CheckpointError(f"{path} is damaged: the checksum of {bad} is wrong.")
+            payload = torch.load(path, map_location=device, weights_only=True)
+        except zipfile.BadZipFile as error:
+            raise CheckpointError(f"{path} is damaged: {error}.") from error
+        except (RuntimeError, EOFError, OSError, ValueError, KeyError, NotImplementedError, zipfile.error) as error:
+            raise CheckpointError(f"{path} is damaged: {str(error).splitlines()[0]}") from error
+        except Exception as error:  # weights_only refuses what is not tensors and plain values
+            raise CheckpointError(
+                f"{path} is not a checkpoint of this program: {str(error).splitlines()[0]}"
+            ) from error
+        if not isinstance(payload, dict) or "header" not in payload:
+            raise CheckpointError(f"{path} is not a checkpoint of this program.")
+        if payload["header"].get("format") != FORMAT:
+            raise CheckpointError(f"{path} has format {payload['header'].get('format')}; this program reads {FORMAT}.")
+        return payload
+
+
+def describe(header: Mapping[str, Any]) -> str:
+    """'model bm1972, states (K_t), policies (s_t), network 1x50x50x1, float32'."""
+    states, policies = (", ".join(_with_shape(entry) for entry in header[kind]) for kind in ("states", "policies"))
+    return (
+        f"model {header['model']}, states ({states}), policies ({policies}), network {header['network']}, "
+        f"{header['optimizer']}, {header['dtype']}"
+    )
+
+
+def _with_shape(entry: Mapping[str, Any]) -> str:
+    return entry["name"] + (str(entry["shape"]).replace(" ", "") if entry["shape"] else "")
+
+
+def check_fit(found: Mapping[str, Any], expected: Mapping[str, Any], name: str, run_dir: Path) -> None:
+    """Refuses a checkpoint of another model or network.
+
+    Raises:
+        CheckpointError: with both descriptions.
+    """
+    keys = ("model", "states", "policies", "network", "optimizer", "dtype")
+    if any(found[key] != expected[key] for key in keys):
+        raise CheckpointError(
+            f"{name} was trained with {describe(found)};\n  this run has {describe(expected)}.\n  Start NEW, or use the "
+            f"run's own configuration: USE_CONFIG_FROM_RUN_DIR={run_dir}"
+        )
+
+
+def not_finite(tree: Any, path: str = "") -> str:
+    """Path of the first floating-point entry that is not finite, or ''."""
+    if isinstance(tree, Tensor):
+        return path if tree.is_floating_point() and not bool(torch.isfinite(tree).all()) else ""
+    items = tree.items() if isinstance(tree, Mapping) else enumerate(tree) if isinstance(tree, (list, tuple)) else ()
+    return next((bad for key, value in items if (bad := not_finite(value, f"{path}.{key}" if path else str(key)))), "")
+
+
+def snapshot(tree: Any) -> Any:
+    """A copy of nested dictionaries and lists with every tensor cloned, so that later steps do not change it."""
+    if isinstance(tree, Tensor):
+        return tree.detach().clone()
+    if isinstance(tree, Mapping):
+        return {key: snapshot(value) for key, value in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(snapshot(value) for value in tree)
+    return tree
+
+
+def load_policy(network: torch.nn.Module, payload: Mapping[str, Any], name: str, run_dir: Path) -> None:
+    """Fills a network from a checkpoint.
+
+    Raises:
+        CheckpointError: when it is that of another network.
+    """
+    try:
+        network.load_state_dict(payload["policy"])
+    except (RuntimeError, KeyError) as error:
+        raise CheckpointError(
+            f"{name} in {run_dir} has {describe(payload['header'])}, which is not the network of this configuration."
+        ) from error

@@ -1,0 +1,291 @@
+"""Composes the configuration with Hydra and reads that of a run folder. No other file knows Hydra or OmegaConf."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra._internal.utils import get_args_parser
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from deqn.errors import ConfigError, DEQNError, count, suggestion
+from deqn.schema import Config, parse
+
+CONFIG_DIR = Path(__file__).resolve().parent.parent / "config"
+RUN_DIR_VARIABLE = "USE_CONFIG_FROM_RUN_DIR"
+GROUPS = ("model", "constants", "net", "optimizer", "run", "variables")
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A checked configuration and where it came from.
+
+    Attributes:
+        config: the typed configuration.
+        tree: the same as Hydra composed it, with its interpolations.
+        hydra: Hydra's own part.
+        overrides: what was typed.
+        run_dir: `hydra.run.dir`, absolute; nothing has been created there.
+        source: the run folder that the configuration was read from, if any.
+    """
+
+    config: Config
+    tree: DictConfig
+    hydra: DictConfig
+    overrides: tuple[str, ...]
+    run_dir: Path
+    source: Path | None = None
+
+
+Task = Callable[[Composed], int | None]
+
+
+def compose(
+    overrides: Sequence[str] = (), config_dir: str | Path | None = None, run_dir: str | Path | None = None
+) -> Composed:  # fmt: skip
+    """The configuration of a command line, checked; nothing is created.
+
+    Args:
+        overrides: `model=bm1972`, `optimizer.learning_rate=1e-4`, ...: Hydra's syntax.
+        config_dir: a folder that adds YAML files to the groups (`--config-dir`).
+        run_dir: take the merged configuration of this run instead of `config/`.
+
+    Raises:
+        ConfigError: with every problem found.
+    """
+    primary = CONFIG_DIR if run_dir is None else _hydra_folder(Path(run_dir))
+    parsed = _parse_overrides(overrides)
+    folders = [primary] if run_dir is not None else [CONFIG_DIR, *_config_dirs(config_dir)]
+    _check_groups(parsed, folders, run_dir)
+    constants = [o for o in parsed if _is_plain(o) and o.key_or_group.startswith("constants.")]
+    others = [_force(o) for o in parsed if o not in constants]
+    if config_dir is not None:
+        others.append(f"hydra.searchpath=[file://{Path(config_dir).resolve()}]")
+    if run_dir is not None and not any(o.key_or_group == "hydra.run.dir" for o in parsed):
+        others.append(f"hydra.run.dir='{Path(run_dir).resolve()}'")
+    try:
+        with hydra.initialize_config_dir(str(primary), job_name="run_deepnet", version_base="1.3"):
+            whole = hydra.compose("config", overrides=others, return_hydra_config=True)
+        HydraConfig.instance().set_config(whole)  # for ${hydra:...}
+        _set_constants(whole, constants)
+        out = Path(str(whole.hydra.run.dir)).resolve()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_first_lines(error)) from error
+    return _composed(whole, tuple(overrides), out, None if run_dir is None else Path(run_dir).resolve())
+
+
+def main(task: Task, check: Task | None = None) -> None:
+    """Command line of an entry point: Hydra's own, and `--check` where the entry point has one.
+
+    Exit status: 0 when the asked work was done, 1 for a crash, 2 for the user's mistake, 3 for a number that is not
+    finite, 4 for a last checkpoint that could not be written, 130 or 143 after SIGINT or SIGTERM.
+    """
+    parser = get_args_parser()
+    if check is not None:
+        parser.add_argument("--check", action="store_true", help="validate, link and try the model; train nothing")
+    arguments = parser.parse_args()
+    run_dir = os.environ.get(RUN_DIR_VARIABLE) or None
+    try:
+        for_hydra = ("help", "hydra_help", "cfg", "multirun", "shell_completion", "info", "config_name", "config_path")
+        if any(getattr(arguments, name, None) for name in for_hydra):
+            _through_hydra(task, arguments, run_dir)
+            return
+        composed = compose(arguments.overrides, arguments.config_dir, run_dir)
+        code = (check if check is not None and arguments.check else task)(composed)
+    except DEQNError as error:
+        if os.environ.get("HYDRA_FULL_ERROR"):
+            raise
+        print(error.report, file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("stopped at once; the last checkpoint is whole", file=sys.stderr)
+        sys.exit(130)
+    sys.exit(code or 0)
+
+
+def write_run_configuration(composed: Composed, run_dir: Path) -> None:
+    """`.hydra/config.yaml`, `hydra.yaml`, `overrides.yaml`, as Hydra writes them.
+
+    A configuration that stands there and differs is kept under a number: `.hydra/config.1.yaml`.
+    """
+    folder = run_dir / ".hydra"
+    folder.mkdir(exist_ok=True)
+    files = {
+        "config.yaml": OmegaConf.to_yaml(composed.tree),
+        "hydra.yaml": OmegaConf.to_yaml(OmegaConf.create({"hydra": composed.hydra})),
+        "overrides.yaml": OmegaConf.to_yaml(OmegaConf.create(list(composed.overrides))),
+    }
+    before = folder / "config.yaml"
+    if before.is_file() and before.read_text(encoding="utf-8") != files["config.yaml"]:
+        number = 1 + len(list(folder.glob("config.*.yaml")))
+        os.replace(before, folder / f"config.{number}.yaml")
+    for name, text in files.items():
+        temporary = folder / f"{name}.tmp"
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, folder / name)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _composed(whole: DictConfig, overrides: tuple[str, ...], run_dir: Path, source: Path | None) -> Composed:
+    tree = OmegaConf.create(OmegaConf.to_container(whole, resolve=False))
+    assert isinstance(tree, DictConfig)
+    own = tree.pop("hydra")
+    if tree.get("MODELS_DIR"):
+        tree.MODELS_DIR = str(Path(tree.MODELS_DIR).resolve())
+    try:
+        container = OmegaConf.to_container(tree, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(_first_lines(error)) from error
+    assert isinstance(container, dict)
+    config = parse({str(key): value for key, value in container.items()})
+    return Composed(config, tree, own, overrides, run_dir, source)
+
+
+def _hydra_folder(run_dir: Path) -> Path:
+    folder = run_dir.resolve() / ".hydra"
+    if not (folder / "config.yaml").is_file():
+        raise ConfigError(
+            f"{RUN_DIR_VARIABLE}={run_dir}: there is no {folder / 'config.yaml'}. Give the folder of a run, the one that "
+            "holds .hydra/ (runs/<model>/<date>/<time>)."
+        )
+    return folder
+
+
+def _config_dirs(config_dir: str | Path | None) -> list[Path]:
+    if config_dir is None:
+        return []
+    if not Path(config_dir).is_dir():
+        raise ConfigError(f"--config-dir {config_dir}: there is no such folder.")
+    return [Path(config_dir).resolve()]
+
+
+def _parse_overrides(overrides: Sequence[str]) -> list[Override]:
+    try:
+        return OverridesParser.create().parse_overrides(list(overrides))
+    except HydraException as error:
+        raise ConfigError(f"{_first_lines(error)} Write key=value; quote a value with spaces or commas.") from error
+
+
+def _is_plain(override: Override) -> bool:
+    """key=value, with none of Hydra's prefixes."""
+    return not (override.is_add() or override.is_delete() or override.is_force_add())
+
+
+def _is_choice(override: Override) -> bool:
+    """group=option."""
+    return override.key_or_group in GROUPS and not override.is_delete()
+
+
+def _force(override: Override) -> str:
+    """An override that also sets keys that the YAML leaves to their defaults; the schema refuses unknown ones."""
+    line = str(override.input_line)
+    if _is_plain(override) and not _is_choice(override) and not override.key_or_group.startswith("hydra"):
+        return f"++{line}"
+    return line
+
+
+def _check_groups(overrides: Sequence[Override], folders: Sequence[Path], run_dir: str | Path | None) -> None:
+    """group=option must name a file, before Hydra looks for it."""
+    problems = []
+    for override in overrides:
+        if not _is_choice(override) or override.value() is None or override.is_sweep_override():
+            continue
+        group, option = override.key_or_group, str(override.value()).removesuffix(".yaml")
+        if run_dir is not None:
+            problems.append(
+                f"{override.input_line}: {RUN_DIR_VARIABLE} takes the merged configuration of {run_dir}, where there is no "
+                f"group to choose from. Change single keys ({group}.<key>=...), or unset {RUN_DIR_VARIABLE}."
+            )
+            continue
+        known = sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
+        if option not in known:
+            what = "model" if group == "model" else f"{group} configuration"
+            problems.append(f"No {what} {option!r}.{suggestion(option, known)} Known: {', '.join(known)}.")
+    if len(problems) == 1:
+        raise ConfigError(problems[0])
+    if problems:
+        raise ConfigError(f"{count(len(problems), 'problem')} on the command line", problems)
+
+
+def _set_constants(whole: DictConfig, overrides: Sequence[Override]) -> None:
+    """`constants.beta=0.98` and `constants.constants.beta=0.98`, whichever form the YAML file has."""
+    if not overrides:
+        return
+    group = whole.get("constants") or OmegaConf.create({})
+    nested = isinstance(group.get("constants"), DictConfig)
+    known = [str(key) for key in (group.constants if nested else group)]
+    problems = []
+    for override in overrides:
+        path = override.key_or_group.removeprefix("constants.").removeprefix("constants.")
+        name = path.split(".")[0]
+        prefix = "constants.constants" if nested else "constants"
+        if name not in known:
+            problems.append(
+                f"{override.input_line}: there is no constant {name!r}.{suggestion(name, known)} Known: {', '.join(known)}. "
+                f"To add one, write +{prefix}.{path}=..."
+            )
+        else:
+            OmegaConf.update(whole, f"{prefix}.{path}", override.value(), force_add=True)
+    if problems:
+        raise ConfigError(f"{count(len(problems), 'problem')} in the constants", problems)
+
+
+def _first_lines(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:3])
+
+
+def _through_hydra(task: Task, arguments: Any, run_dir: str | None) -> None:
+    """Sweeps (`-m`), `--cfg`, `--help` and the like: Hydra drives, and makes the folders of a sweep's jobs."""
+    failed: list[str] = []
+    done: list[int] = []
+
+    def job(tree: DictConfig) -> None:
+        own = HydraConfig.get()
+        out = Path(own.runtime.output_dir)
+        whole = OmegaConf.create(OmegaConf.to_container(tree))
+        assert isinstance(whole, DictConfig)
+        with open_dict(whole):
+            whole.hydra = own
+        try:
+            done.append(task(_composed(whole, tuple(own.overrides.task), out, None)) or 0)
+        except DEQNError as error:
+            print(error.report, file=sys.stderr)
+            failed.append(str(out))
+
+    sys.argv[1:] = [_for_hydra(argument, arguments, run_dir) for argument in sys.argv[1:] if argument != "--check"]
+    folder = CONFIG_DIR if run_dir is None else _hydra_folder(Path(run_dir))
+    GlobalHydra.instance().clear()
+    hydra.main(config_path=str(folder), config_name="config", version_base="1.3")(job)()
+    if failed:
+        print(f"{len(failed)} of {len(failed) + len(done)} jobs failed: {', '.join(failed)}", file=sys.stderr)
+        if not done:
+            sys.exit(2)
+
+
+def _for_hydra(argument: str, arguments: Any, run_dir: str | None) -> str:
+    """An override with the same freedoms as in `compose`."""
+    if argument not in arguments.overrides:
+        return argument
+    override = _parse_overrides([argument])[0]
+    if _is_plain(override) and override.key_or_group.startswith("constants."):
+        choices = [
+            o.input_line for o in _parse_overrides(arguments.overrides) if _is_choice(o) and not o.is_sweep_override()
+        ]
+        nested = "constants" in compose([str(c) for c in choices], arguments.config_dir, run_dir).tree.constants
+        path = argument.removeprefix("constants.").removeprefix("constants.")
+        return f"constants.constants.{path}" if nested else f"constants.{path}"
+    return _force(override)

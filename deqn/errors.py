@@ -1,0 +1,59 @@
+"""Errors that a user can mend: what, where, what was expected, how to mend it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class DEQNError(Exception):
+    """Base of all errors with a message for the user; `exit_code` is the process's exit status."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+        self.problems = list(problems)
+        lines = [message, *(f" {i}. {problem}" for i, problem in enumerate(self.problems, start=1))]
+        super().__init__("\n".join(lines))
+
+    @property
+    def report(self) -> str:
+        """The text printed on the terminal: class name and message."""
+        return f"{type(self).__name__}: {self}"
+
+
+class ConfigError(DEQNError):
+    """The configuration is wrong."""
+
+
+class ModelError(DEQNError):
+    """A file of the model folder is wrong."""
+
+
+class CheckpointError(DEQNError):
+    """A checkpoint or a run folder cannot be used."""
+
+
+class TrainingError(DEQNError):
+    """Training cannot go on: a number is not finite."""
+
+    exit_code = 3
+
+
+class SaveError(DEQNError):
+    """Training ended, but its last checkpoint could not be written."""
+
+    exit_code = 4
+
+
+def count(n: int, noun: str) -> str:
+    """'1 problem', '2 problems'."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """' Did you mean x?' for the nearest known name, or an empty string."""
+    known = list(known)
+    lowered = {k.lower(): k for k in reversed(known)}
+    nearest = difflib.get_close_matches(str(name).lower(), lowered, n=1, cutoff=0.6)
+    return f" Did you mean {lowered[nearest[0]]}?" if nearest else ""

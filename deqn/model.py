@@ -1,0 +1,435 @@
+"""A model folder linked to one `Model` object: names, constants, dynamics, equations, network."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from deqn import resolve
+from deqn.columns import Columns, Namespace, ReadOnly, lay_out
+from deqn.errors import ConfigError, ModelError, count, suggestion
+from deqn.expectations import Expectations, gauss_hermite, monomial_rule
+from deqn.linker import Linker, describe, where
+from deqn.network import PolicyNetwork, dense_network
+from deqn.probe import Report, probe
+from deqn.rng import Rng
+from deqn.schema import Config
+
+SHIPPED_MODELS = Path(__file__).resolve().parent.parent / "models"
+
+_RUN_PARAMETERS = (
+    "N_sim_batch", "N_episode_length", "N_epochs_per_episode", "N_minibatch_size", "N_episodes", "sorted_within_batch",
+    "expectation_type", "expectation_pseudo_draws",
+)  # fmt: skip
+_PARAMETERS = (
+    *_RUN_PARAMETERS, "MODEL_NAME", "rng", "policy", "policy_net", "states", "policy_states", "definitions",
+    "state_bounds_hard", "policy_bounds_hard", "definition_bounds_hard", "starting_state", "LOG_DIR", "summary",
+    "initialize_each_episode", "initialize_states", "device", "dtype",
+)  # fmt: skip
+
+
+def model_folder(name: str, models_dir: str | None) -> Path:
+    """The folder of a model: in `MODELS_DIR` if there is one, else among the shipped models.
+
+    Raises:
+        ConfigError: with the names that exist.
+    """
+    roots = [Path(models_dir)] if models_dir else []
+    if models_dir and not roots[0].is_dir():
+        raise ConfigError(f"MODELS_DIR = {models_dir!r}: there is no such folder.")
+    roots.append(SHIPPED_MODELS)
+    for root in roots:
+        if (root / name / "Equations.py").is_file():
+            return root / name
+    known = sorted({path.parent.name for root in roots for path in root.glob("*/Equations.py")})
+    raise ConfigError(
+        f"MODEL_NAME = {name!r}: no folder {name}/ with an Equations.py in {' or '.join(map(str, roots))}."
+        f"{suggestion(name, known)} Known: {', '.join(known)}."
+    )
+
+
+def pick_device(name: str) -> torch.device:
+    """The device behind `auto`, `cpu`, `cuda` or `cuda:<n>`.
+
+    Raises:
+        ConfigError: when it is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise ConfigError(
+            f"device = {name!r}: expected auto, cpu, cuda or cuda:<n>.{suggestion(name, ['auto', 'cpu', 'cuda'])}"
+        )
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(
+            f"device = {name!r}: this machine has {count(torch.cuda.device_count(), 'CUDA device')}. Use auto or cpu."
+        )
+    return device
+
+
+class Model:
+    """One economy: its variables, its linked files and its policy network.
+
+    Args:
+        config: the checked configuration.
+        calibration: what Calibration.py gave in an earlier run; computed anew where it is None.
+        rank: of this process; it shifts the seed of the draws, not that of the network.
+
+    Attributes:
+        State, PolicyState: accessors by name, `State.K(x) -> [*batch]`.
+        Definitions, Parameters, Globals: what the model's files see under these names.
+        network: the trainable module behind `policy`.
+
+    Raises:
+        ConfigError, ModelError: with every problem found.
+    """
+
+    def __init__(self, config: Config, calibration: Mapping[str, Any] | None = None, rank: int = 0) -> None:
+        self.config = config
+        self.name = config.MODEL_NAME
+        self.device = pick_device(config.device)
+        self.dtype: torch.dtype = getattr(torch, config.run.keras_precision)
+        self.folder = model_folder(config.MODEL_NAME, config.MODELS_DIR)
+        self.rng = Rng(config.seed + rank, self.device, self.dtype)
+        variables = config.variables
+        self.state_columns = lay_out([(v.name, v.shape, v.bound()) for v in variables.states])
+        self.policy_columns = lay_out([(v.name, v.shape, v.bound()) for v in variables.policies])
+        self.definition_bounds = {v.name: v.bound() for v in variables.definitions}
+        self._inits = _initial_distributions(config)
+        self._link(calibration)
+
+    # -- what the model is ----------------------------------------------------------------------------------------
+
+    @property
+    def n_states(self) -> int:
+        return self.state_columns[-1].stop
+
+    @property
+    def n_policies(self) -> int:
+        return self.policy_columns[-1].stop
+
+    def policy(self, states: Tensor) -> Tensor:
+        """Policies of the network: `[*batch, n_states]` -> `[*batch, n_policies]`."""
+        return self.network(states)
+
+    def equations(self, states: Tensor, policies: Tensor) -> dict[str, Tensor]:
+        """Residuals of the equilibrium conditions: by equation, `[batch]` or `[batch, ...]`."""
+        if torch.get_default_dtype() != self.dtype:
+            with self.context():
+                return self._equations(states, policies)
+        return self._equations(states, policies)
+
+    def E_t_gen(self, states: Tensor, policies: Tensor) -> Callable[..., Tensor]:
+        """The conditional expectation operator; see `Expectations.E_t_gen`."""
+        return self.expectations.E_t_gen(states, policies)
+
+    def step(self, states: Tensor) -> Tensor:
+        """One simulated period under the policy, without gradient: `[batch, n_states]` -> `[batch, n_states]`."""
+        with torch.no_grad():
+            if torch.get_default_dtype() != self.dtype:
+                with self.context():
+                    return self._total_step_random(states, self.policy(states))
+            return self._total_step_random(states, self.policy(states))
+
+    def penalties(self, states: Tensor, policies: Tensor) -> dict[str, Tensor]:
+        """Bound penalties of policies and definitions, summed over the batch; only bounds with a weight."""
+        result = {}
+        for column in self.policy_columns:
+            if column.bound.penalty_lower or column.bound.penalty_upper:
+                raw = column.raw(policies)
+                result.update(_penalties(f"policy_{column.name}", raw, column.bound))
+        for name, bound in self.definition_bounds.items():
+            if bound.penalty_lower or bound.penalty_upper:
+                raw = torch.as_tensor(getattr(self.Definitions, f"{name}_RAW")(states, policies))
+                result.update(_penalties(f"def_{name}", raw, bound))
+        return result
+
+    def initial_states(self, n: int) -> Tensor:
+        """States drawn from the distributions of the YAML file (1 where there is none): `[n, n_states]`."""
+        states = torch.ones(n, self.n_states, device=self.device, dtype=self.dtype)
+        for column, init in zip(self.state_columns, self._inits, strict=True):
+            if init is not None:
+                draw, kwargs, _ = init
+                states[:, column.start : column.stop] = draw(self.rng, (n, *column.shape), **kwargs).reshape(n, -1)
+        return states
+
+    def fit_normalization(self) -> None:
+        """Sets the network's input normalisation from initial states, drawn from a generator of its own."""
+        if self.network.normalization is None:
+            return
+        state = self.rng.get_state()
+        self.rng.generator.manual_seed(self.config.seed)
+        self.network.normalization.fit(self.initial_states(4096))
+        self.rng.set_state(state)
+
+    @contextlib.contextmanager
+    def context(self) -> Iterator[None]:
+        """New tensors of the model's files get its floating type, and on a GPU its device."""
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(self.dtype)
+        try:
+            with torch.device(self.device) if self.device.type != "cpu" else contextlib.nullcontext():
+                yield
+        finally:
+            torch.set_default_dtype(before)
+
+    def probe(self) -> Report:
+        """Tries the model on seven states; see `deqn.probe.probe`."""
+        return probe(self)
+
+    # -- linking --------------------------------------------------------------------------------------------------
+
+    def _link(self, calibration: Mapping[str, Any] | None) -> None:
+        """Calibration -> Definitions -> Dynamics -> network -> Equations -> Hooks."""
+        config = self.config
+        self.Globals = Namespace("Globals", {"POST_PROCESSING": False, "DISABLE_SHOCKS": False})
+        self.Parameters = ReadOnly("Parameters")
+        self.Definitions = ReadOnly("Definitions")
+        self.State = Columns(
+            "State", self.state_columns,
+            {"E_t_gen": self.E_t_gen, "monomial_rule": monomial_rule, "gauss_hermite": gauss_hermite},
+        )  # fmt: skip
+        self.PolicyState = Columns(
+            "PolicyState", self.policy_columns,
+            {f"{c.name}_POLICY_FROM_STATE": self._policy_from_state(c.bounded) for c in self.policy_columns},
+        )  # fmt: skip
+        names = {
+            "State": self.State, "PolicyState": self.PolicyState, "Definitions": self.Definitions,
+            "Parameters": self.Parameters, "Globals": self.Globals,
+        }  # fmt: skip
+        self.linker = Linker(self.folder, names)
+        for name in config.constants:
+            if name in _PARAMETERS:
+                raise ConfigError(f"constants.{name}: this name is taken by the library (Parameters.{name}).")
+        self._set_parameters(config.constants)
+        self._set_parameters(self._built_in_parameters())
+        with self.context():
+            self.calibration = dict(self._calibrate() if calibration is None else calibration)
+            self._set_parameters({key: self._as_parameter(value) for key, value in self.calibration.items()})
+            self._check_names()
+            definitions = self.linker.link("Definitions")
+            self._set_definitions(definitions)
+            dynamics = self.linker.link("Dynamics")
+            self._require(dynamics, "Dynamics", ["shock_probs", "total_step_spec_shock", "total_step_random"])
+            self._total_step_random = dynamics.total_step_random
+            run = config.run
+            self.expectations = Expectations(dynamics, self.policy, run.expectation_type, run.expectation_pseudo_draws)
+            self.network = self._define_network()
+            self.Parameters.__dict__["policy_net"] = self.network
+            equations = self.linker.link("Equations")
+            self._require(equations, "Equations", ["equations"])
+            self._equations = equations.equations
+            hooks = self.linker.link("Hooks") if self.linker.has("Hooks") else None
+            self.cycle_hook = getattr(hooks, "cycle_hook", None)
+            self.post_init = getattr(hooks, "post_init", None)
+            self._resolve_inits()
+
+    def _built_in_parameters(self) -> dict[str, Any]:
+        config = self.config
+        values: dict[str, Any] = {name: getattr(config.run, name) for name in _RUN_PARAMETERS}
+        values |= {
+            "MODEL_NAME": config.MODEL_NAME, "rng": self.rng, "policy": self.policy, "policy_net": None,
+            "states": [c.name for c in self.state_columns], "policy_states": [c.name for c in self.policy_columns],
+            "definitions": list(self.definition_bounds),
+            "state_bounds_hard": _bounds_hard({c.name: c.bound for c in self.state_columns}),
+            "policy_bounds_hard": _bounds_hard({c.name: c.bound for c in self.policy_columns}),
+            "definition_bounds_hard": _bounds_hard(self.definition_bounds),
+            "starting_state": None, "LOG_DIR": None, "summary": None, "initialize_each_episode": config.redraw,
+            "initialize_states": lambda N_batch=config.run.N_sim_batch: self.initial_states(N_batch),
+            "device": self.device, "dtype": self.dtype,
+        }  # fmt: skip
+        return values
+
+    def _set_parameters(self, values: Mapping[str, Any]) -> None:
+        self.Parameters.__dict__.update(values)
+
+    def set_run(self, **values: Any) -> None:
+        """Sets what only a run knows: starting_state, LOG_DIR, summary."""
+        self._set_parameters(values)
+
+    def _as_parameter(self, value: Any) -> Any:
+        """Arrays become tensors of the model's type and device; numbers stay numbers."""
+        array = np.asarray(value)
+        if array.ndim == 0:
+            return array.item()
+        dtype = self.dtype if np.issubdtype(array.dtype, np.floating) else None
+        return torch.as_tensor(array).to(device=self.device, dtype=dtype)
+
+    def _calibrate(self) -> Mapping[str, Any]:
+        if not self.linker.has("Calibration"):
+            return {}
+        module = self.linker.link("Calibration")
+        self._require(module, "Calibration", ["calibrate"])
+        try:
+            result = module.calibrate(dict(self.config.constants))
+        except ModuleNotFoundError as error:
+            raise ModelError(
+                f"{self.folder.name}/Calibration.py needs {error.name}, which is not installed: pip install {error.name}"
+            ) from error
+        except Exception as error:
+            raise ModelError(f"{where(error, self.folder)}: calibrate() failed: {describe(error)}") from error
+        for name in result:
+            if name in self.Parameters:
+                raise ModelError(
+                    f"{self.folder.name}/Calibration.py: calibrate() returns {name!r}, a name that is taken."
+                )
+        return result
+
+    def _check_names(self) -> None:
+        """Reads the files for unknown names before any of them is run."""
+        constants = sorted({*self.config.constants, *self.calibration})
+        listed = f"constants has: {', '.join(constants)}." if constants else "There are no constants."
+        definitions = self.linker.folder / "Definitions.py"
+        helpers = _functions_of(definitions) if definitions.is_file() else []
+        missing = [name for name in self.definition_bounds if name not in helpers]
+        if missing and definitions.is_file():
+            self._set_definitions(self.linker.link("Definitions"))  # a definition may be made without `def`
+            missing = [name for name in missing if name not in self.Definitions]
+        if missing:
+            raise ModelError(
+                f"{self.folder.name}/Definitions.py does not define what variables.definitions lists",
+                [f"{name}(state, policy_state) is missing.{suggestion(name, helpers)}" for name in missing],
+            )
+        known = {
+            "State": list(self.State), "PolicyState": list(self.PolicyState), "Parameters": list(self.Parameters),
+            "Definitions": [*helpers, *self.Definitions, *(f"{n}_RAW" for n in self.definition_bounds)],
+        }  # fmt: skip
+        hints = {"State": "", "PolicyState": "", "Definitions": "", "Parameters": listed}
+        self.linker.check(known, hints)
+
+    def _set_definitions(self, module: Any) -> None:
+        """Top-level Definitions: bounded where the YAML has a bound; helpers as they are."""
+        entries: dict[str, Any] = {
+            name: value for name, value in vars(module).items() if callable(value) and not name.startswith("_")
+        }
+        for name, bound in self.definition_bounds.items():
+            if name in entries:
+                entries[f"{name}_RAW"] = entries[name]
+                if bound.lower is not None or bound.upper is not None:
+                    entries[name] = _bounded(entries[name], bound)
+        self.Definitions.__dict__.update(entries)
+
+    def _define_network(self) -> PolicyNetwork:
+        config = self.config
+        seed = config.seed  # without the rank: every process starts from the same network
+        if self.linker.has("Net"):
+            module = self.linker.link("Net")
+            self._require(module, "Net", ["define_net"])
+            cpu_state = torch.get_rng_state()
+            torch.manual_seed(seed)
+            try:
+                body = module.define_net(config.net, self)
+            except Exception as error:
+                if isinstance(error, (ConfigError, ModelError)):
+                    raise
+                raise ModelError(f"{where(error, self.folder)}: define_net() failed: {describe(error)}") from error
+            finally:
+                torch.set_rng_state(cpu_state)
+        else:
+            body = dense_network(config.net, self.n_states, self.n_policies, seed)
+        policies = config.variables.policies
+        network = PolicyNetwork(body, policies, self.policy_columns, self.n_states, config.net.normalize_inputs)
+        return network.to(device=self.device, dtype=self.dtype).eval()
+
+    def _resolve_inits(self) -> None:
+        """Names of constants in `init.kwargs` -> their values."""
+        for i, init in enumerate(self._inits):
+            if init is None:
+                continue
+            draw, kwargs, location = init
+            values = {}
+            for key, value in kwargs.items():
+                if isinstance(value, str):
+                    names = [*self.config.constants, *self.calibration]
+                    if value not in names:
+                        raise ConfigError(
+                            f"{location}.kwargs.{key}: there is no constant {value!r}.{suggestion(value, names)}"
+                        )
+                    value = getattr(self.Parameters, value)
+                values[key] = torch.tensor(value) if isinstance(value, list) else value
+            try:
+                draw(Rng(0, self.device, self.dtype), (2, *self.state_columns[i].shape), **values)
+            except (RuntimeError, TypeError, ValueError) as error:
+                raise ConfigError(f"{location}: {describe(error)}") from error
+            self._inits[i] = (draw, values, location)
+
+    def _policy_from_state(self, accessor: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        return lambda states: accessor(self.policy(states))
+
+    def _require(self, module: Any, file: str, names: list[str]) -> None:
+        missing = [name for name in names if not hasattr(module, name)]
+        if missing:
+            raise ModelError(
+                f"{self.folder.name}/{file}.py does not define what a model needs",
+                [f"{name} is missing.{suggestion(name, vars(module))}" for name in missing],
+            )
+
+
+def _functions_of(path: Path) -> list[str]:
+    """Names that a file defines at its top level, read without running it."""
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (SyntaxError, UnicodeDecodeError):
+        return []  # reported by the linker, with its line
+    names = []
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef):
+            names.append(node.name)
+        elif isinstance(node, ast.Assign):
+            names += [target.id for target in node.targets if isinstance(target, ast.Name)]
+    return names
+
+
+def _bounded(function: Callable[[Tensor, Tensor], Any], bound: Any) -> Callable[[Tensor, Tensor], Tensor]:
+    return lambda state, policy_state: bound.apply(torch.as_tensor(function(state, policy_state)))
+
+
+def _penalties(label: str, raw: Tensor, bound: Any) -> dict[str, Tensor]:
+    """Squared excess over each bound, summed over the batch (mean over the entries of a variable with a shape)."""
+    weight = 1.0 if raw.ndim == 0 else raw.shape[0] / raw.numel()
+    result = {}
+    if bound.lower is not None and bound.penalty_lower:
+        result[f"penalty_lower_{label}"] = (
+            bound.penalty_lower * weight * (bound.lower - raw).clamp(min=0).square().sum()
+        )
+    if bound.upper is not None and bound.penalty_upper:
+        result[f"penalty_upper_{label}"] = (
+            bound.penalty_upper * weight * (raw - bound.upper).clamp(min=0).square().sum()
+        )
+    return result
+
+
+def _bounds_hard(bounds: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """`Parameters.*_bounds_hard` of the TensorFlow library: by side, the variables that have a bound there."""
+    sides: dict[str, dict[str, float]] = {"lower": {}, "penalty_lower": {}, "upper": {}, "penalty_upper": {}}
+    for name, bound in bounds.items():
+        for side in ("lower", "upper"):
+            if getattr(bound, side) is not None:
+                sides[side][name] = getattr(bound, side)
+                sides[f"penalty_{side}"][name] = getattr(bound, f"penalty_{side}")
+    return sides
+
+
+def _initial_distributions(config: Config) -> list[Any]:
+    """For each state None, or (method of Rng, its arguments, where it stands in the configuration)."""
+    result: list[Any] = []
+    for i, variable in enumerate(config.variables.states):
+        where_it_stands = f"variables.states[{i}] {variable.name!r}.init"
+        init = variable.init
+        if init is None:
+            result.append(None)
+        else:
+            draw = resolve.distribution(init.distribution, init.kwargs, where_it_stands)
+            result.append((draw, dict(init.kwargs), where_it_stands))
+    return result

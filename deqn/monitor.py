@@ -1,0 +1,281 @@
+"""What one sees of a run: the terminal, TensorBoard, the error file."""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from torch import Tensor
+
+from deqn.linker import where
+from deqn.probe import Report
+from deqn.run_folder import EVENT_SUFFIX, RunFolder, versions
+from deqn.trainer import Record
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+    from deqn.model import Model
+
+_HISTOGRAMS = 50  # histograms of states, policies and definitions a run
+_SECONDS_BETWEEN_LINES = 5.0  # where the terminal cannot redraw a line
+
+
+class LazyWriter:
+    """A TensorBoard writer made at its first use: importing TensorBoard takes longer than the first episodes."""
+
+    def __init__(self, log_dir: str) -> None:
+        self._log_dir = log_dir
+        self._writer: SummaryWriter | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if self._writer is None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._writer = SummaryWriter(self._log_dir, filename_suffix=EVENT_SUFFIX)
+        return getattr(self._writer, name)
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+
+class Monitor:
+    """Shows and records a run; one process of a run has it.
+
+    Args:
+        model: the model that is trained.
+        folder: the run folder.
+        console: the terminal; tests give their own.
+    """
+
+    def __init__(self, model: Model, folder: RunFolder, console: Console | None = None) -> None:
+        self.model, self.folder, self.config = model, folder, model.config
+        self.console = console or terminal()
+        self.writer = LazyWriter(str(folder.path))
+        self._progress: Progress | None = None
+        self._task: Any = None
+        self._began = self._last_line = time.perf_counter()
+        self._first_episode: int | None = None
+        self._training_seconds = 0.0
+        model.set_run(LOG_DIR=str(folder.path), summary=self.writer)
+
+    # -- before ---------------------------------------------------------------------------------------------------
+
+    def start(self, report: Report) -> None:
+        """The header and the table of the model."""
+        show_header(self.console, self.model)
+        show_model(self.console, self.model, report)
+        run = self.config.run
+        self.console.print(
+            f"{run.N_episodes} episodes of {run.N_sim_batch} trajectories x {run.N_episode_length} periods, "
+            f"{self.config.steps_per_episode} gradient steps each on {run.N_minibatch_size} states\n"
+            f"run folder: {self.folder.path}"
+        )
+        leftover = self.config.states_per_episode % run.N_minibatch_size
+        if leftover:
+            self.message(f"{leftover} of {self.config.states_per_episode} states an episode are left out: N_minibatch_size "
+                         f"{run.N_minibatch_size} does not divide them.")  # fmt: skip
+        if run.sorted_within_batch and run.N_episode_length % run.N_minibatch_size:
+            self.message("sorted_within_batch: minibatches cross trajectories, since N_episode_length is no multiple of "
+                         "N_minibatch_size.")  # fmt: skip
+
+    def __enter__(self) -> Monitor:
+        if self.console.is_terminal:
+            self._progress = Progress(
+                BarColumn(bar_width=30),
+                TextColumn("{task.description}"),
+                TextColumn("eta"),
+                TimeRemainingColumn(),
+                console=self.console,
+                transient=False,
+            )
+            self._progress.start()
+            self._task = self._progress.add_task("", total=self.config.run.N_episodes)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+        self.writer.close()
+
+    # -- during ---------------------------------------------------------------------------------------------------
+
+    def message(self, text: str) -> None:
+        """A remark to the user."""
+        self.console.print(f"[yellow]note[/yellow] {_escape(text)}")
+
+    def episode(self, record: Record, state: Tensor) -> None:
+        """One episode has ended: error file, TensorBoard, hook, progress."""
+        if self._first_episode is None:
+            self._first_episode = record.episode - 1
+        self._training_seconds += record.seconds
+        self._error_file(record)
+        self._tensorboard(record, state)
+        if self.model.cycle_hook is not None:
+            try:
+                self.model.cycle_hook(state, record.episode)
+            except Exception as error:
+                place = where(error, self.model.folder)
+                error.add_note(f"in cycle_hook of {place or self.model.folder}")
+                raise
+        self._show_progress(record)
+
+    def _error_file(self, record: Record) -> None:
+        """One line an epoch, as in the TensorFlow library; what it calls MAE is a root mean square and is named so."""
+        with (self.folder.path / self.config.error_filename).open("a", encoding="utf-8") as file:
+            for mse, net in record.epochs:
+                file.write(
+                    f"MSE:            {mse:.8g}  RMSE:            {math.sqrt(mse):.8g}  "
+                    f"MSE_no_penalty: {net:.8g}  RMSE_no_penalty: {math.sqrt(net):.8g}\n"
+                )
+
+    def _tensorboard(self, record: Record, state: Tensor) -> None:
+        for name, scalar in record.scalars.items():
+            self.writer.add_scalar(name, scalar, record.step)
+        self.writer.add_scalar("learning_rate", record.learning_rate, record.step)
+        self.writer.add_scalar("steps_per_second", record.n_steps / record.seconds, record.step)
+        every = max(1, self.config.run.N_episodes // _HISTOGRAMS)
+        if record.episode % every and record.episode != self.config.run.N_episodes:
+            return
+        model = self.model
+        with torch.no_grad():
+            policies = model.policy(state)
+            for kind, columns, x in (
+                ("State", model.state_columns, state),
+                ("PolicyState", model.policy_columns, policies),
+            ):
+                for column in columns:
+                    self.writer.add_histogram(
+                        f"hist_{column.name}", getattr(getattr(model, kind), column.name)(x), record.episode
+                    )
+            for name in model.definition_bounds:
+                value = torch.as_tensor(getattr(model.Definitions, name)(state, policies))
+                self.writer.add_histogram(f"hist_{name}", value, record.episode)
+
+    def _show_progress(self, record: Record) -> None:
+        total = self.config.run.N_episodes
+        if self._progress is not None:
+            self._progress.update(self._task, completed=record.episode, description=self._line(record))
+        elif record.episode == total or time.perf_counter() - self._last_line > _SECONDS_BETWEEN_LINES:
+            self._last_line = time.perf_counter()
+            done = record.episode - (self._first_episode or 0)
+            eta = (self._last_line - self._began) / done * (total - record.episode)
+            self.console.print(f"{self._line(record)} | eta {int(eta) // 60}:{int(eta) % 60:02d}")
+
+    def _line(self, record: Record) -> str:
+        loss = record.epochs[-1][0]
+        median = torch.cat([r.reshape(-1) for r in record.residuals.values()]).abs().median().item()
+        speed = record.n_steps / record.seconds
+        return (
+            f"ep {record.episode}/{self.config.run.N_episodes} loss {loss:.2e} | Euler error p50 {log10(median)} | "
+            f"{speed:.0f} steps/s"
+        )
+
+    # -- after ----------------------------------------------------------------------------------------------------
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return time.perf_counter() - self._began
+
+    def close(self, accuracy: Table, lines: list[str]) -> None:
+        """The closing summary with the next commands."""
+        self.console.print()
+        self.console.print(accuracy)
+        for line in lines:
+            self.console.print(line)
+        self.console.print(f"trained for {self.elapsed:.1f} s; run folder: {self.folder.path}")
+        path = display_path(self.folder)
+        self.console.print("next:")
+        self.console.print(f"  tensorboard --logdir {path}")
+        self.console.print(
+            f"  USE_CONFIG_FROM_RUN_DIR={path} python post_process.py STARTING_POINT=LATEST hydra.run.dir={path}"
+        )
+
+
+def terminal() -> Console:
+    """The terminal, or a file of 120 columns."""
+    console = Console(highlight=False, soft_wrap=True)
+    return console if console.is_terminal else Console(highlight=False, soft_wrap=True, width=120)
+
+
+def display_path(folder: RunFolder) -> str:
+    """The run folder as one would type it from here."""
+    with suppress(ValueError):
+        return str(folder.path.relative_to(Path.cwd()))
+    return str(folder.path)
+
+
+def show_header(console: Console, model: Model) -> None:
+    """Versions, device, seed."""
+    shown = ", ".join(f"{name} {version}" for name, version in versions().items())
+    config = model.config
+    n_parameters = sum(p.numel() for p in model.network.parameters())
+    device = torch.cuda.get_device_name(model.device) if model.device.type == "cuda" else "cpu"
+    console.print(f"[bold]deqn[/bold] {model.name} | {shown}")
+    console.print(
+        f"device {device} ({config.run.threads} threads), {config.run.keras_precision}, seed {config.seed}, "
+        f"{n_parameters:,} parameters"
+    )
+
+
+def show_model(console: Console, model: Model, report: Report) -> None:
+    """Table of states, policies, definitions, equations and shocks."""
+    table = Table(show_edge=False, pad_edge=False)
+    for heading in ("", "name", "shape", "bounds", "at the start"):
+        table.add_column(heading)
+    for kind, columns in (("state", model.state_columns), ("policy", model.policy_columns)):
+        for column, variable in zip(columns, getattr(model.config.variables, _PLURAL[kind]), strict=True):
+            start = ""
+            if kind == "state":
+                start = f"{variable.init.distribution}({_arguments(variable.init.kwargs)})" if variable.init else "1"
+            elif variable.activation:
+                start = f"activation {variable.activation}"
+            table.add_row(kind, column.name, _shape(column.shape), _bounds(column.bound), start)
+    for name, bound in model.definition_bounds.items():
+        table.add_row("definition", name, "", _bounds(bound), "")
+    for name, (shape, median) in report.equations.items():
+        table.add_row("equation", name, _shape(shape), "", f"median residual {median:.2e}")
+    kind = model.config.run.expectation_type
+    table.add_row("shocks", kind, f"{report.nodes} {'draws' if kind == 'pseudo_random' else 'nodes'}", "", "sum p = 1")
+    console.print(table)
+    for note in report.notes:
+        console.print(f"note: {_escape(note)}")
+
+
+_PLURAL = {"state": "states", "policy": "policies"}
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _arguments(kwargs: dict[str, Any]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in kwargs.items())
+
+
+def _bounds(bound: Any) -> str:
+    if bound.lower is None and bound.upper is None:
+        return ""
+    low, high = ("" if b is None else f"{b:g}" for b in (bound.lower, bound.upper))
+    return f"{low} .. {high}"
+
+
+def _escape(text: str) -> str:
+    """Square brackets of shapes are no markup of the terminal."""
+    return text.replace("[", "\\[")
+
+
+def log10(x: float) -> str:
+    """'-3.4' for 4e-4."""
+    return f"{math.log10(x):.1f}" if x > 0 else "-inf"

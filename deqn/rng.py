@@ -1,0 +1,85 @@
+"""Random numbers from one generator, with the keyword names of `tf.random.Generator`."""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+# torch.compile cannot trace a generator, so that compiled code reaches it through a number and an opaque operator.
+_generators: weakref.WeakValueDictionary[int, torch.Generator] = weakref.WeakValueDictionary()
+_serial = itertools.count()
+
+
+@torch.library.custom_op("deqn::fill_random", mutates_args=("out",))
+def _fill_random(out: Tensor, normal: bool, generator: int) -> None:
+    if normal:
+        out.normal_(generator=_generators[generator])
+    else:
+        out.uniform_(generator=_generators[generator])
+
+
+class Rng:
+    """Draws from one `torch.Generator`; its state is part of a checkpoint.
+
+    Args:
+        seed: seed of the generator; each process adds its rank.
+        device: device of the draws.
+        dtype: floating type of the draws.
+
+    Example:
+        >>> Rng(1).uniform([2], minval=0.1, maxval=1.0).shape
+        torch.Size([2])
+    """
+
+    def __init__(self, seed: int, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> None:
+        self.device = torch.device(device)
+        self.dtype = dtype
+        self.generator = torch.Generator(device=self.device)
+        self.generator.manual_seed(seed)
+        self._key = next(_serial)
+        _generators[self._key] = self.generator
+
+    def _draw(self, shape: Sequence[int], normal: bool) -> Tensor:
+        out = torch.empty(tuple(shape), device=self.device, dtype=self.dtype)
+        if torch.compiler.is_compiling():
+            _fill_random(out, normal, self._key)
+            return out
+        return out.normal_(generator=self.generator) if normal else out.uniform_(generator=self.generator)
+
+    def normal(self, shape: Sequence[int], mean: float = 0.0, stddev: float = 1.0) -> Tensor:
+        """Normal draws of the given shape."""
+        return mean + stddev * self._draw(shape, normal=True)
+
+    def uniform(self, shape: Sequence[int], minval: float = 0.0, maxval: float = 1.0) -> Tensor:
+        """Uniform draws on [minval, maxval) of the given shape."""
+        return minval + (maxval - minval) * self._draw(shape, normal=False)
+
+    def truncated_normal(self, shape: Sequence[int], mean: float = 0.0, stddev: float = 1.0) -> Tensor:
+        """Normal draws cut at two standard deviations, as TensorFlow defines them (by inversion of the distribution function)."""
+        edge = torch.special.ndtr(torch.tensor(2.0, dtype=torch.float64))
+        uniform = self.uniform(shape, minval=float(1 - edge), maxval=float(edge))
+        return mean + stddev * torch.special.ndtri(uniform).clamp(-2.0, 2.0)
+
+    def constant(self, shape: Sequence[int], value: float | Tensor) -> Tensor:
+        """No draw: `value` in every place (a number, or an array that broadcasts to `shape`)."""
+        return torch.as_tensor(value, dtype=self.dtype, device=self.device).expand(tuple(shape)).clone()
+
+    def categorical(self, probabilities: Tensor) -> Tensor:
+        """Indices drawn with the given probabilities: `[*batch, n]` -> `[*batch]`, int64 (by inversion)."""
+        cumulative = probabilities.cumsum(-1)
+        uniform = self.uniform((*probabilities.shape[:-1], 1)) * cumulative[..., -1:]
+        return (uniform >= cumulative).sum(-1).clamp(max=probabilities.shape[-1] - 1)
+
+    def permutation(self, n: int) -> Tensor:
+        """A random order of 0 .. n-1: `[n]`, int64."""
+        return torch.randperm(n, generator=self.generator, device=self.device)
+
+    def get_state(self) -> Tensor:
+        return self.generator.get_state()
+
+    def set_state(self, state: Tensor) -> None:
+        self.generator.set_state(state)

@@ -1,0 +1,198 @@
+"""The folder of a run: who may write there, what stands there, what may be removed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from deqn.checkpoint import Checkpoints
+from deqn.errors import CheckpointError
+from deqn.schema import Config
+
+EVENT_SUFFIX = ".deqn"  # marks TensorBoard files as ours
+RUN_FILE = "run.json"
+_LOCK_FILE = "run.lock"
+_CALIBRATION = "calibration.npz"
+# how a run is driven, not what it solves: may differ between the starts of one run
+_DRIVING = {
+    "STARTING_POINT", "CHECKPOINT_INTERVAL", "MAX_TO_KEEP_NUMBER", "MODELS_DIR", "device", "enable_check_numerics",
+    "N_simulated_batch_size", "N_simulated_episode_length", "DISABLE_SHOCKS", "error_filename",
+}  # fmt: skip
+_DRIVING_RUN = {"N_episodes", "compile", "threads"}
+
+
+class RunFolder:
+    """One run folder, held by one process at a time.
+
+    Args:
+        path: the folder; made by `acquire`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+        self._lock = FileLock(self.path / _LOCK_FILE, blocking=False)
+
+    def acquire(self) -> None:
+        """Makes the folder and takes it; the operating system gives it back when the process ends, however it ends.
+
+        Raises:
+            CheckpointError: when another process uses it, or it cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire()
+        except Timeout:
+            owner = self.read()
+            raise CheckpointError(
+                f"{self.path} is in use by process {owner.get('pid', '?')} on {owner.get('host', '?')} (started "
+                f"{owner.get('started', '?')}). Wait for it, or give another hydra.run.dir."
+            ) from None
+        except OSError as error:
+            raise CheckpointError(
+                f"{self.path} cannot be written: {error.strerror}. Give another hydra.run.dir."
+            ) from error
+
+    def release(self) -> None:
+        self._lock.release()
+        (self.path / _LOCK_FILE).unlink(missing_ok=True)
+
+    def read(self) -> dict[str, Any]:
+        """`run.json`, or nothing where there is none."""
+        try:
+            content = json.loads((self.path / RUN_FILE).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
+
+    def write(self, **values: Any) -> None:
+        """Updates `run.json` (whole or not at all)."""
+        temporary = self.path / f"{RUN_FILE}.tmp"
+        temporary.write_text(json.dumps(self.read() | values, indent=1), encoding="utf-8")
+        os.replace(temporary, self.path / RUN_FILE)
+
+    def refuse_other_configuration(self, config: Config) -> None:
+        """A finished run is not started over with another configuration.
+
+        Raises:
+            CheckpointError: with the keys that differ.
+        """
+        before = self.read()
+        if before.get("status") != "finished" or "configuration" not in before:
+            return
+        differences = changes(before["configuration"], comparable(config))
+        if differences:
+            raise CheckpointError(
+                f"{self.path} holds a finished run with another configuration ({'; '.join(differences[:5])}). Give another "
+                "hydra.run.dir, or remove that folder yourself."
+            )
+
+    def clear(self, error_filename: str) -> None:
+        """Removes what this program wrote in an earlier run: checkpoints, event files, error file, calibration."""
+        Checkpoints(self.path).clear()
+        ours = [
+            self.path / error_filename,
+            self.path / _CALIBRATION,
+            *self.path.glob(f"events.out.tfevents.*{EVENT_SUFFIX}"),
+        ]
+        for path in ours:
+            path.unlink(missing_ok=True)
+
+    def save_calibration(self, calibration: Mapping[str, Any]) -> None:
+        """Stores what Calibration.py gave, so that a resumed run and post-processing use the same numbers."""
+        if calibration:
+            temporary = self.path / f"{_CALIBRATION}.tmp.npz"
+            arrays: dict[str, Any] = {key: np.asarray(value) for key, value in calibration.items()}
+            np.savez(temporary, **arrays)
+            os.replace(temporary, self.path / _CALIBRATION)
+
+    def load_calibration(self) -> dict[str, Any] | None:
+        """What `save_calibration` stored, or None."""
+        path = self.path / _CALIBRATION
+        if not path.is_file():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                return {key: stored[key] for key in stored.files}
+        except (ValueError, OSError, EOFError) as error:
+            raise CheckpointError(f"{path} is damaged: {error}. Remove it; it is computed anew.") from error
+
+
+def comparable(config: Config) -> dict[str, Any]:
+    """The part of a configuration that makes two runs the same run."""
+    tree = config.model_dump(exclude=_DRIVING)
+    tree["run"] = {key: value for key, value in tree["run"].items() if key not in _DRIVING_RUN}
+    return json.loads(json.dumps(tree))
+
+
+def config_hash(config: Config) -> str:
+    """Short hash of `comparable(config)`."""
+    return hashlib.sha256(json.dumps(comparable(config), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def changes(before: Any, after: Any, path: str = "") -> list[str]:
+    """'seed 1 -> 2' for every entry that differs."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        lines = []
+        for key in [*before, *(k for k in after if k not in before)]:
+            lines += changes(before.get(key), after.get(key), f"{path}.{key}" if path else str(key))
+        return lines
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        return [
+            line for i, (b, a) in enumerate(zip(before, after, strict=True)) for line in changes(b, a, f"{path}[{i}]")
+        ]
+    return [] if before == after else [f"{path} {before} -> {after}"]
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that results depend on."""
+    packages = ("torch", "numpy", "hydra-core")
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in packages}}
+
+
+def git_revision(folder: Path) -> str | None:
+    """Commit of the checkout and whether it has local changes, or None outside a checkout."""
+    try:
+        output = subprocess.run(
+            ["git", "describe", "--always", "--dirty"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return output.stdout.strip() or None
+
+
+def files_hash(folder: Path) -> str:
+    """Short hash of the Python files of a model folder: tells whether they changed since the run."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def provenance() -> dict[str, Any]:
+    """Who runs what, where and since when."""
+    return {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "started": datetime.now().isoformat(sep=" ", timespec="seconds"),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "git": git_revision(Path(__file__).parent),
+        "versions": versions(),
+    }

@@ -1,0 +1,87 @@
+"""Trains a model: `python run_deepnet.py model=krusell_smith`. See README.md."""
+
+from __future__ import annotations
+
+from deqn import config, post
+from deqn.config import Composed
+from deqn.errors import TrainingError
+from deqn.model import Model
+from deqn.monitor import Monitor, display_path, show_header, show_model, terminal
+from deqn.probe import Report
+from deqn.run_folder import RunFolder, comparable, files_hash, provenance
+from deqn.trainer import Trainer, configure_threads
+
+
+def train(composed: Composed) -> int:
+    """One run, from configuration to closing summary; returns the exit status."""
+    settings = composed.config
+    configure_threads(settings.run.threads)
+    folder = RunFolder(composed.run_dir)
+    new = settings.STARTING_POINT == "NEW"
+    if new:
+        folder.refuse_other_configuration(settings)
+    model = Model(settings, None if new else folder.load_calibration())
+    report = model.probe()
+    if not new:
+        trainer = Trainer(model, folder)
+        lines = trainer.restore(settings.STARTING_POINT)
+    folder.acquire()
+    try:
+        if new:
+            folder.clear(settings.error_filename)
+            trainer = Trainer(model, folder)
+            lines = []
+        folder.save_calibration(model.calibration)
+        config.write_run_configuration(composed, folder.path)
+        folder.write(
+            status="running", configuration=comparable(settings), seed=settings.seed,
+            model_files=files_hash(model.folder), **provenance(),
+        )  # fmt: skip
+        return _fit(trainer, Monitor(model, folder), report, lines)
+    finally:
+        folder.release()
+
+
+def _fit(trainer: Trainer, monitor: Monitor, report: Report, lines: list[str]) -> int:
+    """Trains, and leaves in run.json how it ended."""
+    folder = monitor.folder
+    monitor.start(report)
+    for line in lines:
+        monitor.message(line)
+    trainer.watcher = monitor
+    status = "failed"
+    try:
+        with monitor:
+            state = trainer.fit()
+        status = "finished" if trainer.signal is None else "interrupted"
+    except TrainingError:
+        status = "not finite"
+        raise
+    finally:
+        folder.write(status=status, episode=trainer.state.episode, step=trainer.state.step, seconds=monitor.elapsed)
+    resume = None
+    if trainer.signal is not None:
+        resume = (
+            f"USE_CONFIG_FROM_RUN_DIR={display_path(folder)} python run_deepnet.py STARTING_POINT=LATEST "
+            f"hydra.run.dir={display_path(folder)}"
+        )
+        monitor.console.print(f"interrupted at episode {state.episode}; resume: {resume}", soft_wrap=True)
+        return 128 + trainer.signal
+    run = post.Run(trainer.model, folder.path)
+    monitor.close(post.accuracy_table(run.accuracy(run.cloud())), run.closing_lines())
+    return 0
+
+
+def check(composed: Composed) -> int:
+    """`--check`: links the model and tries it on seven states; writes nothing."""
+    model = Model(composed.config)
+    report = model.probe()
+    console = terminal()
+    show_header(console, model)
+    show_model(console, model, report)
+    console.print("check passed: nothing was trained or written")
+    return 0
+
+
+if __name__ == "__main__":
+    config.main(train, check)
