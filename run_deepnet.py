@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from deqn import config, post
 from deqn.config import Composed
-from deqn.errors import TrainingError
+from deqn.errors import ConfigError, TrainingError
 from deqn.model import Model
 from deqn.monitor import Monitor, display_path, show_header, show_model, terminal
 from deqn.probe import Report
@@ -19,6 +19,7 @@ def train(composed: Composed) -> int:
     folder = RunFolder(composed.run_dir)
     new = settings.STARTING_POINT == "NEW"
     if new:
+        _refuse_to_start_over(composed)
         folder.refuse_other_configuration(settings)
     model = Model(settings, None if new else folder.load_calibration())
     report = model.probe()
@@ -40,6 +41,16 @@ def train(composed: Composed) -> int:
         return _fit(trainer, Monitor(model, folder), report, lines)
     finally:
         folder.release()
+
+
+def _refuse_to_start_over(composed: Composed) -> None:
+    """The run whose configuration is read is only started over, and so removed, when that was typed."""
+    typed = any(override.startswith("STARTING_POINT=") for override in composed.overrides)
+    if composed.source == composed.run_dir and not typed:
+        raise ConfigError(
+            f"{composed.run_dir} would be started over. Give STARTING_POINT=LATEST to go on, hydra.run.dir=<a new folder> "
+            "for a new run with its configuration, or STARTING_POINT=NEW to start it over."
+        )
 
 
 def _fit(trainer: Trainer, monitor: Monitor, report: Report, lines: list[str]) -> int:

@@ -67,9 +67,22 @@ class Checkpoints:
             self.path(old).unlink(missing_ok=True)
         return path
 
+    def set_aside(self, episode: int) -> list[str]:
+        """Renames checkpoints of episodes after `episode` to `<name>.pt.old`: training goes on from an earlier one, and
+        LATEST must not return to the path that was left, or to a damaged file.
+
+        Returns:
+            their names.
+        """
+        later = [name for name in self.names() if int(name.removeprefix("ckpt-")) > episode]
+        for name in later:
+            os.replace(self.path(name), self.path(name).with_suffix(".pt.old"))
+        return later
+
     def clear(self) -> None:
         """Removes the checkpoints of this folder, and nothing else."""
-        for path in [*map(self.path, self.names()), *self.folder.glob("ckpt-*.tmp")]:
+        left = [path for pattern in ("ckpt-*.tmp", "ckpt-*.pt.old") for path in self.folder.glob(pattern)]
+        for path in [*map(self.path, self.names()), *left]:
             path.unlink(missing_ok=True)
         if self.folder.is_dir() and not any(self.folder.iterdir()):
             self.folder.rmdir()
@@ -91,7 +104,7 @@ class Checkpoints:
             if name not in names:
                 listed = f"It has: {', '.join(names)}." if names else "It has none."
                 raise CheckpointError(
-                    f"STARTING_POINT={starting_point}: no such checkpoint in {self.folder}.{suggestion(name, names)} {listed}"
+                    f"STARTING_POINT={starting_point}: no such checkpoint in {self.folder}.{suggestion(name, [*names, 'NEW', 'LATEST'])} {listed}"
                 )
             return self._read(name, device), name, []
         if not names:

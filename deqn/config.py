@@ -79,6 +79,7 @@ def compose(
             whole = hydra.compose("config", overrides=others, return_hydra_config=True)
         HydraConfig.instance().set_config(whole)  # for ${hydra:...}
         _set_constants(whole, constants)
+        _replace_mappings(whole, [o for o in parsed if o not in constants])
         out = Path(str(whole.hydra.run.dir)).resolve()
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_first_lines(error)) from error
@@ -94,7 +95,7 @@ def main(task: Task, check: Task | None = None) -> None:
     parser = get_args_parser()
     if check is not None:
         parser.add_argument("--check", action="store_true", help="validate, link and try the model; train nothing")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()  # options may stand between overrides
     run_dir = os.environ.get(RUN_DIR_VARIABLE) or None
     try:
         for_hydra = ("help", "hydra_help", "cfg", "multirun", "shell_completion", "info", "config_name", "config_path")
@@ -243,6 +244,18 @@ def _set_constants(whole: DictConfig, overrides: Sequence[Override]) -> None:
         raise ConfigError(f"{count(len(problems), 'problem')} in the constants", problems)
 
 
+def _replace_mappings(whole: DictConfig, overrides: Sequence[Override]) -> None:
+    """`key={a: 1}` means just that; Hydra would keep the other entries that the YAML file has there."""
+    for i, override in enumerate(overrides):
+        key = override.key_or_group
+        if not _is_plain(override) or key.startswith("hydra") or not isinstance(override.value(), dict):
+            continue
+        OmegaConf.update(whole, key, override.value(), merge=False, force_add=True)
+        for later in overrides[i + 1 :]:
+            if _is_plain(later) and later.key_or_group.startswith(f"{key}."):
+                OmegaConf.update(whole, later.key_or_group, later.value(), force_add=True)
+
+
 def _first_lines(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return " ".join(lines[:3])
@@ -261,12 +274,17 @@ def _through_hydra(task: Task, arguments: Any, run_dir: str | None) -> None:
         with open_dict(whole):
             whole.hydra = own
         try:
-            done.append(task(_composed(whole, tuple(own.overrides.task), out, None)) or 0)
+            code = task(_composed(whole, tuple(own.overrides.task), out, None)) or 0
         except DEQNError as error:
             print(error.report, file=sys.stderr)
             failed.append(str(out))
+        else:
+            if code > 128:  # a signal ends the sweep, not only this job
+                sys.exit(code)
+            done.append(code)
 
-    sys.argv[1:] = [_for_hydra(argument, arguments, run_dir) for argument in sys.argv[1:] if argument != "--check"]
+    options = [argument for argument in sys.argv[1:] if argument not in (*arguments.overrides, "--check")]
+    sys.argv[1:] = [*options, *(_for_hydra(override, arguments, run_dir) for override in arguments.overrides)]
     folder = CONFIG_DIR if run_dir is None else _hydra_folder(Path(run_dir))
     GlobalHydra.instance().clear()
     hydra.main(config_path=str(folder), config_name="config", version_base="1.3")(job)()

@@ -86,7 +86,7 @@ def _count(model: Model, states: Tensor, bad: Tensor) -> str:
 
 def _first_operation(model: Model, states: Tensor) -> str:
     try:
-        with CheckNumerics(model.folder), torch.autograd.detect_anomaly(check_nan=True):
+        with CheckNumerics(model.folder), torch.autograd.set_detect_anomaly(True, check_nan=True):
             parameters = [p for p in model.network.parameters() if p.requires_grad]
             torch.autograd.grad(loss.terms(model, states).loss, parameters, allow_unused=True)
     except (NotFinite, RuntimeError) as error:

@@ -123,7 +123,8 @@ class Monitor:
         self._tensorboard(record, state)
         if self.model.cycle_hook is not None:
             try:
-                self.model.cycle_hook(state, record.episode)
+                with torch.no_grad():
+                    self.model.cycle_hook(state, record.episode)
             except Exception as error:
                 place = where(error, self.model.folder)
                 error.add_note(f"in cycle_hook of {place or self.model.folder}")

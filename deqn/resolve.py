@@ -39,6 +39,11 @@ _KERAS_ACTIVATIONS: dict[str, Activation] = {
 }
 
 
+def keras_activations() -> list[str]:
+    """Names with Keras' meaning; every other name is PyTorch's."""
+    return sorted(_KERAS_ACTIVATIONS)
+
+
 def activation(name: str, where: str) -> Activation:
     """The function behind a name such as `relu`, `tf.nn.relu`, `torch.tanh` or `my.module.f`.
 
@@ -145,6 +150,11 @@ def optimizer(
         raise ConfigError(f"{where}.optimizer_kwargs for {name}: {error}.") from error
 
 
+def keras_optimizers() -> dict[str, dict[str, Any]]:
+    """Keras' optimizers, each with its defaults where PyTorch has others (under PyTorch's names)."""
+    return {name: dict(defaults) for name, defaults in _KERAS_DEFAULTS.items()}
+
+
 def _is_optimizer(cls: Any) -> bool:
     return isinstance(cls, type) and issubclass(cls, torch.optim.Optimizer)
 
@@ -198,6 +208,14 @@ _KERAS_SCHEDULES: dict[str, Callable[..., Callable[[int], float]]] = {
 }
 
 
+def keras_schedules() -> dict[str, list[str]]:
+    """Keras' schedules, each with its arguments (`name=default` where there is one)."""
+    return {
+        name: [str(p.replace(annotation=inspect.Parameter.empty)) for p in inspect.signature(f).parameters.values()]
+        for name, f in _KERAS_SCHEDULES.items()
+    }
+
+
 def schedule(
     name: str | None,
     optimizer: torch.optim.Optimizer,
@@ -215,7 +233,10 @@ def schedule(
     """
     if name is None:
         if kwargs:
-            raise ConfigError(f"{where}.schedule_kwargs is set without {where}.learning_rate_schedule.")
+            raise ConfigError(
+                f"{where}.schedule_kwargs is set without {where}.learning_rate_schedule. For no schedule, give also "
+                f"{where}.schedule_kwargs={{}}."
+            )
         return None
     library = torch.optim.lr_scheduler
     torch_names = {
@@ -254,6 +275,8 @@ def schedule(
 # ---------------------------------------------------------------------------------------------------------------------
 # Distributions of the initial states
 
+DISTRIBUTIONS = ("normal", "uniform", "truncated_normal", "constant", "choice")
+
 
 def distribution(name: str, kwargs: dict[str, Any], where: str) -> Callable[..., Tensor]:
     """The method of `Rng` behind `init.distribution`, after a check of its arguments.
@@ -264,7 +287,7 @@ def distribution(name: str, kwargs: dict[str, Any], where: str) -> Callable[...,
     Raises:
         ConfigError: for an unknown distribution or argument.
     """
-    known = ["normal", "uniform", "truncated_normal", "constant"]
+    known = DISTRIBUTIONS
     if name not in known:
         raise ConfigError(
             f"{where}.distribution = {name!r} is not a distribution.{suggestion(name, known)} Known: {', '.join(known)}."

@@ -45,10 +45,10 @@ class Bounds(_Group):
 class Init(_Group):
     """Distribution of a state at the start."""
 
-    distribution: str = Field(description="normal, uniform, truncated_normal, or constant (new)")
+    distribution: str = Field(description="normal, uniform, truncated_normal; constant, choice (new)")
     kwargs: dict[str, Any] = Field(
         default_factory=dict,
-        description="its arguments: mean, stddev; minval, maxval; value. A text is the name of a constant (new)",
+        description="its arguments: mean, stddev; minval, maxval; value; values, probs. A text is the name of a constant (new)",
     )
 
 

@@ -234,13 +234,15 @@ class Trainer:
         """
         state, run = self.state, self.config.run
         with self.model.context(), self._signals():
+            self._set_aside()
             if state.episode == 0 and self.model.post_init is not None:
-                self.model.post_init()
+                with torch.no_grad():
+                    self.model.post_init()
             good = self._payload()
             try:
                 while state.episode < run.N_episodes and self.signal is None:
                     self.episode()
-                    good = self._payload()
+                    good = self._finite_payload()
                     if state.episode % self.config.CHECKPOINT_INTERVAL == 0:
                         self._save(good)
             except Interrupted:
@@ -356,7 +358,7 @@ class Trainer:
         if not self.config.enable_check_numerics:
             return contextlib.nullcontext()
         stack = contextlib.ExitStack()
-        stack.enter_context(torch.autograd.detect_anomaly(check_nan=True))
+        stack.enter_context(torch.autograd.set_detect_anomaly(True, check_nan=True))
         stack.enter_context(diagnose.CheckNumerics(self.model.folder))
         stack.push(self._raise_numerics)
         return stack
@@ -366,7 +368,24 @@ class Trainer:
             raise TrainingError(f"not a finite number in episode {self.state.episode + 1}: {error}.") from error
 
     def _payload(self) -> dict[str, Any]:
-        return {"header": self.header, **self.state.payload()} if self.checkpoints is not None else {"episode": 0}
+        return {"header": self.header, **self.state.payload()}
+
+    def _finite_payload(self) -> dict[str, Any]:
+        """The payload after an episode; its last gradient step or last simulated period may have left no finite number."""
+        payload = self._payload()
+        bad = checkpoint.not_finite(payload)
+        if bad:
+            reason = diagnose.explain(self.model, self.state.starting_state)
+            raise TrainingError(f"{bad} is not finite at the end of episode {self.state.episode}: {reason}")
+        return payload
+
+    def _set_aside(self) -> None:
+        """Checkpoints that are later than where training goes on belong to another path."""
+        later = self.checkpoints.set_aside(self.state.episode) if self.checkpoints is not None else []
+        if later and self.watcher is not None:
+            self.watcher.message(
+                f"training goes on from episode {self.state.episode}: {', '.join(later)} renamed to <name>.pt.old"
+            )
 
     def _save(self, payload: dict[str, Any]) -> None:
         """Writes a checkpoint unless it is there; a full disk is reported and tried again at the next one."""

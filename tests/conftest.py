@@ -7,12 +7,60 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+import deqn
+from deqn.config import compose
+from deqn.run_folder import RunFolder
+
 ROOT = Path(__file__).resolve().parent.parent
 TF_PARITY = ROOT / "tests" / "data" / "tf_bm1972.npz"
+
+
+# brock_mirman with four minibatches an episode and two passes: a hundredth of a second an episode
+TINY = [
+    "model=brock_mirman", "run.N_sim_batch=16", "run.N_episode_length=4", "run.N_minibatch_size=16",
+    "run.N_epochs_per_episode=2", "net.layers.0.hidden.units=8", "net.layers.1.hidden.units=8",
+]  # fmt: skip
+
+
+def plain_environment(**changes: str) -> dict[str, str]:
+    """The environment of a process that the tests start."""
+    clean = {key: value for key, value in os.environ.items() if key != "USE_CONFIG_FROM_RUN_DIR"}
+    return clean | {"OMP_NUM_THREADS": "1"} | changes
+
+
+def train(path: Path | None, *overrides: str, starting_point: str = "NEW") -> deqn.Trainer:
+    """Trains a tiny run from Python, in a run folder or without one."""
+    model = deqn.Model(compose([*TINY, *overrides]).config)
+    model.probe()
+    folder = None if path is None else RunFolder(path)
+    trainer = deqn.Trainer(model, folder)
+    if starting_point != "NEW":
+        trainer.restore(starting_point)
+    trainer.fit()
+    return trainer
+
+
+def assert_same(left: Any, right: Any, path: str = "") -> None:
+    """Nested dictionaries and lists of tensors are equal bit for bit."""
+    assert type(left) is type(right), path
+    if isinstance(left, torch.Tensor):
+        assert left.dtype == right.dtype, path
+        assert torch.equal(left, right), path
+    elif isinstance(left, dict):
+        assert left.keys() == right.keys(), path
+        for key, value in left.items():
+            assert_same(value, right[key], f"{path}.{key}")
+    elif isinstance(left, (list, tuple)):
+        assert len(left) == len(right), path
+        for i, (one, other) in enumerate(zip(left, right, strict=True)):
+            assert_same(one, other, f"{path}[{i}]")
+    else:
+        assert left == right, path
 
 
 @pytest.fixture(autouse=True)
@@ -25,11 +73,10 @@ def command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs `python <script> <arguments>` in an empty folder, as a user would; returns the finished process."""
 
     def run(*arguments: str, script: str = "run_deepnet.py", **environment: str) -> subprocess.CompletedProcess[str]:
-        clean = {key: value for key, value in os.environ.items() if key != "USE_CONFIG_FROM_RUN_DIR"}
         return subprocess.run(
             [sys.executable, str(ROOT / script), *arguments],
             cwd=tmp_path,
-            env=clean | environment,
+            env=plain_environment(**environment),
             capture_output=True,
             text=True,
             timeout=300,

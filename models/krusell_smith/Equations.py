@@ -1,0 +1,44 @@
+"""The households' Euler equations at every node of the histogram, in units of consumption."""
+
+import torch
+
+import Definitions
+import Parameters
+import PolicyState
+import State
+
+from deqn import histogram
+
+gamma = 1 / Parameters.eis
+
+
+def fischer_burmeister(x, y):
+    """x + y - sqrt(x^2 + y^2): zero exactly where x >= 0, y >= 0 and x y = 0 (Fischer, 1992).
+
+    Where x + y > 0 it is written as 2 x y / (x + y + sqrt(x^2 + y^2)), which does not cancel: a residual of 1e-6 beside
+    savings of 100 would otherwise drown in the rounding of float32.
+    """
+    root = torch.sqrt(x * x + y * y + 1e-24)  # the small number keeps the gradient finite at x = y = 0
+    positive = x + y > 0
+    return torch.where(positive, 2 * x * y / torch.where(positive, x + y + root, 1.0), x + y - root)
+
+
+def equations(state, policy_state):
+    E_t = State.E_t_gen(state, policy_state)
+
+    # E over Z': value of one more unit of savings at each node (e', a')
+    marginal_value = E_t(
+        lambda s, p: (1 + Definitions.r(s, p))[..., None, None] * Definitions.c(s, p) ** (-gamma)
+    )
+    # E over e', and the consumption today that it implies, as a function of (e, a') and then at the a' chosen
+    implied_at_nodes = (Parameters.beta * Parameters.Pi_e @ marginal_value) ** (-1 / gamma)
+    c, savings = Definitions.c(state, policy_state), Definitions.a_next(state, policy_state)
+    implied = histogram.interpolate(savings, Parameters.a_grid, implied_at_nodes)
+
+    # amin <= a' <= amax: consumption may lie below what the Euler equation implies only at the borrowing limit, and
+    # above only at the upper bound (Billups, 1995, on two-sided complementarity). The distances to the bounds are those
+    # of the desired savings, which pulls a policy beyond a bound back to it.
+    desired = Definitions.desired_savings(state, policy_state)
+    gap = implied / c - 1
+    gap = -fischer_burmeister(-gap, (Parameters.amax - desired) / c)
+    return {"euler": fischer_burmeister(gap, (desired - Parameters.amin) / c)}

@@ -1,0 +1,92 @@
+"""Tables and figures of a Krusell-Smith run: a long path of capital, moments, Euler errors by wealth."""
+
+import pandas as pd
+import torch
+
+import Definitions
+import Hooks
+import Parameters
+import State
+
+from deqn import figures, histogram
+
+PERIODS = 10_000
+
+
+def post_process(run):
+    path = simulate_aggregates(run)
+    path.to_csv(run.output / "aggregates.csv", index_label="quarter", float_format="%.9g")
+    moments(path).to_csv(run.output / "moments.csv", header=["value"], index_label="moment")
+    figures.save(draw_path(path), run.output / "capital.png")
+    figures.save(Hooks.draw_economy(run.starting_state), run.output / "economy.png")
+    figures.save(draw_errors_by_wealth(run), run.output / "euler_errors_by_wealth.png")
+
+
+def simulate_aggregates(run, periods=PERIODS):
+    """One economy, from a state where training ended: a row a quarter."""
+    names = ["Z", "K", "Y", "C", "I", "r", "w", "at_limit", "mass", "mass_at_top", "gini", "top_10"]
+    rows = torch.empty(periods, len(names), dtype=run.model.dtype, device=run.model.device)
+    state = run.starting_state[:1]
+    for t in range(periods):
+        policy = run.model.policy(state)
+        distribution = State.distribution(state)
+        values = [State.Z(state), *(getattr(Definitions, name)(state, policy) for name in names[1:10])]
+        values += [histogram.gini(distribution, Parameters.a_grid), histogram.top_share(distribution, Parameters.a_grid, 0.1)]
+        rows[t] = torch.cat(values)
+        state = run.model.step(state)
+    return pd.DataFrame(rows.cpu().numpy(), columns=names)
+
+
+def moments(path):
+    """Moments of the aggregates, as they are reported for this economy."""
+    log_K = torch.tensor(path["K"].to_numpy()).double().log()
+    centred = log_K - log_K.mean()
+    values = {f"mean {name}": path[name].mean() for name in ("K", "C", "Y", "I", "r")}
+    values["std log K"] = float(centred.std())
+    values["autocorrelation log K"] = float((centred[1:] * centred[:-1]).mean() / centred.square().mean())
+    for name in ("K", "C", "I"):
+        values[f"correlation of {name} with Y"] = path[name].corr(path["Y"])
+    values["share at the borrowing limit"] = path["at_limit"].mean()
+    values["Gini of wealth"] = path["gini"].mean()
+    values["share of the top 10 %"] = path["top_10"].mean()
+    values["largest mass at the last node"] = path["mass_at_top"].max()
+    values["largest distance of the total mass from 1"] = (path["mass"] - 1).abs().max()
+    return pd.Series(values)
+
+
+def draw_path(path):
+    figure, (top, bottom) = figures.new(rows=2, width=8.0, height=2.4)
+    top.plot(path["K"], linewidth=0.8)
+    top.set(title=f"Capital over {len(path):,} quarters: mean {path['K'].mean():.3f}", ylabel="K")
+    bottom.plot(path["C"], linewidth=0.8, label="C")
+    bottom.plot(path["I"], linewidth=0.8, label="I")
+    bottom.set(xlabel="quarter", ylabel="C, I")
+    bottom.legend()
+    return figure
+
+
+def draw_errors_by_wealth(run):
+    """Mean and largest Euler error over economies, at each node."""
+    errors = run.residuals(run.cloud())["euler"].abs()
+    a = Parameters.a_grid.cpu()
+    figure, axes = figures.new(columns=errors.shape[1])
+    for e, axis in enumerate(axes):
+        axis.semilogy(a, errors[:, e].mean(0).clamp(min=1e-9).cpu(), label="mean")
+        axis.semilogy(a, errors[:, e].amax(0).clamp(min=1e-9).cpu(), linewidth=0.8, label="max")
+        axis.set(title=f"Euler errors, e = {Parameters.e_grid[e]:.2f}", xlabel="assets a", ylabel="|residual|")
+        axis.legend()
+    return figure
+
+
+def wider_box(run, states):
+    """Z on any of its nodes; wealth of all households stretched by a factor between 0.95 and 1.05."""
+    n = len(states)
+    rng = run.model.rng
+    states = states[rng.permutation(n)]
+    factor = rng.uniform([n, 1, 1], 0.95, 1.05)
+    nobody_moves = torch.eye(len(Parameters.e_grid)).to(states)
+    stretched = histogram.transport(
+        State.distribution(states), factor * Parameters.a_grid.expand(1, len(Parameters.e_grid), -1), Parameters.a_grid, nobody_moves
+    )
+    Z = rng.choice([n], Parameters.tfp_grid)
+    return State.update_dict(states, {"Z": Z, "distribution": stretched})
