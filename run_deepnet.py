@@ -23,15 +23,12 @@ def train(composed: Composed) -> int:
         folder.refuse_other_configuration(settings)
     model = Model(settings, None if new else folder.load_calibration())
     report = model.probe()
-    if not new:
-        trainer = Trainer(model, folder)
-        lines = trainer.restore(settings.STARTING_POINT)
+    trainer = Trainer(model, folder)
+    lines = [] if new else trainer.restore(settings.STARTING_POINT)
     folder.acquire()
     try:
         if new:
             folder.clear(settings.error_filename)
-            trainer = Trainer(model, folder)
-            lines = []
         folder.save_calibration(model.calibration)
         config.write_run_configuration(composed, folder.path)
         folder.write(

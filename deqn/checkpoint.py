@@ -103,8 +103,9 @@ class Checkpoints:
             name = Path(starting_point).name.removesuffix(".pt")
             if name not in names:
                 listed = f"It has: {', '.join(names)}." if names else "It has none."
+                nearest = suggestion(name, [*names, "NEW", "LATEST"])
                 raise CheckpointError(
-                    f"STARTING_POINT={starting_point}: no such checkpoint in {self.folder}.{suggestion(name, [*names, 'NEW', 'LATEST'])} {listed}"
+                    f"STARTING_POINT={starting_point}: no such checkpoint in {self.folder}.{nearest} {listed}"
                 )
             return self._read(name, device), name, []
         if not names:

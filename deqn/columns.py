@@ -145,19 +145,19 @@ class Columns(ReadOnly):
             values: name -> a number, or a tensor that broadcasts with `[*batch, *shape of the variable]`.
         """
         new: list[tuple[Column, Tensor]] = []
-        batch = x.shape[:-1]
         for name, value in values.items():
             column = self._columns.get(name)
             if column is None:
                 raise AttributeError(f"{self._label}.update: no variable {name!r}.{suggestion(name, self._columns)}")
             value = torch.as_tensor(value, dtype=x.dtype, device=x.device)
             if column.shape:
-                value = value.expand(torch.broadcast_shapes(value.shape, column.shape))
+                value = torch.broadcast_tensors(value, x.new_empty(()).expand(column.shape))[0]
                 value = value.flatten(-len(column.shape))
             else:
                 value = value.unsqueeze(-1)
-            batch = torch.broadcast_shapes(batch, value.shape[:-1])
             new.append((column, value))
+        # torch.broadcast_shapes would import sympy, which takes half a second
+        batch = torch.broadcast_tensors(x[..., 0], *(value[..., 0] for _, value in new))[0].shape
         result = x.expand(*batch, x.shape[-1]).clone()
         for column, value in new:
             result[..., column.start : column.stop] = value

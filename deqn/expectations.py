@@ -124,7 +124,7 @@ class Expectations:
             """A tensor with the dimensions [*leading, *batch, ...]; a constant is spread over the batch."""
             value = torch.as_tensor(value, dtype=state.dtype, device=state.device)
             if value.ndim < leading + batch:
-                value = value.expand(*[1] * leading, *torch.broadcast_shapes(value.shape, state.shape[:-1]))
+                value = torch.broadcast_tensors(value, state[..., 0])[0].expand(*[1] * leading, *state.shape[:-1])
             return value
 
         def E_t(evalFun: Function) -> Tensor:

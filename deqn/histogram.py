@@ -61,7 +61,7 @@ def evaluate(values: Tensor, lower: Tensor, weight_upper: Tensor) -> Tensor:
     Returns:
         ``[*batch, n]``; the leading dimensions of rows and points broadcast against each other.
     """
-    rows = torch.broadcast_shapes(values.shape[:-1], lower.shape[:-1])
+    rows = torch.broadcast_tensors(values[..., 0], lower[..., 0])[0].shape
     values = values.expand(*rows, values.shape[-1])
     lower = lower.expand(*rows, lower.shape[-1])
     return torch.lerp(values.gather(-1, lower), values.gather(-1, lower + 1), weight_upper.to(values.dtype))
@@ -125,13 +125,10 @@ def transport(histogram: Tensor, policy: Tensor, grid: Tensor, transition: Tenso
         ``[*batch, nE, nA]``. Gradients flow to the histogram, the policy and the transition.
     """
     lower, weight_upper = lottery_weights(policy, grid)
-    shape = torch.broadcast_shapes(histogram.shape, lower.shape)
-    histogram, lower = histogram.expand(shape), lower.expand(shape)
+    histogram, lower, weight_upper = torch.broadcast_tensors(histogram, lower, weight_upper)
     upper_leg = histogram * weight_upper
     moved = (
-        torch.zeros(shape, dtype=upper_leg.dtype, device=upper_leg.device)
-        .scatter_add(-1, lower, histogram - upper_leg)
-        .scatter_add(-1, lower + 1, upper_leg)
+        torch.zeros_like(upper_leg).scatter_add(-1, lower, histogram - upper_leg).scatter_add(-1, lower + 1, upper_leg)
     )
     off = transition - torch.diag_embed(transition.diagonal(dim1=-2, dim2=-1))
     generator = off.mT - torch.diag_embed(off.sum(-1))
@@ -149,6 +146,8 @@ def aggregate(histogram: Tensor, values: Tensor) -> Tensor:
         histogram: ``[*batch, nE, nA]``.
         values: anything that broadcasts to it: ``[nA]``, ``[nE, 1]``, ``[*batch, nE, nA]``.
     """
+    if values.ndim == 1:
+        return histogram.sum(-2) @ values
     return (histogram * values).sum(dim=(-2, -1))
 
 

@@ -155,6 +155,7 @@ class PolicyNetwork(nn.Module):
         super().__init__()
         self.normalization = Normalization(n_states) if normalize else None
         self.body = body
+        self.n_outputs = columns[-1].stop
         self.pieces = _pieces(variables, columns)
 
     def forward(self, states: Tensor) -> Tensor:
@@ -163,6 +164,8 @@ class PolicyNetwork(nn.Module):
         if self.normalization is not None:
             x = self.normalization(x)
         raw = self.body(x)
+        if raw.shape[-1] != self.n_outputs:
+            raise ValueError(f"it has {raw.shape[-1]} outputs, expected {self.n_outputs}, one for each policy entry")
         if any(function is not None for _, _, function in self.pieces):
             pieces = [raw[:, a:b] if f is None else f(raw[:, a:b]) for a, b, f in self.pieces]
             raw = pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=-1)

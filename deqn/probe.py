@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from deqn.columns import Column
 from deqn.errors import ModelError, count
 from deqn.linker import describe, where
 
@@ -60,10 +61,11 @@ class _Probe:
         self.model = model
         self.problems: list[str] = []
         self.report = Report()
+        self.states: Tensor
 
     def run(self) -> Report:
         model = self.model
-        states = model.initial_states(BATCH)
+        states = self.states = model.initial_states(BATCH)
         self._finite("the initial states", states, states)
         policies = self._try("the network", lambda: model.policy(states).detach())
         if policies is not None and self._shape("the network", policies, (BATCH, model.n_policies)):
@@ -72,6 +74,8 @@ class _Probe:
             if self._shocks(states, policies) & self._steps(states, policies):
                 self._equations(states, policies)
         if self.problems:
+            texts = {name: value for name, value in model.config.constants.items() if isinstance(value, str)}
+            self.problems += [f"constants.{name} = {v!r} is a text; was a number meant?" for name, v in texts.items()]
             raise ModelError(f"{count(len(self.problems), 'problem')} in {model.folder}", self.problems)
         return self.report
 
@@ -228,11 +232,35 @@ class _Probe:
                 self.problems.append(
                     f"the gradient of the equations with respect to policy {column.name!r} is not finite."
                 )
+            elif not bool(gradient.any()) and self._unused(column, torch.cat(parts, dim=-1).detach()):
+                self.problems.append(
+                    f"no equation depends on policy {column.name!r}, today or tomorrow: the network could not learn it."
+                )
             elif not bool(gradient.any()):
                 self.report.notes.append(
                     f"the gradient with respect to policy {column.name!r} is zero at all {BATCH} initial states "
                     "(a bound may bind everywhere)."
                 )
+
+    def _unused(self, column: Column, policies: Tensor) -> bool:
+        """Whether two values of a policy inside its bounds give the same residuals, and no penalty could move it."""
+        model, bound = self.model, column.bound
+        bounds = [bound, *model.definition_bounds.values()]
+        if any(b.penalty_lower or b.penalty_upper for b in bounds):
+            return False
+        low = bound.lower if bound.lower is not None else (0.0 if bound.upper is None else bound.upper - 1.0)
+        high = bound.upper if bound.upper is not None else low + 1.0
+        states, policy = self.states, model.expectations.policy
+        results = []
+        try:
+            for share in (0.4, 0.6):
+                replace = partial(_replaced, column=column, value=low + share * (high - low))
+                model.expectations.policy = lambda s, replace=replace: replace(policy(s))  # type: ignore[misc]
+                with torch.no_grad():
+                    results.append(self._residuals(states, replace(policies)))
+        finally:
+            model.expectations.policy = policy
+        return all(torch.equal(results[0][name], results[1][name]) for name in results[0])
 
     def _choose_evaluation(self, states: Tensor, policies: Tensor) -> None:
         """Turns on the stacked evaluation of expectations where it gives the same residuals."""
@@ -251,6 +279,13 @@ class _Probe:
                 if not same:
                     what = "total_step_spec_shock" if switch == "stacked_step" else "the functions under E_t"
                     self.report.notes.append(f"{what}: evaluated one shock node at a time (slower).")
+
+
+def _replaced(x: Tensor, column: Column, value: float) -> Tensor:
+    """`x` with one variable set to a number."""
+    x = x.clone()
+    x[..., column.start : column.stop] = value
+    return x
 
 
 def _plausible(extra: tuple[int, ...], shapes: set[tuple[int, ...]]) -> bool:

@@ -113,6 +113,21 @@ def optimizer(
     """The optimizer behind a Keras or PyTorch name, with Keras' defaults where Keras has the name.
 
     Raises:
+        ConfigError: for an unknown name or argument, or a value that the optimizer refuses.
+    """
+    cls, arguments = optimizer_arguments(name, kwargs, where)
+    try:
+        return cls(list(parameters), lr=learning_rate, **arguments)  # type: ignore[call-arg]
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ConfigError(f"{where}.optimizer_kwargs for {name}: {error}.") from error
+
+
+def optimizer_arguments(
+    name: str, kwargs: dict[str, Any], where: str = "optimizer"
+) -> tuple[type[torch.optim.Optimizer], dict[str, Any]]:
+    """Class and arguments of `optimizer`, checked by name only: making one imports Dynamo, which takes a second.
+
+    Raises:
         ConfigError: for an unknown name or argument.
     """
     known = sorted(
@@ -129,6 +144,8 @@ def optimizer(
     arguments = dict(_KERAS_DEFAULTS.get(name, {}))
     betas = list(accepted["betas"].default) if "betas" in accepted else []
     for key, value in kwargs.items():
+        if isinstance(value, str):
+            raise ConfigError(f"{where}.optimizer_kwargs.{key} = {value!r}: expected a number, true or false.")
         if key in ("beta_1", "beta_2") and betas:
             betas[int(key[-1]) - 1] = value
             arguments["betas"] = tuple(betas)
@@ -141,13 +158,9 @@ def optimizer(
                 f"Known: {', '.join(names)}."
             )
         arguments[torch_key] = tuple(value) if isinstance(value, list) else value
-    parameters = list(parameters)
     if "fused" in accepted and "foreach" not in kwargs and "differentiable" not in kwargs:
         arguments.setdefault("fused", True)
-    try:
-        return cls(parameters, lr=learning_rate, **arguments)
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise ConfigError(f"{where}.optimizer_kwargs for {name}: {error}.") from error
+    return cls, arguments
 
 
 def keras_optimizers() -> dict[str, dict[str, Any]]:
@@ -216,17 +229,17 @@ def keras_schedules() -> dict[str, list[str]]:
     }
 
 
-def schedule(
-    name: str | None,
-    optimizer: torch.optim.Optimizer,
-    kwargs: dict[str, Any],
-    total_steps: int,
-    where: str = "optimizer",
-) -> torch.optim.lr_scheduler.LRScheduler | None:
-    """The learning-rate schedule behind a Keras or PyTorch name; it advances once a gradient step.
+Factory = Callable[[torch.optim.Optimizer], torch.optim.lr_scheduler.LRScheduler]
+
+
+def schedule(name: str | None, kwargs: dict[str, Any], total_steps: int, where: str = "optimizer") -> Factory | None:
+    """What makes the learning-rate schedule behind a Keras or PyTorch name; it advances once a gradient step.
 
     Args:
         total_steps: gradient steps of the whole run, the default of `decay_steps`.
+
+    Returns:
+        A function of the optimizer, or None where there is no schedule.
 
     Raises:
         ConfigError: for an unknown name or argument.
@@ -239,12 +252,7 @@ def schedule(
             )
         return None
     library = torch.optim.lr_scheduler
-    torch_names = {
-        n for n, c in vars(library).items()
-        if isinstance(c, type) and issubclass(c, library.LRScheduler)
-        and n not in ("LRScheduler", "ReduceLROnPlateau", "ChainedScheduler", "SequentialLR", "LambdaLR", "MultiplicativeLR")
-    }  # fmt: skip
-    known = sorted({*_KERAS_SCHEDULES, *torch_names})
+    known = schedules()
     if name not in known:
         raise ConfigError(
             f"{where}.learning_rate_schedule = {name!r} is not a schedule.{suggestion(name, known)} "
@@ -262,14 +270,39 @@ def schedule(
     arguments = dict(kwargs)
     try:
         if keras is None:
-            return getattr(library, name)(optimizer, **arguments)
+            inspect.signature(getattr(library, name)).bind(None, **arguments)
+            return partial(_torch_schedule, getattr(library, name), arguments, f"{where}.schedule_kwargs for {name}")
         if "decay_steps" in accepted:
             arguments.setdefault("decay_steps", max(total_steps - int(arguments.get("warmup_steps", 0)), 1))
         factor = keras(**arguments)
         factor(1)
-        return library.LambdaLR(optimizer, factor)
     except (ValueError, TypeError, ZeroDivisionError) as error:
         raise ConfigError(f"{where}.schedule_kwargs for {name}: {error}.") from error
+    return partial(library.LambdaLR, lr_lambda=factor)
+
+
+def schedules() -> list[str]:
+    """Names of `learning_rate_schedule`: Keras' and those of PyTorch that are a function of the step."""
+    library = torch.optim.lr_scheduler
+    others = (
+        "LRScheduler", "ReduceLROnPlateau", "ChainedScheduler", "SequentialLR", "LambdaLR", "MultiplicativeLR",
+    )  # fmt: skip
+    torch_names = {
+        n for n, c in vars(library).items() if isinstance(c, type) and issubclass(c, library.LRScheduler) and n not in others
+    }  # fmt: skip
+    return sorted({*_KERAS_SCHEDULES, *torch_names})
+
+
+def _torch_schedule(
+    cls: Callable[..., torch.optim.lr_scheduler.LRScheduler],
+    arguments: dict[str, Any],
+    where: str,
+    optimizer: torch.optim.Optimizer,
+) -> torch.optim.lr_scheduler.LRScheduler:
+    try:
+        return cls(optimizer, **arguments)
+    except (ValueError, TypeError, ZeroDivisionError, KeyError) as error:
+        raise ConfigError(f"{where}: {error}.") from error
 
 
 # ---------------------------------------------------------------------------------------------------------------------

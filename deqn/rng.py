@@ -71,7 +71,9 @@ class Rng:
     def choice(self, shape: Sequence[int], values: Tensor, probs: Tensor | None = None) -> Tensor:
         """Draws from a list of values `[n]` with probabilities `[n]` (equal ones by default)."""
         values = torch.as_tensor(values, dtype=self.dtype, device=self.device)
-        probs = torch.ones_like(values) if probs is None else torch.as_tensor(probs, dtype=self.dtype, device=self.device)
+        probs = (
+            torch.ones_like(values) if probs is None else torch.as_tensor(probs, dtype=self.dtype, device=self.device)
+        )
         return values[self.categorical(probs.expand(*shape, len(values)))]
 
     def categorical(self, probabilities: Tensor) -> Tensor:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any, Literal
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -407,9 +406,8 @@ def _check_net(net: Net) -> list[str]:
 
 
 def _try_optimizer(optimizer: Optimizer) -> None:
-    weight = torch.zeros(1, requires_grad=True)
-    built = resolve.optimizer(optimizer.optimizer, [weight], optimizer.learning_rate, optimizer.optimizer_kwargs)
-    resolve.schedule(optimizer.learning_rate_schedule, built, optimizer.schedule_kwargs, total_steps=1)
+    resolve.optimizer_arguments(optimizer.optimizer, optimizer.optimizer_kwargs)
+    resolve.schedule(optimizer.learning_rate_schedule, optimizer.schedule_kwargs, total_steps=1)
 
 
 def _problems(check: Callable[[], object]) -> list[str]:

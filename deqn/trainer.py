@@ -158,7 +158,8 @@ class Trainer:
             settings.optimizer, parameters, settings.learning_rate, settings.optimizer_kwargs
         )  # fmt: skip
         total_steps = config.run.N_episodes * config.steps_per_episode
-        schedule = resolve.schedule(settings.learning_rate_schedule, optimizer, settings.schedule_kwargs, total_steps)
+        make_schedule = resolve.schedule(settings.learning_rate_schedule, settings.schedule_kwargs, total_steps)
+        schedule = make_schedule(optimizer) if make_schedule is not None else None
         starting_state = model.initial_states(config.run.N_sim_batch)
         self.state = TrainState(model.network, optimizer, schedule, model.rng, starting_state, settings.learning_rate)
         self.header = self._header()

@@ -10,6 +10,7 @@ pyproject.toml or constraints.txt have changed.
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 
@@ -17,6 +18,28 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
 PYTHON = os.path.join(VENV, "Scripts" if os.name == "nt" else "bin", "python.exe" if os.name == "nt" else "python")
 STAMP = os.path.join(VENV, "installed.txt")
+LOG = os.path.join(VENV, "install.log")
+
+# what pip says -> what it means
+REASONS = (
+    (("No space left on device",), "the disk is full. PyTorch needs 1 to 6 GB, depending on the platform."),
+    (("Permission denied", "Read-only file system"), "the folder of the checkout cannot be written."),
+    (
+        ("CERTIFICATE_VERIFY_FAILED", "SSLError"),
+        "the connection is refused for its certificate. Behind a proxy with a certificate of its own, set PIP_CERT to it.",
+    ),
+    (
+        ("Name or service not known", "Temporary failure in name resolution", "getaddrinfo failed", "NewConnectionError",
+         "ProxyError", "ConnectTimeoutError", "ReadTimeoutError", "Max retries exceeded", "Connection refused"),
+        "there is no connection to the package index. Behind a proxy, set HTTPS_PROXY; with an index or a folder of your own, set "
+        "PIP_INDEX_URL or PIP_FIND_LINKS.",
+    ),
+    (
+        ("No matching distribution found", "Could not find a version"),
+        "a package of constraints.txt does not exist for this Python and platform in the package index that pip asks.",
+    ),
+    (("error: command", "Failed building wheel"), "a package had to be compiled and could not be."),
+)  # fmt: skip
 
 
 def main():
@@ -27,7 +50,7 @@ def main():
         )
     commands = {
         "train": [PYTHON, os.path.join(ROOT, "run_deepnet.py")],
-        "test": [PYTHON, "-m", "pytest"],
+        "test": [PYTHON, "-m", "pytest", "--rootdir", ROOT],
         "setup": None,
     }
     if len(sys.argv) < 2 or sys.argv[1] not in commands:
@@ -36,7 +59,17 @@ def main():
     command = commands[sys.argv[1]]
     if status or command is None:
         return status
-    return subprocess.call(command + sys.argv[2:], cwd=ROOT)
+    return run(command + sys.argv[2:], cwd=ROOT if sys.argv[1] == "test" else None)
+
+
+def run(command, cwd):
+    """Runs a command to its end; Ctrl-C is its business."""
+    process = subprocess.Popen(command, cwd=cwd)
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue
 
 
 def set_up():
@@ -46,24 +79,55 @@ def set_up():
         with open(STAMP) as file:
             if file.read() == wanted:
                 return 0
-    print(f"setting up {VENV} (once; a few minutes)", flush=True)
-    if not os.path.isfile(PYTHON) and subprocess.call([sys.executable, "-m", "venv", VENV]):
-        return fail("the environment could not be made. On Debian and Ubuntu: apt install python3-venv")
-    pip = [PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "-q"]
-    install = pip + ["-c", os.path.join(ROOT, "constraints.txt"), "-e", ROOT + "[ks,dev]"]
-    if subprocess.call(install):
+    print(f"setting up {VENV} (once; one to ten minutes, depending on the connection)", flush=True)
+    if not os.path.isdir(VENV):
+        made = subprocess.run([sys.executable, "-m", "venv", VENV], capture_output=True, text=True)
+        if made.returncode:
+            shutil.rmtree(VENV, ignore_errors=True)
+            return fail(
+                f"{VENV} could not be made: {last_line(made.stdout + made.stderr)}\n"
+                "On Debian and Ubuntu, Python's venv is a package of its own: apt install python3-venv"
+            )
+    version = subprocess.run(
+        [PYTHON, "-c", "import pip, sys; print(*sys.version_info[:2])"], capture_output=True, text=True
+    ) if os.path.isfile(PYTHON) else None  # fmt: skip
+    if version is None or version.stdout.split() not in (["3", "11"], ["3", "12"], ["3", "13"]):
         return fail(
-            "the packages could not be installed (see above). Without a connection to a package index, or behind "
-            "a proxy, tell pip about it (PIP_INDEX_URL, HTTPS_PROXY) and run this again."
+            f"{VENV} exists, but is no environment of Python 3.11 to 3.13 with pip. Remove it and run this again."
         )
+    pip = [PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--progress-bar", "off"]
+    with open(LOG, "w") as log:
+        status = subprocess.call(
+            pip + ["-c", os.path.join(ROOT, "constraints.txt"), "-e", ROOT + "[ks,dev]"], stdout=log, stderr=log
+        )
+    if status:
+        return fail(f"the packages could not be installed: {reason()}\nThe whole output is in {LOG}")
     with open(STAMP, "w") as file:
         file.write(wanted)
     return 0
 
 
+def reason():
+    """What pip's output means, and the line that says it."""
+    with open(LOG, errors="replace") as log:
+        output = log.read()
+    line = last_line(output)
+    for marks, words in REASONS:
+        if any(mark in output for mark in marks):
+            return f"{words}\n{line}"
+    return line
+
+
+def last_line(output):
+    """The last line that reports an error, or the last line."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if "error" in line.lower()]
+    return (errors or lines or ["no output"])[-1]
+
+
 def digest():
-    """Changes when the wanted packages do."""
-    content = hashlib.sha256()
+    """Changes when the wanted packages do, or the checkout is moved."""
+    content = hashlib.sha256(ROOT.encode())
     for name in ("pyproject.toml", "constraints.txt"):
         with open(os.path.join(ROOT, name), "rb") as file:
             content.update(file.read())

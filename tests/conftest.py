@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -83,3 +85,87 @@ def command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
+
+
+@pytest.fixture
+def answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
+    """What an entry point answers to a command line typed in `tmp_path`; in this process, which saves its start-up."""
+
+    def ask(*arguments: str, script: str = "run_deepnet.py", **environment: str) -> Answer:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", [script, *arguments])
+        monkeypatch.delenv("USE_CONFIG_FROM_RUN_DIR", raising=False)
+        for key, value in environment.items():
+            monkeypatch.setenv(key, value)
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(str(ROOT / script), run_name="__main__")
+        out, err = capsys.readouterr()
+        assert isinstance(end.value.code, int)
+        return Answer(end.value.code, out, err)
+
+    return ask
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a process ended and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run folder of three episodes of brock_mirman, trained by a real process; tests only read it."""
+    return _run(tmp_path_factory.mktemp("brock_mirman"), *TINY, "run.N_episodes=3")
+
+
+@pytest.fixture(scope="session")
+def finished_bm1972(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run folder of three episodes of bm1972, trained by a real process; tests only read it."""
+    return _run(tmp_path_factory.mktemp("bm1972"), "model=bm1972", "run.N_episodes=3")
+
+
+def _run(cwd: Path, *arguments: str) -> Path:
+    process = subprocess.run(
+        [sys.executable, str(ROOT / "run_deepnet.py"), *arguments, "hydra.run.dir=run"],
+        cwd=cwd,
+        env=plain_environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert process.returncode == 0, process.stdout + process.stderr
+    return cwd / "run"
+
+
+def contents(folder: Path) -> dict[str, bytes | None]:
+    """Every file of a folder with its bytes, every folder with None: to see that nothing was created or changed."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")
+    }
+
+
+def own_model(folder: Path, **files: str | None) -> Path:
+    """A MODELS_DIR with a copy of brock_mirman as `mine`; each file can be given anew (None leaves it out).
+
+    Returns:
+        the MODELS_DIR.
+    """
+    model = folder / "mine"
+    model.mkdir(parents=True)
+    for name in ("Definitions", "Dynamics", "Equations"):
+        text = files.pop(name, (ROOT / "models" / "brock_mirman" / f"{name}.py").read_text(encoding="utf-8"))
+        if text is not None:
+            (model / f"{name}.py").write_text(text, encoding="utf-8")
+    for name, text in files.items():
+        if text is not None:
+            (model / f"{name}.py").write_text(text, encoding="utf-8")
+    return folder
+
+
+def shipped(model: str, file: str) -> str:
+    """Text of a file of a shipped model."""
+    return (ROOT / "models" / model / f"{file}.py").read_text(encoding="utf-8")

@@ -4,7 +4,6 @@ import torch
 
 import Definitions
 import Parameters
-import PolicyState
 import State
 
 from deqn import histogram

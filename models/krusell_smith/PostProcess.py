@@ -26,12 +26,12 @@ def simulate_aggregates(run, periods=PERIODS):
     """One economy, from a state where training ended: a row a quarter."""
     names = ["Z", "K", "Y", "C", "I", "r", "w", "at_limit", "mass", "mass_at_top", "gini", "top_10"]
     rows = torch.empty(periods, len(names), dtype=run.model.dtype, device=run.model.device)
-    state = run.starting_state[:1]
+    state, a = run.starting_state[:1], Parameters.a_grid
     for t in range(periods):
         policy = run.model.policy(state)
         distribution = State.distribution(state)
         values = [State.Z(state), *(getattr(Definitions, name)(state, policy) for name in names[1:10])]
-        values += [histogram.gini(distribution, Parameters.a_grid), histogram.top_share(distribution, Parameters.a_grid, 0.1)]
+        values += [histogram.gini(distribution, a), histogram.top_share(distribution, a, 0.1)]
         rows[t] = torch.cat(values)
         state = run.model.step(state)
     return pd.DataFrame(rows.cpu().numpy(), columns=names)
@@ -85,8 +85,8 @@ def wider_box(run, states):
     states = states[rng.permutation(n)]
     factor = rng.uniform([n, 1, 1], 0.95, 1.05)
     nobody_moves = torch.eye(len(Parameters.e_grid)).to(states)
-    stretched = histogram.transport(
-        State.distribution(states), factor * Parameters.a_grid.expand(1, len(Parameters.e_grid), -1), Parameters.a_grid, nobody_moves
-    )
+    a = Parameters.a_grid
+    stretched_wealth = factor * a.expand(1, len(Parameters.e_grid), -1)
+    stretched = histogram.transport(State.distribution(states), stretched_wealth, a, nobody_moves)
     Z = rng.choice([n], Parameters.tfp_grid)
     return State.update_dict(states, {"Z": Z, "distribution": stretched})

@@ -1,0 +1,24 @@
+"""`import State` in a file of a model folder: accessors of the states and what belongs to their motion."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+def E_t_gen(state: Tensor, policy_state: Tensor) -> Callable[[Callable[[Tensor, Tensor], Any]], Tensor]:
+    """The conditional expectation given today's state and policy: `E_t(lambda s, p: ...)`."""
+
+def update(x: Tensor, name: str, value: Any) -> Tensor:
+    """`x` with one variable replaced; `x` itself is unchanged."""
+
+def update_dict(x: Tensor, values: Mapping[str, Any]) -> Tensor:
+    """`x` with several variables replaced; `x` itself is unchanged."""
+
+def monomial_rule(scale_list: Sequence[float]) -> tuple[Tensor, Tensor]:
+    """shock_values [2 d, d] and shock_probs [2 d] for d independent normal shocks."""
+
+def gauss_hermite(scale_list: float | Sequence[float], n_nodes: int = 5) -> tuple[Tensor, Tensor]:
+    """shock_values [n_nodes**d, d] and shock_probs [n_nodes**d] for d independent normal shocks."""
+
+def __getattr__(name: str) -> Callable[[Tensor], Tensor]:
+    """`State.K(x)`, cut to its bounds; `State.K_RAW(x)`, as it is."""
