@@ -9,13 +9,13 @@ from deqn.model import Model
 from deqn.monitor import Monitor, display_path, show_header, show_model, terminal
 from deqn.probe import Report
 from deqn.run_folder import RunFolder, comparable, files_hash, provenance
-from deqn.trainer import Trainer, configure_threads
+from deqn.trainer import Trainer, configure_cpu
 
 
 def train(composed: Composed) -> int:
     """One run, from configuration to closing summary; returns the exit status."""
     settings = composed.config
-    configure_threads(settings.run.threads)
+    configure_cpu(settings.run.threads)
     folder = RunFolder(composed.run_dir)
     new = settings.STARTING_POINT == "NEW"
     if new:

@@ -15,7 +15,7 @@ from deqn import checkpoint, config, simulate
 from deqn.checkpoint import Checkpoints
 from deqn.model import Model
 from deqn.run_folder import RunFolder, files_hash
-from deqn.trainer import configure_threads
+from deqn.trainer import configure_cpu
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +51,7 @@ def rebuild(composed: config.Composed, starting_point: str) -> Run:
     """The run behind a composed configuration that was read from its folder."""
     source = composed.source or composed.run_dir
     folder = RunFolder(source)
-    configure_threads(composed.config.run.threads)
+    configure_cpu(composed.config.run.threads)
     model = Model(composed.config, folder.load_calibration())
     with model.context():
         model.Globals.__dict__.update(POST_PROCESSING=True, DISABLE_SHOCKS=composed.config.DISABLE_SHOCKS)

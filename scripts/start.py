@@ -22,7 +22,7 @@ LOG = os.path.join(VENV, "install.log")
 
 # what pip says -> what it means
 REASONS = (
-    (("No space left on device",), "the disk is full. PyTorch needs 1 to 6 GB, depending on the platform."),
+    (("No space left on device",), "the disk is full: the environment takes 2 GB, and more where PyTorch comes with CUDA."),
     (("Permission denied", "Read-only file system"), "the folder of the checkout cannot be written."),
     (
         ("CERTIFICATE_VERIFY_FAILED", "SSLError"),
@@ -30,9 +30,10 @@ REASONS = (
     ),
     (
         ("Name or service not known", "Temporary failure in name resolution", "getaddrinfo failed", "NewConnectionError",
-         "ProxyError", "ConnectTimeoutError", "ReadTimeoutError", "Max retries exceeded", "Connection refused"),
-        "there is no connection to the package index. Behind a proxy, set HTTPS_PROXY; with an index or a folder of your own, set "
-        "PIP_INDEX_URL or PIP_FIND_LINKS.",
+         "ProxyError", "ConnectTimeoutError", "ReadTimeoutError", "Max retries exceeded", "Connection refused",
+         "(from versions: none)"),
+        "there is no connection to the package index. Behind a proxy, set HTTPS_PROXY; with an index or a folder of your own, "
+        "set PIP_INDEX_URL or PIP_FIND_LINKS.",
     ),
     (
         ("No matching distribution found", "Could not find a version"),
@@ -50,7 +51,7 @@ def main():
         )
     commands = {
         "train": [PYTHON, os.path.join(ROOT, "run_deepnet.py")],
-        "test": [PYTHON, "-m", "pytest", "--rootdir", ROOT],
+        "test": [PYTHON, "-m", "pytest"],
         "setup": None,
     }
     if len(sys.argv) < 2 or sys.argv[1] not in commands:
@@ -121,7 +122,7 @@ def reason():
 def last_line(output):
     """The last line that reports an error, or the last line."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if "error" in line.lower()]
+    errors = [line for line in lines if line.startswith("ERROR:")] or [line for line in lines if "Error" in line]
     return (errors or lines or ["no output"])[-1]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-def E_t_gen(state: Tensor, policy_state: Tensor) -> Callable[[Callable[[Tensor, Tensor], Any]], Tensor]:
+def E_t_gen(states: Tensor, policies: Tensor) -> Callable[[Callable[[Tensor, Tensor], Any]], Tensor]:
     """The conditional expectation given today's state and policy: `E_t(lambda s, p: ...)`."""
 
 def update(x: Tensor, name: str, value: Any) -> Tensor:

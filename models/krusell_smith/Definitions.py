@@ -4,6 +4,8 @@ The state is productivity Z and the histogram of households over productivity e 
 period, [nE, nA]. The policy is the share of cash on hand that a household at each node wants to consume.
 """
 
+from collections import namedtuple
+
 import Parameters
 import PolicyState
 import State
@@ -12,6 +14,29 @@ from deqn import histogram
 
 alpha, delta, L = Parameters.alpha, Parameters.delta, Parameters.L
 a_grid, e_grid = Parameters.a_grid, Parameters.e_grid
+
+Households = namedtuple("Households", "r desired a_next c")
+
+
+def households(state, policy_state):
+    """What households at every node do, with capital summed up once.
+
+    Returns:
+        r [*batch], and [*batch, nE, nA]: desired, the savings that they want; a_next, those between the borrowing limit
+        and the end of the grid; c, consumption.
+    """
+    interest, wage = prices(state)
+    cash = (1 + interest)[..., None, None] * a_grid + wage[..., None, None] * e_grid[:, None]
+    desired = cash - PolicyState.share(policy_state) * cash
+    a_next = desired.clamp(Parameters.amin, Parameters.amax)
+    return Households(interest, desired, a_next, cash - a_next)
+
+
+def prices(state):
+    """Return on assets net of depreciation and wage [1/quarter], each [*batch]."""
+    ratio = K(state, None) / L
+    productivity = State.Z(state) * ratio ** (alpha - 1)
+    return alpha * productivity - delta, (1 - alpha) * productivity * ratio
 
 
 def K(state, policy_state):
@@ -26,38 +51,17 @@ def Y(state, policy_state):
 
 def r(state, policy_state):
     """Return on assets, net of depreciation [1/quarter]: [*batch]."""
-    return alpha * State.Z(state) * (K(state, policy_state) / L) ** (alpha - 1) - delta
+    return prices(state)[0]
 
 
 def w(state, policy_state):
     """Wage: [*batch]."""
-    return (1 - alpha) * State.Z(state) * (K(state, policy_state) / L) ** alpha
-
-
-def cash(state, policy_state):
-    """Cash on hand (1 + r) a + w e: [*batch, nE, nA]."""
-    gross, wage = 1 + r(state, policy_state), w(state, policy_state)
-    return gross[..., None, None] * a_grid + wage[..., None, None] * e_grid[:, None]
-
-
-def desired_savings(state, policy_state):
-    """a' before its bounds: [*batch, nE, nA]."""
-    return (1 - PolicyState.share(policy_state)) * cash(state, policy_state)
-
-
-def a_next(state, policy_state):
-    """Savings a', between the borrowing limit and the end of the grid: [*batch, nE, nA]."""
-    return desired_savings(state, policy_state).clamp(Parameters.amin, Parameters.amax)
-
-
-def c(state, policy_state):
-    """Consumption of the household at each node: [*batch, nE, nA]."""
-    return cash(state, policy_state) - a_next(state, policy_state)
+    return prices(state)[1]
 
 
 def C(state, policy_state):
     """Aggregate consumption: [*batch]."""
-    return histogram.aggregate(State.distribution(state), c(state, policy_state))
+    return histogram.aggregate(State.distribution(state), households(state, policy_state).c)
 
 
 def I(state, policy_state):

@@ -18,7 +18,7 @@ def shock_probs(state, policy_state):
 
 def next_distribution(state, policy_state):
     """The histogram at the beginning of next period, which does not depend on Z': [*batch, nE, nA]."""
-    savings = Definitions.a_next(state, policy_state)
+    savings = Definitions.households(state, policy_state).a_next
     return histogram.transport(State.distribution(state), savings, Parameters.a_grid, Parameters.Pi_e)
 
 

@@ -25,19 +25,20 @@ def fischer_burmeister(x, y):
 def equations(state, policy_state):
     E_t = State.E_t_gen(state, policy_state)
 
-    # E over Z': value of one more unit of savings at each node (e', a')
-    marginal_value = E_t(
-        lambda s, p: (1 + Definitions.r(s, p))[..., None, None] * Definitions.c(s, p) ** (-gamma)
-    )
-    # E over e', and the consumption today that it implies, as a function of (e, a') and then at the a' chosen
-    implied_at_nodes = (Parameters.beta * Parameters.Pi_e @ marginal_value) ** (-1 / gamma)
-    c, savings = Definitions.c(state, policy_state), Definitions.a_next(state, policy_state)
-    implied = histogram.interpolate(savings, Parameters.a_grid, implied_at_nodes)
+    def marginal_value(s, p):
+        """Value of one more unit of savings at each node (e', a'), in utils."""
+        h = Definitions.households(s, p)
+        return (1 + h.r)[..., None, None] * h.c ** (-gamma)
+
+    # E over Z', then over e': the consumption today that it implies, as a function of (e, a'), and then at the a' chosen.
+    # This is the endogenous grid method's own discrete problem (Carroll, 2006): its solution has no residual here.
+    expected = Parameters.beta * Parameters.Pi_e @ E_t(marginal_value)
+    today = Definitions.households(state, policy_state)
+    implied = histogram.interpolate(today.a_next, Parameters.a_grid, expected ** (-1 / gamma))
 
     # amin <= a' <= amax: consumption may lie below what the Euler equation implies only at the borrowing limit, and
     # above only at the upper bound (Billups, 1995, on two-sided complementarity). The distances to the bounds are those
     # of the desired savings, which pulls a policy beyond a bound back to it.
-    desired = Definitions.desired_savings(state, policy_state)
-    gap = implied / c - 1
-    gap = -fischer_burmeister(-gap, (Parameters.amax - desired) / c)
-    return {"euler": fischer_burmeister(gap, (desired - Parameters.amin) / c)}
+    gap = implied / today.c - 1
+    gap = -fischer_burmeister(-gap, (Parameters.amax - today.desired) / today.c)
+    return {"euler": fischer_burmeister(gap, (today.desired - Parameters.amin) / today.c)}

@@ -27,7 +27,7 @@ def draw_economy(state):
         state: [batch, n_states]; the first economy's policy and the average distribution are drawn.
     """
     one = state[:1]
-    savings = Definitions.a_next(one, Parameters.policy(one))[0].cpu()
+    savings = Definitions.households(one, Parameters.policy(one)).a_next[0].cpu()
     a = Parameters.a_grid.cpu()
     figure, (left, right) = figures.new(columns=2)
     shown = a <= 60

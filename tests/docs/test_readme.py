@@ -1,0 +1,94 @@
+"""The README and the other pages show what works."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.docs.blocks import ROOT, blocks, commands, is_training, python, shell
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+README = ROOT / "README.md"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("reader")
+
+
+@pytest.fixture(scope="module")
+def results(folder) -> dict[str, subprocess.CompletedProcess[str]]:
+    """Every shell command of the README run in order; a new run has two episodes, a resumed one four."""
+    lines = [line for block in blocks(README) if block.language == "shell" for line in commands(block)]
+    episodes = {line: "run.N_episodes=4" if "LATEST" in line else "run.N_episodes=2" for line in lines}
+    return {line: shell(line, folder, episodes[line] if is_training(line) else "") for line in lines}
+
+
+def test_every_command_succeeds(results):
+    assert len(results) > 8
+    failed = {line: result.stdout + result.stderr for line, result in results.items() if result.returncode}
+    assert not failed
+
+
+def test_the_run_folder_has_what_the_table_says(results, folder):
+    run = folder / "runs" / "first"
+    for pattern in (
+        ".hydra/config.yaml", ".hydra/config.1.yaml", ".hydra/overrides.yaml", ".hydra/hydra.yaml", "ckpt/ckpt-4.pt", "run.json",
+        "error_file.txt", "events.out.tfevents.*.deqn", "simulated_states.csv", "simulated_policies.csv",
+        "simulated_definitions.csv", "simulated_euler_discrepancies.csv", "post/*_*/*.png",
+    ):  # fmt: skip
+        assert list(run.glob(pattern)), pattern
+
+
+def test_the_sweep_makes_four_runs(results, folder):
+    assert len(list(folder.glob("multirun/*/*/*/run.json"))) == 4
+
+
+def test_python_of_the_readme_runs(results, folder):
+    (code,) = [block.text for block in blocks(README) if block.language == "python" and "import deqn" in block.text]
+    result = python(code, folder)
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_equations_shown_are_those_of_the_model():
+    shown = next(block.text for block in blocks(README) if "def equations" in block.text)
+    real = (ROOT / "models" / "brock_mirman" / "Equations.py").read_text(encoding="utf-8")
+    assert ast.dump(ast.parse(shown)) == ast.dump(ast.parse(real))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        name, _, anchor = target.partition("#")
+        file = page.parent / name if name else page
+        assert file.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_named_on_the_page_exist(page):
+    text = page.read_text(encoding="utf-8")
+    for name in re.findall(r"`((?:deqn|scripts|models|config|docs|tests|typings)/[\w/.-]+)`", text):
+        assert (ROOT / name).exists(), name
+
+
+def test_environment_yaml_installs_what_start_py_installs():
+    environment = yaml.safe_load((ROOT / "environment.yaml").read_text(encoding="utf-8"))
+    (pip,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
+    assert pip == ["-c constraints.txt", "-e .[ks,dev]"]
+    assert (ROOT / "constraints.txt").is_file()
+    assert '"[ks,dev]"' in (ROOT / "scripts" / "start.py").read_text(encoding="utf-8")
+
+
+def test_pre_commit_needs_no_network():
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    assert [repo["repo"] for repo in hooks["repos"]] == ["local"]
+    assert all(hook["language"] == "system" for repo in hooks["repos"] for hook in repo["hooks"])

@@ -1,0 +1,89 @@
+"""Stochastic growth with log utility: the closed form s = alpha * beta at full depreciation, and the steady state."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import deqn
+from deqn.trainer import Trainer
+
+DOUBLE = "run.keras_precision=float64"
+
+
+def residual(model: deqn.Model, states: torch.Tensor, savings: float) -> torch.Tensor:
+    """The Euler residual where the savings rate is one number, today and tomorrow."""
+    model.expectations.policy = lambda s: torch.full((*s.shape[:-1], 1), savings, dtype=s.dtype)
+    with model.context():
+        return model.equations(states, model.expectations.policy(states))["euler"]
+
+
+def box(n: int = 400) -> torch.Tensor:
+    """Capital from 0.01 to 3, log productivity from -0.5 to 0.5."""
+    draws = torch.rand(n, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    return torch.stack([0.01 + 2.99 * draws[:, 0], draws[:, 1] - 0.5], dim=-1)
+
+
+@pytest.mark.parametrize("expectation", ["product", "monomial", "pseudo_random"])
+def test_the_closed_form_has_no_residual_in_any_state(expectation):
+    model = deqn.load_model("brock_mirman", [DOUBLE, f"run.expectation_type={expectation}"])
+    alpha, beta = model.Parameters.alpha, model.Parameters.beta
+    assert residual(model, box(), alpha * beta).abs().max() < 1e-13
+
+
+def test_another_savings_rate_has_the_residual_of_the_textbook():
+    """With a constant savings rate s and full depreciation, 1 - alpha * beta / s in every state."""
+    model = deqn.load_model("brock_mirman", [DOUBLE])
+    expected = 1 - model.Parameters.alpha * model.Parameters.beta / 0.5
+    torch.testing.assert_close(residual(model, box(), 0.5), torch.full((400,), expected, dtype=torch.float64))
+
+
+def test_the_steady_state_of_partial_depreciation_has_no_residual_without_shocks():
+    """alpha K**(alpha - 1) + 1 - delta = 1 / beta, and investment is delta K."""
+    model = deqn.load_model("brock_mirman", [DOUBLE, "constants.delta=0.1", "constants.sigma=1e-12"])
+    p = model.Parameters
+    capital = (p.alpha / (1 / p.beta - 1 + p.delta)) ** (1 / (1 - p.alpha))
+    savings = p.delta * capital ** (1 - p.alpha)
+    states = torch.tensor([[capital, 0.0]], dtype=torch.float64)
+    assert residual(model, states, savings).abs().item() < 1e-10
+    with model.context():
+        torch.testing.assert_close(model.Definitions.K_next(states, torch.tensor([[savings]])), states[:, 0])
+
+
+def test_log_productivity_has_the_moments_of_its_process():
+    """Mean 0 and standard deviation sigma / sqrt(1 - rho**2)."""
+    model = deqn.load_model("brock_mirman", [DOUBLE])
+    with model.context():
+        states = model.initial_states(20_000)
+        for _ in range(60):
+            states = model.step(states)
+    z = model.State.z(states)
+    p = model.Parameters
+    expected = p.sigma / (1 - p.rho**2) ** 0.5
+    assert z.mean().item() == pytest.approx(0, abs=5 * expected / 20_000**0.5)
+    assert z.std().item() == pytest.approx(expected, rel=0.03)
+
+
+@pytest.fixture(scope="module")
+def trained() -> deqn.Model:
+    model = deqn.load_model("brock_mirman", ["run.N_episodes=60", "optimizer.schedule_kwargs.decay_steps=1200"])
+    model.probe()
+    Trainer(model).fit()
+    return model
+
+
+def test_a_short_training_finds_the_savings_rate(trained):
+    with trained.context(), torch.no_grad():
+        states = trained.Parameters.starting_state
+        savings = trained.PolicyState.s(trained.policy(states))
+    assert (savings - 0.36 * 0.96).abs().max() < 5e-3
+
+
+def test_the_simulated_capital_stays_where_theory_says(trained):
+    """log K has mean log(alpha beta) / (1 - alpha) in the ergodic distribution."""
+    with trained.context():
+        states = trained.Parameters.starting_state
+        for _ in range(200):
+            states = trained.step(states)
+    expected = torch.tensor(0.36 * 0.96).log() / (1 - 0.36)
+    assert trained.State.K(states).log().mean().item() == pytest.approx(expected.item(), abs=0.05)
