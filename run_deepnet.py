@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from deqn import config, post
 from deqn.config import Composed
+from deqn.distributed import refuse_several_processes
 from deqn.errors import ConfigError, TrainingError
 from deqn.model import Model
 from deqn.monitor import Monitor, display_path, show_header, show_model, terminal
@@ -14,6 +15,7 @@ from deqn.trainer import Trainer, configure_cpu
 
 def train(composed: Composed) -> int:
     """One run, from configuration to closing summary; returns the exit status."""
+    refuse_several_processes()
     settings = composed.config
     configure_cpu(settings.run.threads)
     folder = RunFolder(composed.run_dir)

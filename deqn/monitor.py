@@ -94,7 +94,7 @@ class Monitor:
             self._progress = Progress(
                 BarColumn(bar_width=30),
                 TextColumn("{task.description}"),
-                TextColumn("eta"),
+                TextColumn("| eta"),
                 TimeRemainingColumn(),
                 console=self.console,
                 transient=False,

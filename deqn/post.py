@@ -124,8 +124,8 @@ class Run:
 
     def wider_box(self, states: Tensor) -> Tensor:
         """States around a cloud `[n, n_states]`: same number, each number uniform on its range widened by a quarter on
-        either side (within its bounds); a variable with a shape keeps the values of the cloud. A model's PostProcess.py
-        may define `wider_box(run, states)` of its own."""
+        either side (within its bounds, and without changing its sign); a variable with a shape keeps the values of the cloud.
+        A model's PostProcess.py may define `wider_box(run, states)` of its own."""
         own = self._post_process("wider_box")
         with self.model.context(), torch.no_grad():
             if own is not None:
@@ -137,7 +137,12 @@ class Run:
                 values = column.raw(states)
                 low, high = float(values.min()), float(values.max())
                 margin = 0.25 * (high - low)
-                draws = self.model.rng.uniform([len(states)], low - margin, high + margin)
+                lowest, highest = low - margin, high + margin
+                if low > 0:  # capital that is always positive stays so
+                    lowest = max(lowest, 0.5 * low)
+                if high < 0:
+                    highest = min(highest, 0.5 * high)
+                draws = self.model.rng.uniform([len(states)], lowest, highest)
                 box[:, column.start] = column.bound.apply(draws)
             return box
 
@@ -233,16 +238,17 @@ class Run:
 
 
 def accuracy_table(frame: pd.DataFrame, title: str = "Absolute Euler discrepancies on simulated states") -> Table:
-    """`Run.accuracy` for the terminal: each figure with its log10 behind it."""
+    """`Run.accuracy` for a terminal of 80 columns: for each row its figures, and their log10 below them."""
     from rich.table import Table
 
-    table = Table(title=f"{title} (log10)", title_justify="left", show_edge=False)
+    table = Table(title=title, title_justify="left", show_edge=False)
     figures = ["mean", *_QUANTILES, "max"]
-    for heading in (*frame.index.names, *figures):
+    for heading in (*frame.index.names, "", *figures):
         table.add_column(str(heading), no_wrap=True)
     for index, row in frame.iterrows():
-        labels = index if isinstance(index, tuple) else (index,)
-        table.add_row(*map(str, labels), *(f"{row[name]:.1e} ({row[f'log10 {name}']:.1f})" for name in figures))
+        labels = [str(label) for label in (index if isinstance(index, tuple) else (index,))]
+        table.add_row(*labels, "", *(f"{row[name]:.1e}" for name in figures))
+        table.add_row(*[""] * len(labels), "log10", *(f"{row[f'log10 {name}']:.2f}" for name in figures))
     return table
 
 

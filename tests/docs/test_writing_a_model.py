@@ -60,7 +60,8 @@ MISTAKES = {
         "equations() returned 'hours', which does not depend on any policy: no gradient reaches the network.",
     ),
     "probabilities that do not sum to one": (
-        "islands", ("my_models/islands/Dynamics.py", "[1 - then_good", "[0.7 - then_good"), "shock_probs sums to 0.7, not 1.",
+        "islands", ("my_models/islands/Dynamics.py", "return torch.stack", "return 0.7 * torch.stack"),
+        "shock_probs sums to 0.7, not 1.",
     ),
 }  # fmt: skip
 

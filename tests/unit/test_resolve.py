@@ -103,7 +103,7 @@ def test_a_wrong_value_of_an_optimizer_names_the_key():
 def rates(name: str, kwargs: dict, n: int) -> list[float]:
     """Learning rates of the first n gradient steps."""
     optimizer = resolve.optimizer("SGD", [WEIGHT], 0.1, {})
-    schedule = resolve.schedule(name, optimizer, kwargs, total_steps=10)
+    schedule = resolve.schedule(name, kwargs, total_steps=10)(optimizer)
     result = []
     for _ in range(n):
         result.append(optimizer.param_groups[0]["lr"])
@@ -149,9 +149,8 @@ def test_a_schedule_of_pytorch_is_found():
 
 
 def test_a_schedule_without_what_it_needs_is_refused():
-    optimizer = resolve.optimizer("SGD", [WEIGHT], 0.1, {})
     with pytest.raises(ConfigError, match="schedule_kwargs for ExponentialDecay: .*decay_rate"):
-        resolve.schedule("ExponentialDecay", optimizer, {}, 10)
+        resolve.schedule("ExponentialDecay", {}, 10)
 
 
 def test_a_missing_argument_of_a_distribution_is_named():

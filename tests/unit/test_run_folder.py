@@ -1,0 +1,118 @@
+"""Who may write in a run folder, what stands there, what may be removed."""
+
+from __future__ import annotations
+
+import pytest
+
+from deqn.config import compose
+from deqn.errors import CheckpointError
+from deqn.run_folder import RunFolder, changes, comparable, config_hash, files_hash, provenance
+
+
+def test_a_folder_is_held_by_one_at_a_time(tmp_path):
+    first, second = RunFolder(tmp_path / "run"), RunFolder(tmp_path / "run")
+    first.acquire()
+    first.write(**provenance())
+    with pytest.raises(CheckpointError, match=r"in use by process \d+ on .* \(started 20"):
+        second.acquire()
+    first.release()
+    second.acquire()
+    second.release()
+
+
+def test_nothing_is_made_before_it_is_taken(tmp_path):
+    RunFolder(tmp_path / "run").read()
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_lock_is_gone_after_the_run(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.acquire()
+    folder.release()
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_run_json_is_updated_not_replaced(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.write(status="running", seed=1)
+    folder.write(status="finished")
+    assert folder.read() == {"status": "finished", "seed": 1}
+
+
+def test_a_run_json_that_is_cut_reads_as_nothing(tmp_path):
+    (tmp_path / "run.json").write_text('{"status": ')
+    assert RunFolder(tmp_path).read() == {}
+
+
+def test_a_finished_run_with_another_configuration_is_not_started_over(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.write(status="finished", configuration=comparable(compose(["seed=1"]).config))
+    with pytest.raises(CheckpointError, match="seed 1 -> 2"):
+        folder.refuse_other_configuration(compose(["seed=2"]).config)
+    folder.refuse_other_configuration(compose(["seed=1"]).config)
+
+
+def test_an_interrupted_run_may_be_started_over(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.write(status="interrupted", configuration=comparable(compose(["seed=1"]).config))
+    folder.refuse_other_configuration(compose(["seed=2"]).config)
+
+
+@pytest.mark.parametrize("override", ["run.N_episodes=5", "run.threads=2", "CHECKPOINT_INTERVAL=7", "device=cpu"])
+def test_how_a_run_is_driven_does_not_make_it_another_run(override):
+    assert config_hash(compose([override]).config) == config_hash(compose().config)
+
+
+@pytest.mark.parametrize("override", ["seed=5", "constants.beta=0.5", "optimizer.learning_rate=1", "run.N_sim_batch=65"])
+def test_what_a_run_solves_makes_it_another_run(override):
+    assert config_hash(compose([override]).config) != config_hash(compose().config)
+
+
+def test_changes_name_the_key_and_both_values():
+    assert changes({"a": [{"b": 1}], "c": 2}, {"a": [{"b": 3}], "c": 2, "d": 4}) == ["a[0].b 1 -> 3", "d None -> 4"]
+
+
+def test_clear_removes_what_this_program_wrote_and_nothing_else(tmp_path):
+    for name in ("error_file.txt", "calibration.npz", "events.out.tfevents.1.host.deqn"):
+        (tmp_path / name).write_text("ours")
+    for name in ("events.out.tfevents.1.host", "notes.txt", "run.py"):
+        (tmp_path / name).write_text("theirs")
+    RunFolder(tmp_path).clear("error_file.txt")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["events.out.tfevents.1.host", "notes.txt", "run.py"]
+
+
+def test_a_calibration_is_stored_and_read_bit_for_bit(tmp_path):
+    import numpy as np
+
+    folder = RunFolder(tmp_path)
+    grid = np.random.default_rng(0).normal(size=(3, 4))
+    folder.save_calibration({"grid": grid, "n": 3})
+    stored = folder.load_calibration()
+    assert np.array_equal(stored["grid"], grid)
+    assert stored["n"] == 3
+
+
+def test_without_a_calibration_nothing_is_stored(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.save_calibration({})
+    assert folder.load_calibration() is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_calibration_is_named(tmp_path):
+    (tmp_path / "calibration.npz").write_bytes(b"PK\x03\x04 cut")
+    with pytest.raises(CheckpointError, match="calibration.npz is damaged"):
+        RunFolder(tmp_path).load_calibration()
+
+
+def test_the_hash_of_the_files_follows_their_content(tmp_path):
+    (tmp_path / "Equations.py").write_text("a = 1")
+    before = files_hash(tmp_path)
+    (tmp_path / "notes.txt").write_text("x")
+    assert files_hash(tmp_path) == before
+    (tmp_path / "Equations.py").write_text("a = 2")
+    assert files_hash(tmp_path) != before
+
+
+def test_provenance_has_the_versions_that_results_depend_on():
+    assert {"python", "torch", "numpy", "hydra-core"} <= set(provenance()["versions"])
