@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from deqn import config, figures, post
+from deqn.checkup import binding
 from deqn.config import RUN_DIR_VARIABLE, Composed
 from deqn.errors import ConfigError
 from deqn.monitor import terminal
@@ -49,6 +50,8 @@ def post_process(composed: Composed) -> int:
     table.to_csv(run.output / "euler_discrepancies.csv")
     (run.output / "euler_discrepancies.md").write_text(_markdown(table), encoding="utf-8")
     console.print(post.accuracy_table(table, "Absolute Euler discrepancies"))
+    for bound, share in binding(run, cloud).items():
+        console.print(f"ergodic cloud: {bound} in {100 * share:.2g} % of the states")
     console.print("A small residual is necessary, not sufficient: it bounds no error of the policy or of its level.")
 
     drawn = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deqn import config, post
+from deqn.checkup import checkup_table
 from deqn.config import Composed
 from deqn.distributed import refuse_several_processes
 from deqn.errors import ConfigError, TrainingError
@@ -89,6 +90,7 @@ def check(composed: Composed) -> int:
     console = terminal()
     show_header(console, model)
     show_model(console, model, report)
+    console.print(checkup_table(post.Run(model, composed.run_dir)))
     console.print("check passed: nothing was trained or written")
     return 0
 

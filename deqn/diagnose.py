@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +87,11 @@ def _count(model: Model, states: Tensor, bad: Tensor) -> str:
 
 def _first_operation(model: Model, states: Tensor) -> str:
     try:
-        with CheckNumerics(model.folder), torch.autograd.set_detect_anomaly(True, check_nan=True):
+        with (
+            warnings.catch_warnings(action="ignore"),  # the traceback that PyTorch prints beside its error
+            CheckNumerics(model.folder),
+            torch.autograd.set_detect_anomaly(True, check_nan=True),
+        ):
             parameters = [p for p in model.network.parameters() if p.requires_grad]
             torch.autograd.grad(loss.terms(model, states).loss, parameters, allow_unused=True)
     except (NotFinite, RuntimeError) as error:

@@ -9,6 +9,7 @@ import platform
 import socket
 import subprocess
 import sys
+import zipfile
 from collections.abc import Mapping
 from datetime import datetime
 from importlib import metadata
@@ -126,7 +127,7 @@ class RunFolder:
         try:
             with np.load(path, allow_pickle=False) as stored:
                 return {key: stored[key] for key in stored.files}
-        except (ValueError, OSError, EOFError) as error:
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
             raise CheckpointError(f"{path} is damaged: {error}. Remove it; it is computed anew.") from error
 
 

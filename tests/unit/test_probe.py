@@ -53,7 +53,7 @@ def test_pseudo_random_reports_its_draws():
     [
         (("Dynamics", "shock_values[shock_index, 0])", "shock_values[shock_index, 0].repeat(len(prev_state)))"), "stacked_step"),
         (("Equations", "Definitions.C(s, p))}", "(s[:, 0] ** 0 * Definitions.C(s, p)).reshape(len(s)))}"), "stacked_function"),
-        (("Equations", "Definitions.C(s, p))}", "Definitions.C(s, p) + 1e-2 * State.K(s).mean())}"), "stacked_function"),
+        (("Equations", "Definitions.C(s, p))}", "Definitions.C(s, p) + State.z(s).exp().mean())}"), "stacked_function"),
     ],
     ids=["repeat", "columns by position", "a mean over the batch"],
 )  # fmt: skip

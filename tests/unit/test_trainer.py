@@ -333,6 +333,14 @@ def test_check_numerics_names_the_operation_and_the_line():
         trainer.step(states)
 
 
+def test_check_numerics_names_the_operation_of_the_gradient_too():
+    """sqrt at zero: the value is finite, its derivative is not."""
+    model = deqn.Model(compose([*TINY, "enable_check_numerics=true"]).config)
+    model._equations = lambda s, p: {"root": (p - p).sqrt().sum(-1)}
+    with pytest.raises(TrainingError, match="not a finite number in episode 1: .*(div|SqrtBackward)"):
+        Trainer(model).step(model.initial_states(16))
+
+
 def test_the_parameters_are_unchanged_by_a_step_that_is_not_finite():
     model = deqn.Model(compose(TINY).config)
     trainer = Trainer(model)
