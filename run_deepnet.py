@@ -69,7 +69,7 @@ def _fit(trainer: Trainer, monitor: Monitor, report: Report, lines: list[str]) -
         status = "not finite"
         raise
     finally:
-        folder.write(status=status, episode=trainer.state.episode, step=trainer.state.step, seconds=monitor.elapsed)
+        monitor.write_status(status, trainer.state.episode, trainer.state.step)
     resume = None
     if trainer.signal is not None:
         resume = (

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import shutil
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +71,7 @@ class Monitor:
         self._began = self._last_line = time.perf_counter()
         self._first_episode: int | None = None
         self._training_seconds = 0.0
+        self._skipped: set[str] = set()
         model.set_run(LOG_DIR=str(folder.path), summary=self.writer)
 
     # -- before ---------------------------------------------------------------------------------------------------
@@ -106,7 +111,7 @@ class Monitor:
     def __exit__(self, *_: object) -> None:
         if self._progress is not None:
             self._progress.stop()
-        self.writer.close()
+        self._on_full_disk("TensorBoard", self.writer.close)
 
     # -- during ---------------------------------------------------------------------------------------------------
 
@@ -119,8 +124,24 @@ class Monitor:
         if self._first_episode is None:
             self._first_episode = record.episode - 1
         self._training_seconds += record.seconds
-        self._error_file(record)
-        self._tensorboard(record, state)
+        self._on_full_disk("the error file", self._error_file, record)
+        self._on_full_disk("TensorBoard", self._tensorboard, record, state)
+        self._on_full_disk("cycle_hook", self._hook, record, state)
+        self._show_progress(record)
+
+    def _on_full_disk(self, what: str, function: Callable[..., None], *arguments: Any) -> None:
+        """Calls the function; on a full disk says so once and lets training go on: only checkpoints are worth its end."""
+        try:
+            function(*arguments)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            if what not in self._skipped:
+                self._skipped.add(what)
+                free = shutil.disk_usage(self.folder.path).free
+                self.message(f"{what} cannot be written: {error.strerror} ({free:,} bytes free). Training goes on.")
+
+    def _hook(self, record: Record, state: Tensor) -> None:
         if self.model.cycle_hook is not None:
             try:
                 with torch.no_grad():
@@ -129,7 +150,6 @@ class Monitor:
                 place = where(error, self.model.folder)
                 error.add_note(f"in cycle_hook of {place or self.model.folder}")
                 raise
-        self._show_progress(record)
 
     def _error_file(self, record: Record) -> None:
         """One line an epoch, as in the TensorFlow library; what it calls MAE is a root mean square and is named so."""
@@ -180,6 +200,12 @@ class Monitor:
         return (
             f"ep {record.episode}/{self.config.run.N_episodes} loss {loss:.2e} | Euler error p50 {log10(median)} | "
             f"{speed:.0f} steps/s"
+        )
+
+    def write_status(self, status: str, episode: int, step: int) -> None:
+        """How the run ended, into run.json."""
+        self._on_full_disk(
+            "run.json", partial(self.folder.write, status=status, episode=episode, step=step, seconds=self.elapsed)
         )
 
     # -- after ----------------------------------------------------------------------------------------------------

@@ -81,8 +81,12 @@ class RunFolder:
     def write(self, **values: Any) -> None:
         """Updates `run.json` (whole or not at all)."""
         temporary = self.path / f"{RUN_FILE}.tmp"
-        temporary.write_text(json.dumps(self.read() | values, indent=1), encoding="utf-8")
-        os.replace(temporary, self.path / RUN_FILE)
+        try:
+            temporary.write_text(json.dumps(self.read() | values, indent=1), encoding="utf-8")
+            os.replace(temporary, self.path / RUN_FILE)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
 
     def refuse_other_configuration(self, config: Config) -> None:
         """A finished run is not started over with another configuration.

@@ -397,13 +397,17 @@ class Trainer:
             return
         try:
             self.checkpoints.save(payload, payload["episode"])
+            if self._unsaved is not None and self.watcher is not None:
+                self.watcher.message(f"ckpt-{payload['episode']} could be written again.")
             self._unsaved = None
         except OSError as error:
+            first = self._unsaved is None
             free = shutil.disk_usage(self.checkpoints.folder.parent).free
             self._unsaved = f"{error} ({free:,} bytes free in {self.checkpoints.folder})"
-            if self.watcher is not None:
+            if first and self.watcher is not None:
                 self.watcher.message(
-                    f"ckpt-{payload['episode']} could not be written: {self._unsaved}. Training goes on."
+                    f"ckpt-{payload['episode']} could not be written: {self._unsaved}. Training goes on; the next "
+                    "checkpoint is tried again."
                 )
 
     @contextlib.contextmanager
