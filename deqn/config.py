@@ -68,6 +68,7 @@ def compose(
     parsed = _parse_overrides(overrides)
     folders = [primary] if run_dir is not None else [CONFIG_DIR, *_config_dirs(config_dir)]
     _check_groups(parsed, folders, run_dir)
+    _refuse_sweep(parsed)
     constants = [o for o in parsed if _is_plain(o) and o.key_or_group.startswith("constants.")]
     others = [_force(o) for o in parsed if o not in constants]
     if config_dir is not None:
@@ -83,6 +84,8 @@ def compose(
         out = Path(str(whole.hydra.run.dir)).resolve()
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_first_lines(error)) from error
+    if run_dir is None:
+        _refuse_hidden_files(config_dir, whole.hydra)
     return _composed(whole, tuple(overrides), out, None if run_dir is None else Path(run_dir).resolve())
 
 
@@ -221,6 +224,28 @@ def _check_groups(overrides: Sequence[Override], folders: Sequence[Path], run_di
         raise ConfigError(f"{count(len(problems), 'problem')} on the command line", problems)
 
 
+def _refuse_sweep(overrides: Sequence[Override]) -> None:
+    """Several values for one key are a sweep."""
+    for override in overrides:
+        if override.is_sweep_override():
+            raise ConfigError(
+                f"{override.input_line} has several values. Give -m to train one run for each, [a,b] for a list, or quote a "
+                "text with commas."
+            )
+
+
+def _refuse_hidden_files(config_dir: str | Path | None, own: DictConfig) -> None:
+    """Hydra takes the shipped file where a file of `--config-dir` has the same name, and says nothing."""
+    for folder in _config_dirs(config_dir):
+        for group, option in own.runtime.choices.items():
+            file = folder / str(group) / f"{option}.yaml"
+            if group in GROUPS and file.is_file() and (CONFIG_DIR / str(group) / file.name).is_file():
+                raise ConfigError(
+                    f"{file} has the name of a shipped file, which Hydra would take instead. Rename it, and choose it with "
+                    f"{group}=<new name>."
+                )
+
+
 def _set_constants(whole: DictConfig, overrides: Sequence[Override]) -> None:
     """`constants.beta=0.98` and `constants.constants.beta=0.98`, whichever form the YAML file has."""
     if not overrides:
@@ -274,6 +299,7 @@ def _through_hydra(task: Task, arguments: Any, run_dir: str | None) -> None:
         with open_dict(whole):
             whole.hydra = own
         try:
+            _refuse_hidden_files(arguments.config_dir, whole.hydra)
             code = task(_composed(whole, tuple(own.overrides.task), out, None)) or 0
         except DEQNError as error:
             print(error.report, file=sys.stderr)

@@ -88,7 +88,9 @@ def command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 @pytest.fixture
-def answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
+def answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Answer]:
     """What an entry point answers to a command line typed in `tmp_path`; in this process, which saves its start-up."""
 
     def ask(*arguments: str, script: str = "run_deepnet.py", **environment: str) -> Answer:
@@ -143,9 +145,7 @@ def _run(cwd: Path, *arguments: str) -> Path:
 
 def contents(folder: Path) -> dict[str, bytes | None]:
     """Every file of a folder with its bytes, every folder with None: to see that nothing was created or changed."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")
-    }
+    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
 
 
 def own_model(folder: Path, **files: str | None) -> Path:

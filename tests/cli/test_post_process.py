@@ -74,7 +74,9 @@ def test_the_accuracy_table_has_the_cloud_and_the_wider_box(processed):
     assert set(table["states"]) == {"ergodic cloud", "wider box"}
     figures = table[["mean", "p50", "p95", "p99", "max"]]
     assert (figures.drop(columns="mean").diff(axis=1).iloc[:, 1:] >= 0).all(axis=None)
-    assert table["log10 p50"].to_numpy() == pytest.approx(table["p50"].map(lambda x: torch.tensor(x).log10().item()).to_numpy(), abs=1e-4)
+    assert table["log10 p50"].to_numpy() == pytest.approx(
+        table["p50"].map(lambda x: torch.tensor(x).log10().item()).to_numpy(), abs=1e-4
+    )
     assert "ergodic cloud" in process.stdout
     assert "necessary, not sufficient" in process.stdout
 

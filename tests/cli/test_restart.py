@@ -20,12 +20,12 @@ from tests.conftest import ROOT, TINY, assert_same, plain_environment
 N_EPISODES = 30
 RUN = [*TINY, f"run.N_episodes={N_EPISODES}", "++net.layers.1.hidden.dropout_rate=0.1", "hydra.run.dir=run"]
 # a slower gradient step, so that a signal finds the run under way on any machine; the numbers are untouched
-SLOW_HOOKS = '''
+SLOW_HOOKS = """
 import time
 
 def cycle_hook(state, i):
     time.sleep(0.1)
-'''
+"""
 
 
 def last(folder: Path) -> dict:

@@ -45,7 +45,10 @@ TYPED = {
         ["run.N_minibatch_size=1000000"],
         ["run.N_minibatch_size = 1000000", "128", "20", "2560 states", "no step would be taken"],
     ),
-    "an optimizer that is not there": (["optimizer.optimizer=Adm"], ["optimizer.optimizer = 'Adm'", "Did you mean Adam"]),
+    "an optimizer that is not there": (
+        ["optimizer.optimizer=Adm"],
+        ["optimizer.optimizer = 'Adm'", "Did you mean Adam"],
+    ),
     "an optimizer that cannot be used": (["optimizer.optimizer=LBFGS"], ["'LBFGS'", "closure"]),
     "an argument of the optimizer that is not there": (
         ["optimizer.optimizer_kwargs={betas_1: 0.9}"],
@@ -98,12 +101,16 @@ TYPED = {
     "two states with one name": (["variables.states.1.name=K"], ["'K' appears twice in variables.states"]),
     "a state with the name of a function": (["variables.states.1.name=update"], ["'update'", "taken by the library"]),
     "a key without a value": (["optimizer.learning_rate"], ["optimizer.learning_rate", "key=value"]),
+    "several values without -m": (["seed=1,2"], ["seed=1,2 has several values", "Give -m"]),
     "a device that is not there": (["device=gpu"], ["device = 'gpu'", "auto, cpu, cuda"]),
     "a GPU that is not there": (["device=cuda:99"], ["device = 'cuda:99'", "CUDA device"]),
     "a folder of models that is not there": (["MODELS_DIR=nowhere"], ["MODELS_DIR", "nowhere", "no such folder"]),
     "a folder of configurations that is not there": (["--config-dir", "nowhere"], ["--config-dir nowhere", "no such"]),
     "an error file in another folder": (["error_filename=a/b.txt"], ["error_filename = 'a/b.txt'", "without folders"]),
-    "nothing to resume": (["STARTING_POINT=LATEST"], ["STARTING_POINT=LATEST", "no checkpoint in", "STARTING_POINT=NEW"]),
+    "nothing to resume": (
+        ["STARTING_POINT=LATEST"],
+        ["STARTING_POINT=LATEST", "no checkpoint in", "STARTING_POINT=NEW"],
+    ),
     "a checkpoint that is not there": (["STARTING_POINT=ckpt-99"], ["STARTING_POINT=ckpt-99", "no such checkpoint"]),
 }
 
@@ -122,7 +129,11 @@ def test_a_wrong_command_line_has_one_clear_answer_and_leaves_nothing(answer, tm
 
 def test_all_problems_are_reported_at_once_and_numbered(answer):
     result = answer(
-        BM, "optimizer.lerning_rate=1", "run.N_episodes=0", "variables.policies.0.bounds.lower=0", "net.layers.0.hidden.units=x"
+        BM,
+        "optimizer.lerning_rate=1",
+        "run.N_episodes=0",
+        "variables.policies.0.bounds.lower=0",
+        "net.layers.0.hidden.units=x",
     )
     assert result.code == 2
     assert "ConfigError: 4 problems in the configuration\n 1. " in result.err
@@ -131,7 +142,7 @@ def test_all_problems_are_reported_at_once_and_numbered(answer):
 
 
 # the model's files: (file, old text, new text) -> fragments that the message must have
-EULER = '''return {"euler": 1 - Parameters.beta * E_t(lambda s, p: Definitions.R(s, p) * C / Definitions.C(s, p))}'''
+EULER = """return {"euler": 1 - Parameters.beta * E_t(lambda s, p: Definitions.R(s, p) * C / Definitions.C(s, p))}"""
 FILES = {
     "a residual with a column too many": (
         ("Equations", "C = Definitions.C(state, policy_state)", "C = Definitions.C(state, policy_state).unsqueeze(-1)"),
@@ -223,7 +234,9 @@ def test_a_missing_file_of_a_model_is_named(answer, tmp_path):
 
 
 def test_a_policy_that_no_equation_uses_is_named(answer):
-    result = answer(BM, "variables.policies=[{name: s, activation: implied, bounds: {lower: 0.01, upper: 0.99}}, {name: mu}]")
+    result = answer(
+        BM, "variables.policies=[{name: s, activation: implied, bounds: {lower: 0.01, upper: 0.99}}, {name: mu}]"
+    )
     assert result.code == 2
     assert "no equation depends on policy 'mu'" in result.err
 
@@ -321,7 +334,9 @@ def test_starting_anew_removes_only_what_this_program_wrote(answer, run_copy):
         (run_copy / name).write_text("mine")
     result = answer(*TINY, "run.N_episodes=1", "hydra.run.dir=run")
     assert result.code == 0, result.err
-    assert [(run_copy / n).read_text() for n in ("notes.txt", "ckpt/best.pt", "events.out.tfevents.1.other")] == ["mine"] * 3
+    assert [(run_copy / n).read_text() for n in ("notes.txt", "ckpt/best.pt", "events.out.tfevents.1.other")] == [
+        "mine"
+    ] * 3
     assert sorted(path.name for path in (run_copy / "ckpt").glob("ckpt-*")) == ["ckpt-1.pt"]
 
 

@@ -62,6 +62,7 @@ def commands(block: Block) -> list[str]:
 def shell(line: str, folder: Path, extra: str = "") -> subprocess.CompletedProcess[str]:
     """Runs one line of a page in `folder`, with this Python and this checkout's scripts."""
     line = re.sub(r"\bpython (?=\S+\.py)", lambda _: f"{shlex.quote(sys.executable)} {shlex.quote(str(ROOT))}/", line)
+    line = re.sub(r"\bpython (?=-m deqn)", lambda _: f"{shlex.quote(sys.executable)} ", line)
     return subprocess.run(
         ["bash", "-c", f"{line} {extra}"], cwd=folder, env=environment(), capture_output=True, text=True, timeout=600
     )

@@ -49,7 +49,9 @@ def test_it_has_the_files_of_a_model_and_its_configuration(model):
 def test_every_file_says_what_it_is(model):
     for path in model.folder.glob("*.py"):
         with path.open("rb") as file:
-            first = next(t for t in tokenize.tokenize(file.readline) if t.type not in (tokenize.ENCODING, tokenize.COMMENT))
+            first = next(
+                t for t in tokenize.tokenize(file.readline) if t.type not in (tokenize.ENCODING, tokenize.COMMENT)
+            )
         assert first.type == tokenize.STRING, f"{path} has no docstring"
 
 

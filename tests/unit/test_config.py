@@ -35,7 +35,10 @@ def test_every_file_of_every_group_composes_and_passes_the_schema(group, name):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_six_overrides_equal_the_model_option(name):
-    six = [f"MODEL_NAME={name}", *(f"{group}={name}" for group in ("run", "net", "optimizer", "constants", "variables"))]
+    six = [
+        f"MODEL_NAME={name}",
+        *(f"{group}={name}" for group in ("run", "net", "optimizer", "constants", "variables")),
+    ]
     assert compose(six).config == compose([f"model={name}"]).config
 
 
@@ -298,9 +301,22 @@ def test_a_custom_penalty_of_the_tensorflow_files_is_kept(tf_model):
 
 
 def test_own_models_and_configurations_train_from_the_command_line(tf_folder, answer, tmp_path):
-    result = answer(*SIX, "--config-dir", str(tf_folder / "config"), f"MODELS_DIR={tf_folder / 'models'}", "hydra.run.dir=run")
+    result = answer(
+        *SIX, "--config-dir", str(tf_folder / "config"), f"MODELS_DIR={tf_folder / 'models'}", "hydra.run.dir=run"
+    )
     assert result.code == 0, result.err
     assert (tmp_path / "run" / "ckpt" / "ckpt-2.pt").is_file()
+
+
+def test_a_file_that_a_shipped_one_would_hide_is_refused(tmp_path):
+    """Hydra would take config/optimizer/bm1972.yaml and say nothing."""
+    (tmp_path / "optimizer").mkdir()
+    (tmp_path / "optimizer" / "bm1972.yaml").write_text("optimizer: SGD\nlearning_rate: 0.5\n")
+    with pytest.raises(
+        ConfigError, match=r"optimizer/bm1972.yaml has the name of a shipped file.*optimizer=<new name>"
+    ):
+        compose(["model=bm1972"], config_dir=tmp_path)
+    compose(["model=brock_mirman"], config_dir=tmp_path)
 
 
 def test_a_relative_folder_of_models_is_found_from_elsewhere_later(tf_folder, monkeypatch, tmp_path):

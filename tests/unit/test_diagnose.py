@@ -37,7 +37,9 @@ def test_a_network_that_is_not_finite_is_named(model):
 def test_a_gradient_that_is_not_finite_is_told_from_a_loss_that_is_not(model):
     """sqrt at zero: the value is finite, its derivative is not."""
     model._equations = lambda s, p: {"root": (p - p).abs().sqrt().sum(-1)}
-    assert explain(model, model.initial_states(6)).startswith("the residuals are finite, but the loss or its gradient is not")
+    assert explain(model, model.initial_states(6)).startswith(
+        "the residuals are finite, but the loss or its gradient is not"
+    )
 
 
 def test_finite_operations_pass(model):

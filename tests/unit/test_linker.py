@@ -29,14 +29,20 @@ def test_an_import_of_a_contract_name_gives_that_of_the_model(tmp_path):
 
 @pytest.mark.parametrize(
     "text",
-    ["from Parameters import beta", "import Parameters as P\nbeta = P.beta", "def f():\n    import Parameters\n    return Parameters.beta\nbeta = f()"],
+    [
+        "from Parameters import beta",
+        "import Parameters as P\nbeta = P.beta",
+        "def f():\n    import Parameters\n    return Parameters.beta\nbeta = f()",
+    ],
     ids=["from", "as", "inside a function"],
-)  # fmt: skip
+)
 def test_every_form_of_import_works(tmp_path, text):
     assert linker(tmp_path, A=text).link("A").beta == 0.9
 
 
-@pytest.mark.parametrize("text", ["import B\nx = B.x", "from B import x", "from . import B\nx = B.x", "from .B import x"])
+@pytest.mark.parametrize(
+    "text", ["import B\nx = B.x", "from B import x", "from . import B\nx = B.x", "from .B import x"]
+)
 def test_another_file_of_the_folder_is_linked(tmp_path, text):
     assert linker(tmp_path, A=text, B="import Parameters\nx = 2 * Parameters.beta").link("A").x == 1.8
 
@@ -44,7 +50,9 @@ def test_another_file_of_the_folder_is_linked(tmp_path, text):
 def test_the_folder_can_be_imported_by_its_name(tmp_path):
     folder = tmp_path / "economy"
     folder.mkdir()
-    assert linker(folder, A="import economy.B\nfrom economy import B\nx = economy.B.x + B.x", B="x = 2").link("A").x == 4
+    assert (
+        linker(folder, A="import economy.B\nfrom economy import B\nx = economy.B.x + B.x", B="x = 2").link("A").x == 4
+    )
 
 
 def test_every_other_import_is_pythons_own(tmp_path):
@@ -61,7 +69,9 @@ def test_a_file_is_run_once(tmp_path):
 
 def test_the_contract_names_never_enter_sys_modules():
     deqn.load_model("brock_mirman").probe()
-    assert not {"State", "PolicyState", "Definitions", "Parameters", "Globals", "Dynamics", "Equations"} & set(sys.modules)
+    assert not {"State", "PolicyState", "Definitions", "Parameters", "Globals", "Dynamics", "Equations"} & set(
+        sys.modules
+    )
 
 
 def test_a_traceback_shows_the_real_file_and_line():

@@ -84,7 +84,9 @@ def test_inside_the_bounds_there_is_no_penalty(model):
 
 
 def test_a_bound_of_a_definition_is_penalised_too(model):
-    definition = "variables.definitions=[{name: C, bounds: {lower: 10.0}}, {name: Y}, {name: I}, {name: K_next}, {name: R}]"
+    definition = (
+        "variables.definitions=[{name: C, bounds: {lower: 10.0}}, {name: Y}, {name: I}, {name: K_next}, {name: R}]"
+    )
     loaded = model(definition)
     states = loaded.initial_states(3)
     consumption = loaded.Definitions.C_RAW(states, loaded.policy(states))

@@ -87,13 +87,13 @@ def test_parameters_carry_what_the_tensorflow_library_has_there():
 def test_a_policy_can_be_asked_for_at_any_state():
     model = deqn.load_model("brock_mirman")
     states = model.initial_states(4)
-    torch.testing.assert_close(
-        model.PolicyState.s_POLICY_FROM_STATE(states), model.PolicyState.s(model.policy(states))
-    )
+    torch.testing.assert_close(model.PolicyState.s_POLICY_FROM_STATE(states), model.PolicyState.s(model.policy(states)))
 
 
 def test_a_model_file_cannot_change_a_constant(tmp_path):
-    models = own_model(tmp_path, Definitions="import Parameters\nParameters.beta = 1\n" + shipped("brock_mirman", "Definitions"))
+    models = own_model(
+        tmp_path, Definitions="import Parameters\nParameters.beta = 1\n" + shipped("brock_mirman", "Definitions")
+    )
     with pytest.raises(ModelError, match=r"Definitions.py:2: AttributeError: Parameters is read-only"):
         deqn.load_model("brock_mirman", ["MODEL_NAME=mine", f"MODELS_DIR={models}"])
 

@@ -99,7 +99,15 @@ def test_tensorboard_has_scalars_histograms_and_what_the_hook_writes(watched):
     (file,) = watched[0].glob("events.out.tfevents.*.deqn")
     events = EventAccumulator(str(file)).Reload()
     scalars, histograms = set(events.Tags()["scalars"]), set(events.Tags()["histograms"])
-    assert {"loss", "net_loss", "dev_euler", "penalty_lower_policy_s", "learning_rate", "steps_per_second", "own"} <= scalars
+    assert {
+        "loss",
+        "net_loss",
+        "dev_euler",
+        "penalty_lower_policy_s",
+        "learning_rate",
+        "steps_per_second",
+        "own",
+    } <= scalars
     assert {f"hist_{name}" for name in ("K", "z", "s", "Y", "I", "C", "K_next", "R")} <= histograms
     assert [event.step for event in events.Scalars("loss")] == [8, 16, 24]
 

@@ -87,7 +87,9 @@ def test_batch_normalisation_has_keras_momentum_and_epsilon():
     assert (layer.momentum, layer.eps) == (pytest.approx(0.05), 1e-3)
     x = 3 + 2 * torch.randn(500, 2, generator=generator())
     layer.train()(x)
-    torch.testing.assert_close(layer.running_mean, 0.05 * x.mean(0))  # moving = moving * momentum + batch * (1 - momentum)
+    torch.testing.assert_close(
+        layer.running_mean, 0.05 * x.mean(0)
+    )  # moving = moving * momentum + batch * (1 - momentum)
 
 
 def test_batch_normalisation_has_keras_default_momentum():
@@ -107,14 +109,18 @@ def policy_network(body: nn.Module, variables: list[dict], n_states: int = 2, no
 
 def test_each_policy_has_its_own_activation():
     network = policy_network(
-        nn.Identity(), [{"name": "a", "activation": "tf.nn.relu"}, {"name": "b"}, {"name": "c", "activation": "tanh"}], 3
+        nn.Identity(),
+        [{"name": "a", "activation": "tf.nn.relu"}, {"name": "b"}, {"name": "c", "activation": "tanh"}],
+        3,
     )
     x = torch.tensor([[-1.0, -2.0, 0.5]])
     torch.testing.assert_close(network(x), torch.tensor([[0.0, -2.0, math.tanh(0.5)]]))
 
 
 def test_an_implied_activation_is_a_sigmoid_between_the_bounds():
-    network = policy_network(nn.Identity(), [{"name": "a", "activation": "implied", "bounds": {"lower": 2, "upper": 6}}], 1)
+    network = policy_network(
+        nn.Identity(), [{"name": "a", "activation": "implied", "bounds": {"lower": 2, "upper": 6}}], 1
+    )
     x = torch.tensor([[-100.0], [0.0], [1.0], [100.0]])
     torch.testing.assert_close(network(x), 2 + 4 * torch.sigmoid(x))
     assert network(x).flatten().tolist()[1] == 4.0
@@ -172,7 +178,9 @@ def define_net(net_config, model):
 @pytest.fixture
 def with_own_net(tmp_path):
     models = own_model(tmp_path, Net=NET)
-    return lambda *o: deqn.load_model("brock_mirman", ["MODEL_NAME=mine", f"MODELS_DIR={models}", "net.options={bias: false}", *o])
+    return lambda *o: deqn.load_model(
+        "brock_mirman", ["MODEL_NAME=mine", f"MODELS_DIR={models}", "net.options={bias: false}", *o]
+    )
 
 
 def test_a_models_own_network_replaces_the_layers(with_own_net):

@@ -10,6 +10,10 @@ from deqn.errors import ModelError
 from tests.conftest import assert_same, own_model, shipped
 
 
+# the TensorFlow library's users write it for one node
+REPEAT = "shock_values[shock_index, 0].repeat(len(prev_state)))"
+
+
 def own(tmp_path, *overrides: str, **files: str) -> deqn.Model:
     models = own_model(tmp_path / "models", **files)
     return deqn.load_model("brock_mirman", ["MODEL_NAME=mine", f"MODELS_DIR={models}", *overrides])
@@ -23,7 +27,11 @@ def replaced(file: str, old: str, new: str) -> dict[str, str]:
 
 def test_it_moves_neither_the_generators_nor_the_network():
     model = deqn.load_model("brock_mirman")
-    before = [model.rng.get_state(), torch.get_rng_state(), {k: v.clone() for k, v in model.network.state_dict().items()}]
+    before = [
+        model.rng.get_state(),
+        torch.get_rng_state(),
+        {k: v.clone() for k, v in model.network.state_dict().items()},
+    ]
     model.probe()
     assert_same([model.rng.get_state(), torch.get_rng_state(), dict(model.network.state_dict())], before)
 
@@ -51,7 +59,7 @@ def test_pseudo_random_reports_its_draws():
 @pytest.mark.parametrize(
     ("files", "switch"),
     [
-        (("Dynamics", "shock_values[shock_index, 0])", "shock_values[shock_index, 0].repeat(len(prev_state)))"), "stacked_step"),
+        (("Dynamics", "shock_values[shock_index, 0])", REPEAT), "stacked_step"),
         (("Equations", "Definitions.C(s, p))}", "(s[:, 0] ** 0 * Definitions.C(s, p)).reshape(len(s)))}"), "stacked_function"),
         (("Equations", "Definitions.C(s, p))}", "Definitions.C(s, p) + State.z(s).exp().mean())}"), "stacked_function"),
     ],
@@ -65,7 +73,7 @@ def test_code_that_would_differ_on_all_nodes_at_once_is_evaluated_node_by_node(t
 
 
 def test_the_slow_way_gives_the_numbers_of_the_fast_way(tmp_path):
-    slow = own(tmp_path, **replaced("Dynamics", "shock_values[shock_index, 0])", "shock_values[shock_index, 0].repeat(len(prev_state)))"))  # fmt: skip
+    slow = own(tmp_path, **replaced("Dynamics", "shock_values[shock_index, 0])", REPEAT))
     fast = deqn.load_model("brock_mirman")
     slow.probe(), fast.probe()
     states = fast.initial_states(20)
@@ -75,7 +83,9 @@ def test_the_slow_way_gives_the_numbers_of_the_fast_way(tmp_path):
 
 def test_a_policy_that_matters_only_tomorrow_is_no_error(tmp_path):
     """mu today enters nothing, but the expectation of mu tomorrow does."""
-    text = replaced("Equations", "Definitions.C(s, p))}", "Definitions.C(s, p) * (1 + PolicyState.mu(p)))}")["Equations"]
+    text = replaced("Equations", "Definitions.C(s, p))}", "Definitions.C(s, p) * (1 + PolicyState.mu(p)))}")[
+        "Equations"
+    ]
     policies = "variables.policies=[{name: s, activation: implied, bounds: {lower: 0.01, upper: 0.99}}, {name: mu}]"
     report = own(tmp_path, policies, Equations=text.replace("import State", "import PolicyState\nimport State")).probe()
     assert any("'mu' is zero" in note for note in report.notes)
@@ -89,7 +99,11 @@ def test_a_bound_that_binds_everywhere_is_remarked():
 
 def test_problems_of_several_files_are_reported_at_once(tmp_path):
     files = replaced("Dynamics", "def next_state", "shock_probs = shock_probs * 2\n\n\ndef next_state")
-    files |= replaced("Definitions", "return PolicyState.s(policy_state) * Y(state, policy_state)", "return Y(state, policy_state)[:, None]")
+    files |= replaced(
+        "Definitions",
+        "return PolicyState.s(policy_state) * Y(state, policy_state)",
+        "return Y(state, policy_state)[:, None]",
+    )
     with pytest.raises(ModelError) as error:
         own(tmp_path, **files).probe()
     text = str(error.value)

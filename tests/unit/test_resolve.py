@@ -96,7 +96,7 @@ def test_an_optimizer_that_only_pytorch_has_keeps_pytorchs_defaults():
 
 
 def test_a_wrong_value_of_an_optimizer_names_the_key():
-    with pytest.raises(ConfigError, match="optimizer.optimizer_kwargs for Adam: Invalid beta"):
+    with pytest.raises(ConfigError, match=r"optimizer.optimizer_kwargs for Adam: Invalid beta"):
         resolve.optimizer("Adam", [WEIGHT], 0.01, {"beta_1": 2.0})
 
 
@@ -113,7 +113,10 @@ def rates(name: str, kwargs: dict, n: int) -> list[float]:
 
 
 SCHEDULES = {
-    "CosineDecay": ({"decay_steps": 8, "alpha": 0.1}, lambda t: 0.9 * 0.5 * (1 + math.cos(math.pi * min(t, 8) / 8)) + 0.1),
+    "CosineDecay": (
+        {"decay_steps": 8, "alpha": 0.1},
+        lambda t: 0.9 * 0.5 * (1 + math.cos(math.pi * min(t, 8) / 8)) + 0.1,
+    ),
     "ExponentialDecay": ({"decay_steps": 4, "decay_rate": 0.5}, lambda t: 0.5 ** (t / 4)),
     "InverseTimeDecay": ({"decay_steps": 4, "decay_rate": 0.5}, lambda t: 1 / (1 + 0.5 * t / 4)),
     "PolynomialDecay": (
@@ -135,7 +138,9 @@ def test_a_keras_schedule_follows_its_formula(name):
 
 def test_a_staircase_goes_down_in_steps():
     expected = [0.1 * 0.5 ** (t // 4) for t in range(12)]
-    assert rates("ExponentialDecay", {"decay_steps": 4, "decay_rate": 0.5, "staircase": True}, 12) == pytest.approx(expected)
+    assert rates("ExponentialDecay", {"decay_steps": 4, "decay_rate": 0.5, "staircase": True}, 12) == pytest.approx(
+        expected
+    )
 
 
 def test_cosine_decay_warms_up_from_zero_and_decays_over_the_whole_run():
@@ -149,7 +154,7 @@ def test_a_schedule_of_pytorch_is_found():
 
 
 def test_a_schedule_without_what_it_needs_is_refused():
-    with pytest.raises(ConfigError, match="schedule_kwargs for ExponentialDecay: .*decay_rate"):
+    with pytest.raises(ConfigError, match=r"schedule_kwargs for ExponentialDecay: .*decay_rate"):
         resolve.schedule("ExponentialDecay", {}, 10)
 
 

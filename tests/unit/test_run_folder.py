@@ -63,7 +63,9 @@ def test_how_a_run_is_driven_does_not_make_it_another_run(override):
     assert config_hash(compose([override]).config) == config_hash(compose().config)
 
 
-@pytest.mark.parametrize("override", ["seed=5", "constants.beta=0.5", "optimizer.learning_rate=1", "run.N_sim_batch=65"])
+@pytest.mark.parametrize(
+    "override", ["seed=5", "constants.beta=0.5", "optimizer.learning_rate=1", "run.N_sim_batch=65"]
+)
 def test_what_a_run_solves_makes_it_another_run(override):
     assert config_hash(compose([override]).config) != config_hash(compose().config)
 
@@ -101,7 +103,7 @@ def test_without_a_calibration_nothing_is_stored(tmp_path):
 
 def test_a_damaged_calibration_is_named(tmp_path):
     (tmp_path / "calibration.npz").write_bytes(b"PK\x03\x04 cut")
-    with pytest.raises(CheckpointError, match="calibration.npz is damaged"):
+    with pytest.raises(CheckpointError, match=r"calibration.npz is damaged"):
         RunFolder(tmp_path).load_calibration()
 
 

@@ -115,7 +115,12 @@ def test_states_are_drawn_anew_by_default_only_for_episodes_of_one_period():
 
 
 def test_steps_of_an_episode_count_whole_minibatches():
-    overrides = ["run.N_sim_batch=10", "run.N_episode_length=5", "run.N_minibatch_size=15", "run.N_epochs_per_episode=2"]
+    overrides = [
+        "run.N_sim_batch=10",
+        "run.N_episode_length=5",
+        "run.N_minibatch_size=15",
+        "run.N_epochs_per_episode=2",
+    ]
     assert compose(["model=brock_mirman", *overrides]).config.steps_per_episode == 6
 
 

@@ -301,7 +301,9 @@ def test_the_last_good_checkpoint_is_kept_and_finite(poisoned):
 
 
 def test_a_state_that_is_not_finite_at_the_end_of_an_episode_stops_the_run(tmp_path):
-    trainer = Trainer(deqn.Model(compose([*TINY, "run.N_episodes=6", "CHECKPOINT_INTERVAL=5"]).config), RunFolder(tmp_path))
+    trainer = Trainer(
+        deqn.Model(compose([*TINY, "run.N_episodes=6", "CHECKPOINT_INTERVAL=5"]).config), RunFolder(tmp_path)
+    )
     simulated = trainer._step
     periods = []
 
@@ -310,7 +312,9 @@ def test_a_state_that_is_not_finite_at_the_end_of_an_episode_stops_the_run(tmp_p
         return simulated(states) * (float("nan") if len(periods) == 8 else 1.0)  # the last period of the second episode
 
     trainer._step = step
-    with pytest.raises(TrainingError, match="starting_state is not finite at the end of episode 2: simulated states: 16"):
+    with pytest.raises(
+        TrainingError, match="starting_state is not finite at the end of episode 2: simulated states: 16"
+    ):
         trainer.fit()
     assert Checkpoints(tmp_path).names() == ["ckpt-1"]
 
@@ -337,7 +341,7 @@ def test_check_numerics_names_the_operation_of_the_gradient_too():
     """sqrt at zero: the value is finite, its derivative is not."""
     model = deqn.Model(compose([*TINY, "enable_check_numerics=true"]).config)
     model._equations = lambda s, p: {"root": (p - p).sqrt().sum(-1)}
-    with pytest.raises(TrainingError, match="not a finite number in episode 1: .*(div|SqrtBackward)"):
+    with pytest.raises(TrainingError, match=r"not a finite number in episode 1: .*(div|SqrtBackward)"):
         Trainer(model).step(model.initial_states(16))
 
 
