@@ -44,6 +44,17 @@ def models_dir(tmp_path_factory) -> Path:
     return folder
 
 
+def test_three_and_three_more_equal_six_from_the_command_line(answer, tmp_path):
+    """With dropout and a schedule over the six episodes; the second half reads the configuration of the first."""
+    typed = [*TINY, "++net.layers.1.hidden.dropout_rate=0.1", "optimizer.schedule_kwargs={decay_steps: 48}"]
+    assert answer(*typed, "run.N_episodes=6", "hydra.run.dir=whole").code == 0
+    assert answer(*typed, "run.N_episodes=3", "hydra.run.dir=parts").code == 0
+    more = answer("STARTING_POINT=LATEST", "run.N_episodes=6", USE_CONFIG_FROM_RUN_DIR="parts")
+    assert more.code == 0, more.err
+    assert "Resumed from ckpt-3: 3 episodes, 24 gradient steps." in more.out
+    assert_same(last(tmp_path / "parts"), last(tmp_path / "whole"))
+
+
 def start(cwd: Path, *arguments: str, **environment: str) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, str(ROOT / "run_deepnet.py"), *arguments],
@@ -109,7 +120,7 @@ def test_a_killed_run_resumes_to_the_same_end(tmp_path, models_dir, uninterrupte
 
 
 def test_a_folder_in_use_is_refused_and_the_run_in_it_is_untouched(tmp_path, models_dir):
-    process = start(tmp_path, *RUN, f"MODELS_DIR={models_dir}")
+    process = start(tmp_path, *RUN, "run.N_episodes=10000", f"MODELS_DIR={models_dir}")
     try:
         wait_for(tmp_path / "run", "ckpt-1", process)
         second = start(tmp_path, *RUN, "seed=5", f"MODELS_DIR={models_dir}")

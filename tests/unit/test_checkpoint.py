@@ -79,7 +79,7 @@ def test_latest_falls_back_to_the_newest_whole_one_and_says_so(three, damage):
 def test_latest_of_damaged_checkpoints_only_is_refused(three):
     for name in three.names():
         three.path(name).write_bytes(b"")
-    with pytest.raises(CheckpointError, match="every checkpoint in .* is damaged"):
+    with pytest.raises(CheckpointError, match=r"every checkpoint in .* is damaged"):
         three.load("LATEST")
 
 

@@ -233,7 +233,8 @@ TF_MODEL = {
             E_t = State.E_t_gen(state, policy_state)
             loss_dict = {}
             loss_dict["eq_1"] = PolicyState.p_x(policy_state) - Parameters.beta * E_t(lambda s, ps: s[:, 0] + PolicyState.p_x(ps))
-            loss_dict["eq_2"] = PolicyState.q_x(policy_state) - PolicyState.share(policy_state) * Definitions.Yx(state, policy_state)
+            share = PolicyState.share(policy_state)
+            loss_dict["eq_2"] = PolicyState.q_x(policy_state) - share * Definitions.Yx(state, policy_state)
             loss_dict["eq_3"] = PolicyState.nu(policy_state) - E_t(lambda s, ps: State.Kx(s))
             return loss_dict
         """,

@@ -9,7 +9,6 @@ import deqn
 from deqn.errors import ModelError
 from tests.conftest import assert_same, own_model, shipped
 
-
 # the TensorFlow library's users write it for one node
 REPEAT = "shock_values[shock_index, 0].repeat(len(prev_state)))"
 

@@ -337,6 +337,7 @@ def test_check_numerics_names_the_operation_and_the_line():
         trainer.step(states)
 
 
+@pytest.mark.filterwarnings("ignore:Error detected in")  # PyTorch's own traceback of the operation
 def test_check_numerics_names_the_operation_of_the_gradient_too():
     """sqrt at zero: the value is finite, its derivative is not."""
     model = deqn.Model(compose([*TINY, "enable_check_numerics=true"]).config)
