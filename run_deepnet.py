@@ -8,7 +8,7 @@ from deqn.config import Composed
 from deqn.distributed import refuse_several_processes
 from deqn.errors import ConfigError, TrainingError
 from deqn.model import Model
-from deqn.monitor import Monitor, display_path, show_header, show_model, terminal
+from deqn.monitor import Monitor, command_line, show_header, show_model, terminal
 from deqn.probe import Report
 from deqn.run_folder import RunFolder, comparable, files_hash, provenance
 from deqn.trainer import Trainer, configure_cpu
@@ -70,12 +70,8 @@ def _fit(trainer: Trainer, monitor: Monitor, report: Report, lines: list[str]) -
         raise
     finally:
         monitor.write_status(status, trainer.state.episode, trainer.state.step)
-    resume = None
     if trainer.signal is not None:
-        resume = (
-            f"USE_CONFIG_FROM_RUN_DIR={display_path(folder)} python run_deepnet.py STARTING_POINT=LATEST "
-            f"hydra.run.dir={display_path(folder)}"
-        )
+        resume = command_line(folder, "run_deepnet.py")
         monitor.console.print(f"interrupted at episode {state.episode}; resume: {resume}", soft_wrap=True)
         return 128 + trainer.signal
     run = post.Run(trainer.model, folder.path)

@@ -20,7 +20,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from deqn.errors import ConfigError, DEQNError, count, suggestion
-from deqn.schema import Config, parse
+from deqn.schema import Config
+from deqn.validate import parse
 
 CONFIG_DIR = Path(__file__).resolve().parent.parent / "config"
 RUN_DIR_VARIABLE = "USE_CONFIG_FROM_RUN_DIR"

@@ -142,19 +142,6 @@ class Model:
                     return self._total_step_random(states, self.policy(states))
             return self._total_step_random(states, self.policy(states))
 
-    def penalties(self, states: Tensor, policies: Tensor) -> dict[str, Tensor]:
-        """Bound penalties of policies and definitions, summed over the batch; only bounds with a weight."""
-        result = {}
-        for column in self.policy_columns:
-            if column.bound.penalty_lower or column.bound.penalty_upper:
-                raw = column.raw(policies)
-                result.update(_penalties(f"policy_{column.name}", raw, column.bound))
-        for name, bound in self.definition_bounds.items():
-            if bound.penalty_lower or bound.penalty_upper:
-                raw = torch.as_tensor(getattr(self.Definitions, f"{name}_RAW")(states, policies))
-                result.update(_penalties(f"def_{name}", raw, bound))
-        return result
-
     def initial_states(self, n: int) -> Tensor:
         """States drawn from the distributions of the YAML file (1 where there is none): `[n, n_states]`."""
         states = torch.ones(n, self.n_states, device=self.device, dtype=self.dtype)
@@ -393,21 +380,6 @@ def _functions_of(path: Path) -> list[str]:
 
 def _bounded(function: Callable[[Tensor, Tensor], Any], bound: Any) -> Callable[[Tensor, Tensor], Tensor]:
     return lambda state, policy_state: bound.apply(torch.as_tensor(function(state, policy_state)))
-
-
-def _penalties(label: str, raw: Tensor, bound: Any) -> dict[str, Tensor]:
-    """Squared excess over each bound, summed over the batch (mean over the entries of a variable with a shape)."""
-    weight = 1.0 if raw.ndim == 0 else raw.shape[0] / raw.numel()
-    result = {}
-    if bound.lower is not None and bound.penalty_lower:
-        result[f"penalty_lower_{label}"] = (
-            bound.penalty_lower * weight * (bound.lower - raw).clamp(min=0).square().sum()
-        )
-    if bound.upper is not None and bound.penalty_upper:
-        result[f"penalty_upper_{label}"] = (
-            bound.penalty_upper * weight * (raw - bound.upper).clamp(min=0).square().sum()
-        )
-    return result
 
 
 def _bounds_hard(bounds: Mapping[str, Any]) -> dict[str, dict[str, float]]:

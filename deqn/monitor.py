@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import math
+import re
+import shlex
 import shutil
 import time
 from collections.abc import Callable
@@ -222,12 +224,9 @@ class Monitor:
         for line in lines:
             self.console.print(line)
         self.console.print(f"trained for {self.elapsed:.1f} s; run folder: {self.folder.path}")
-        path = display_path(self.folder)
         self.console.print("next:")
-        self.console.print(f"  tensorboard --logdir {path}")
-        self.console.print(
-            f"  USE_CONFIG_FROM_RUN_DIR={path} python post_process.py STARTING_POINT=LATEST hydra.run.dir={path}"
-        )
+        self.console.print(f"  tensorboard --logdir {shlex.quote(str(self.folder.path))}")
+        self.console.print(f"  {command_line(self.folder, 'post_process.py')}")
 
 
 def terminal() -> Console:
@@ -236,11 +235,14 @@ def terminal() -> Console:
     return console if console.is_terminal else Console(highlight=False, soft_wrap=True, width=120)
 
 
-def display_path(folder: RunFolder) -> str:
-    """The run folder as one would type it from here."""
+def command_line(folder: RunFolder, script: str) -> str:
+    """What one types here to go on with a run: `USE_CONFIG_FROM_RUN_DIR=... python <script> ...`."""
+    path = str(folder.path)
     with suppress(ValueError):
-        return str(folder.path.relative_to(Path.cwd()))
-    return str(folder.path)
+        path = str(folder.path.relative_to(Path.cwd()))
+    plain = re.fullmatch(r"[\w./-]+", path) is not None
+    directory = f"hydra.run.dir={path}" if plain else shlex.quote(f'hydra.run.dir="{path}"')
+    return f"USE_CONFIG_FROM_RUN_DIR={shlex.quote(path)} python {script} STARTING_POINT=LATEST {directory}"
 
 
 def show_header(console: Console, model: Model) -> None:

@@ -17,78 +17,11 @@ import torch
 from torch import Tensor
 
 from deqn import checkpoint, diagnose, loss, resolve, simulate
-from deqn.checkpoint import Checkpoints, snapshot
-from deqn.errors import CheckpointError, SaveError, TrainingError
+from deqn.checkpoint import Checkpoints
+from deqn.errors import CheckpointError, ModelError, SaveError, TrainingError
 from deqn.model import Model
-from deqn.run_folder import RunFolder, config_hash, files_hash, versions
-
-# entries of an optimizer's group that a schedule may move: they come from the checkpoint
-_SCHEDULED = {"params", "lr", "initial_lr", "betas", "momentum", "base_momentum", "max_momentum", "max_lr", "min_lr"}
-
-
-@dataclass
-class TrainState:
-    """Exactly what a checkpoint holds; nothing else in a run is mutable."""
-
-    policy: torch.nn.Module
-    optimizer: torch.optim.Optimizer
-    schedule: torch.optim.lr_scheduler.LRScheduler | None
-    rng: Any
-    starting_state: Tensor
-    learning_rate: float
-    episode: int = 0
-    step: int = 0
-
-    def payload(self) -> dict[str, Any]:
-        """A copy as tensors and plain values."""
-        devices = range(torch.cuda.device_count()) if self.starting_state.is_cuda else []
-        return snapshot(
-            {
-                "policy": self.policy.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "schedule": _plain(self.schedule.state_dict()) if self.schedule else None,
-                "learning_rate": self.learning_rate,
-                "rng": self.rng.get_state(),
-                "torch_rng": torch.get_rng_state(),  # dropout draws from it
-                "cuda_rng": [torch.cuda.get_rng_state(i) for i in devices],
-                "starting_state": self.starting_state,
-                "episode": self.episode,
-                "step": self.step,
-            }
-        )
-
-    def restore(self, payload: dict[str, Any]) -> None:
-        """Takes everything from a checkpoint's payload."""
-        self.policy.load_state_dict(payload["policy"])
-        self._restore_optimizer(payload)
-        self.rng.set_state(payload["rng"].cpu())
-        torch.set_rng_state(payload["torch_rng"].cpu())
-        for i, state in enumerate(payload["cuda_rng"][: torch.cuda.device_count()]):
-            torch.cuda.set_rng_state(state.cpu(), i)
-        if payload["starting_state"].shape == self.starting_state.shape:
-            self.starting_state.copy_(payload["starting_state"])
-        else:  # another N_sim_batch: the states that there are, over and over
-            n = len(self.starting_state)
-            index = torch.arange(n, device=self.starting_state.device) % len(payload["starting_state"])
-            self.starting_state.copy_(payload["starting_state"].to(self.starting_state)[index])
-        self.episode, self.step = payload["episode"], payload["step"]
-
-    def _restore_optimizer(self, payload: dict[str, Any]) -> None:
-        """Moments and schedule of the checkpoint, with the learning rate and options of today's configuration."""
-        options = [
-            {key: value for key, value in group.items() if key not in _SCHEDULED}
-            for group in self.optimizer.param_groups
-        ]
-        self.optimizer.load_state_dict(payload["optimizer"])
-        ratio = self.learning_rate / payload["learning_rate"]
-        for group, option in zip(self.optimizer.param_groups, options, strict=True):
-            group.update(option)
-            if ratio != 1.0:
-                group.update({key: group[key] * ratio for key in ("lr", "initial_lr") if key in group})
-        if self.schedule is not None and payload["schedule"] is not None:
-            self.schedule.load_state_dict(snapshot(payload["schedule"]))
-            if ratio != 1.0:
-                self.schedule.base_lrs = [rate * ratio for rate in self.schedule.base_lrs]
+from deqn.run_folder import RunFolder, changes, comparable, config_hash, files_hash, versions
+from deqn.train_state import TrainState
 
 
 @dataclass
@@ -225,8 +158,9 @@ class Trainer:
         lines.append(f"Resumed from {name}: {self.state.episode} episodes, {self.state.step} gradient steps.")
         if payload["header"]["model_files"] != header["model_files"]:
             lines.append(f"The files of {self.model.folder} have changed since {name} was written.")
-        if payload["header"]["configuration"] != header["configuration"]:
-            lines.append(f"The configuration has changed since {name} was written.")
+        if payload["header"]["configuration"] != header["configuration"] and self.folder is not None:
+            differences = changes(self.folder.read().get("configuration", {}), comparable(self.config))
+            lines.append(f"The configuration has changed since {name} was written: {'; '.join(differences[:5])}.")
         return lines
 
     def fit(self) -> TrainState:
@@ -254,6 +188,14 @@ class Trainer:
             except TrainingError as error:
                 self._save(good)
                 raise self._advise(error, good["episode"]) from error
+            except Exception as error:
+                if run.compile and type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+                    reason = " ".join(str(error).split())[:300]
+                    raise ModelError(
+                        f"run.compile: torch.compile cannot take {self.model.folder} in one graph, or finds no C++ compiler: "
+                        f"{reason}\n  Train with run.compile=false."
+                    ) from error
+                raise
             finally:
                 self.model.network.eval()
             self._save(good)
@@ -449,8 +391,3 @@ def configure_cpu(threads: int) -> None:
 
 def _detached(values: dict[str, Tensor]) -> list[Tensor]:
     return [value.detach() for value in values.values()]
-
-
-def _plain(state: dict[str, Any]) -> dict[str, Any]:
-    """Without functions: they are rebuilt from the configuration."""
-    return {key: value for key, value in state.items() if not callable(value)}

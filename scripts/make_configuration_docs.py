@@ -108,7 +108,7 @@ def text() -> str:
     return "\n".join(parts)
 
 
-def table(group: type[schema._Group], skip: Any = ()) -> str:
+def table(group: type[schema.Group], skip: Any = ()) -> str:
     """One row a field: key, type, default, meaning."""
     tree = group.model_json_schema()
     required = set(tree.get("required", ()))

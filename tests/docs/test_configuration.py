@@ -18,7 +18,7 @@ def test_the_page_is_current():
 def test_every_key_of_every_group_has_a_row_with_a_meaning():
     rows = [line.split(" | ") for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
     meanings = {row[0].strip("| `"): row[-1].strip("| ") for row in rows}
-    groups = [value for value in vars(schema).values() if isinstance(value, type) and issubclass(value, schema._Group)]
+    groups = [value for value in vars(schema).values() if isinstance(value, type) and issubclass(value, schema.Group)]
     keys = {key for group in groups for key in group.model_fields}
     in_titles = {"constants", "net", "optimizer", "run", "variables", "hidden", "output"}
     assert all(meanings.get(key) for key in keys - in_titles - {"optimizer"})

@@ -90,7 +90,7 @@ def test_a_bound_of_a_definition_is_penalised_too(model):
     loaded = model(definition)
     states = loaded.initial_states(3)
     consumption = loaded.Definitions.C_RAW(states, loaded.policy(states))
-    penalty = loaded.penalties(states, loaded.policy(states))["penalty_lower_def_C"]
+    penalty = loss.bound_penalties(loaded, states, loaded.policy(states))["penalty_lower_def_C"]
     torch.testing.assert_close(penalty, ((10 - consumption) ** 2).sum() / 100)
     assert (loaded.Definitions.C(states, loaded.policy(states)) == 10).all()
 
@@ -100,7 +100,7 @@ def test_a_bound_of_a_state_is_enforced_without_a_penalty(model):
     loaded = model(state)
     states = loaded.initial_states(50)
     assert loaded.State.K(states).max() <= 0.2 < loaded.State.K_RAW(states).max()
-    assert all("K" not in name for name in loaded.penalties(states, loaded.policy(states)))
+    assert all("K" not in name for name in loss.bound_penalties(loaded, states, loaded.policy(states)))
 
 
 def test_the_penalty_pushes_the_policy_back(model):

@@ -9,7 +9,8 @@ from omegaconf import OmegaConf
 
 from deqn.config import compose
 from deqn.errors import ConfigError, suggestion
-from deqn.schema import Config, Layer, parse
+from deqn.schema import Config, Layer
+from deqn.validate import parse
 
 
 @pytest.fixture
