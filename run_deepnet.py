@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deqn import config, post
+from deqn import calibration, config, post
 from deqn.checkup import checkup_table
 from deqn.config import Composed
 from deqn.distributed import refuse_several_processes
@@ -24,7 +24,7 @@ def train(composed: Composed) -> int:
     if new:
         _refuse_to_start_over(composed)
         folder.refuse_other_configuration(settings)
-    model = Model(settings, None if new else folder.load_calibration())
+    model = Model(settings, None if new else calibration.load(folder.calibration_file))
     report = model.probe()
     trainer = Trainer(model, folder)
     lines = [] if new else trainer.restore(settings.STARTING_POINT)
@@ -32,7 +32,8 @@ def train(composed: Composed) -> int:
     try:
         if new:
             folder.clear(settings.error_filename)
-        folder.save_calibration(model.calibration)
+        if model.calibration:
+            calibration.save(model.calibration, folder.calibration_file)
         config.write_run_configuration(composed, folder.path)
         folder.write(
             status="running", configuration=comparable(settings), seed=settings.seed,

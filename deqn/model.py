@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from deqn import resolve
+from deqn.calibration import calibrate
 from deqn.columns import Columns, Namespace, ReadOnly, lay_out
 from deqn.errors import ConfigError, ModelError, count, suggestion
 from deqn.expectations import Expectations, gauss_hermite, monomial_rule
@@ -202,7 +203,10 @@ class Model:
         self._set_parameters(config.constants)
         self._set_parameters(self._built_in_parameters())
         with self.context():
-            self.calibration = dict(self._calibrate() if calibration is None else calibration)
+            self.calibration = calibrate(self.linker, config.constants) if calibration is None else dict(calibration)
+            taken = [name for name in self.calibration if name in self.Parameters]
+            if taken:
+                raise ModelError(f"{self.name}/Calibration.py: calibrate() returns {taken[0]!r}, a name that is taken.")
             self._set_parameters({key: self._as_parameter(value) for key, value in self.calibration.items()})
             self._check_names()
             definitions = self.linker.link("Definitions")
@@ -252,26 +256,6 @@ class Model:
             return array.item()
         dtype = self.dtype if np.issubdtype(array.dtype, np.floating) else None
         return torch.as_tensor(array).to(device=self.device, dtype=dtype)
-
-    def _calibrate(self) -> Mapping[str, Any]:
-        if not self.linker.has("Calibration"):
-            return {}
-        module = self.linker.link("Calibration")
-        self._require(module, "Calibration", ["calibrate"])
-        try:
-            result = module.calibrate(dict(self.config.constants))
-        except ModuleNotFoundError as error:
-            raise ModelError(
-                f"{self.folder.name}/Calibration.py needs {error.name}, which is not installed: pip install {error.name}"
-            ) from error
-        except Exception as error:
-            raise ModelError(f"{where(error, self.folder)}: calibrate() failed: {describe(error)}") from error
-        for name in result:
-            if name in self.Parameters:
-                raise ModelError(
-                    f"{self.folder.name}/Calibration.py: calibrate() returns {name!r}, a name that is taken."
-                )
-        return result
 
     def _check_names(self) -> None:
         """Reads the files for unknown names before any of them is run."""

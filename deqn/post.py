@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from deqn import checkpoint, config, simulate
+from deqn import calibration, checkpoint, config, simulate
 from deqn.checkpoint import Checkpoints
 from deqn.model import Model
 from deqn.run_folder import RunFolder, files_hash
@@ -52,7 +52,7 @@ def rebuild(composed: config.Composed, starting_point: str) -> Run:
     source = composed.source or composed.run_dir
     folder = RunFolder(source)
     configure_cpu(composed.config.run.threads)
-    model = Model(composed.config, folder.load_calibration())
+    model = Model(composed.config, calibration.load(folder.calibration_file))
     with model.context():
         model.Globals.__dict__.update(POST_PROCESSING=True, DISABLE_SHOCKS=composed.config.DISABLE_SHOCKS)
         model.probe()

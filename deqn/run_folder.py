@@ -9,14 +9,11 @@ import platform
 import socket
 import subprocess
 import sys
-import zipfile
-from collections.abc import Mapping
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from filelock import FileLock, Timeout
 
 from deqn.checkpoint import Checkpoints
@@ -26,7 +23,7 @@ from deqn.schema import Config
 EVENT_SUFFIX = ".deqn"  # marks TensorBoard files as ours
 RUN_FILE = "run.json"
 _LOCK_FILE = "run.lock"
-_CALIBRATION = "calibration.npz"
+CALIBRATION = "calibration.npz"
 # how a run is driven, not what it solves: may differ between the starts of one run
 _DRIVING = {
     "STARTING_POINT", "CHECKPOINT_INTERVAL", "MAX_TO_KEEP_NUMBER", "MODELS_DIR", "device", "enable_check_numerics",
@@ -104,35 +101,21 @@ class RunFolder:
                 "hydra.run.dir, or remove that folder yourself."
             )
 
+    @property
+    def calibration_file(self) -> Path:
+        """What Calibration.py gave for this run: a resumed run and post-processing use the same numbers."""
+        return self.path / CALIBRATION
+
     def clear(self, error_filename: str) -> None:
         """Removes what this program wrote in an earlier run: checkpoints, event files, error file, calibration."""
         Checkpoints(self.path).clear()
         ours = [
             self.path / error_filename,
-            self.path / _CALIBRATION,
+            self.path / CALIBRATION,
             *self.path.glob(f"events.out.tfevents.*{EVENT_SUFFIX}"),
         ]
         for path in ours:
             path.unlink(missing_ok=True)
-
-    def save_calibration(self, calibration: Mapping[str, Any]) -> None:
-        """Stores what Calibration.py gave, so that a resumed run and post-processing use the same numbers."""
-        if calibration:
-            temporary = self.path / f"{_CALIBRATION}.tmp.npz"
-            arrays: dict[str, Any] = {key: np.asarray(value) for key, value in calibration.items()}
-            np.savez(temporary, **arrays)
-            os.replace(temporary, self.path / _CALIBRATION)
-
-    def load_calibration(self) -> dict[str, Any] | None:
-        """What `save_calibration` stored, or None."""
-        path = self.path / _CALIBRATION
-        if not path.is_file():
-            return None
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                return {key: stored[key] for key in stored.files}
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-            raise CheckpointError(f"{path} is damaged: {error}. Remove it; it is computed anew.") from error
 
 
 def comparable(config: Config) -> dict[str, Any]:

@@ -83,30 +83,6 @@ def test_clear_removes_what_this_program_wrote_and_nothing_else(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["events.out.tfevents.1.host", "notes.txt", "run.py"]
 
 
-def test_a_calibration_is_stored_and_read_bit_for_bit(tmp_path):
-    import numpy as np
-
-    folder = RunFolder(tmp_path)
-    grid = np.random.default_rng(0).normal(size=(3, 4))
-    folder.save_calibration({"grid": grid, "n": 3})
-    stored = folder.load_calibration()
-    assert np.array_equal(stored["grid"], grid)
-    assert stored["n"] == 3
-
-
-def test_without_a_calibration_nothing_is_stored(tmp_path):
-    folder = RunFolder(tmp_path)
-    folder.save_calibration({})
-    assert folder.load_calibration() is None
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_damaged_calibration_is_named(tmp_path):
-    (tmp_path / "calibration.npz").write_bytes(b"PK\x03\x04 cut")
-    with pytest.raises(CheckpointError, match=r"calibration.npz is damaged"):
-        RunFolder(tmp_path).load_calibration()
-
-
 def test_the_hash_of_the_files_follows_their_content(tmp_path):
     (tmp_path / "Equations.py").write_text("a = 1")
     before = files_hash(tmp_path)

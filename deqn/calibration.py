@@ -1,0 +1,102 @@
+"""Derived constants of a model: computed by its Calibration.py, kept for the next start."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deqn.errors import CheckpointError, ModelError
+from deqn.linker import Linker, describe, where
+from deqn.run_folder import files_hash
+
+Calibration = dict[str, Any]
+
+
+def calibrate(linker: Linker, constants: Mapping[str, Any]) -> Calibration:
+    """What `calibrate(constants)` of the model's Calibration.py gives; nothing where there is no such file.
+
+    The result is kept beside the model's compiled files, in its `__pycache__`, and taken from there while the model's files,
+    the constants and the versions stay as they are: a steady state costs more than all other preparations of a run.
+
+    Raises:
+        ModelError: when it fails, or gives something else than numbers and arrays of numbers.
+    """
+    if not linker.has("Calibration"):
+        return {}
+    kept = linker.folder / "__pycache__" / f"calibration-{_key(linker.folder, constants)}.npz"
+    try:
+        found = load(kept)
+    except CheckpointError:
+        found = None  # damaged: computed anew and replaced below
+    if found is not None:
+        return found
+    result = _compute(linker, constants)
+    try:
+        kept.parent.mkdir(exist_ok=True)
+        save(result, kept)
+    except OSError:
+        return result  # a model folder that cannot be written to is no reason to stop
+    return result
+
+
+def _compute(linker: Linker, constants: Mapping[str, Any]) -> Calibration:
+    folder = linker.folder
+    module = linker.link("Calibration")
+    if not hasattr(module, "calibrate"):
+        raise ModelError(f"{folder.name}/Calibration.py does not define calibrate(constants).")
+    try:
+        result = dict(module.calibrate(dict(constants)))
+    except ModuleNotFoundError as error:
+        raise ModelError(
+            f"{folder.name}/Calibration.py needs {error.name}, which is not installed: pip install {error.name}"
+        ) from error
+    except Exception as error:
+        raise ModelError(f"{where(error, folder)}: calibrate() failed: {describe(error)}") from error
+    for name, value in result.items():
+        if np.asarray(value).dtype.kind not in "biuf":
+            raise ModelError(
+                f"{folder.name}/Calibration.py: calibrate() returns {name!r} as {type(value).__name__}, expected a number or "
+                "an array of numbers."
+            )
+    return result
+
+
+def save(calibration: Calibration, path: Path) -> None:
+    """Writes numbers and arrays as .npz, whole or not at all."""
+    temporary = path.with_suffix(f".{os.getpid()}.npz")
+    arrays: dict[str, Any] = {key: np.asarray(value) for key, value in calibration.items()}
+    try:
+        np.savez(temporary, **arrays)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load(path: Path) -> Calibration | None:
+    """Reads what `save` wrote, or None where there is no such file.
+
+    Raises:
+        CheckpointError: when the file is damaged.
+    """
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {key: stored[key] for key in stored.files}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise CheckpointError(f"{path} is damaged: {error}. Remove it; it is computed anew.") from error
+
+
+def _key(folder: Path, constants: Mapping[str, Any]) -> str:
+    """Changes with the model's files, the constants and the versions of Python and numpy."""
+    content = json.dumps(constants, sort_keys=True, default=str)
+    versions = f"{platform.python_version()} {np.__version__}"
+    return hashlib.sha256(f"{files_hash(folder)} {content} {versions}".encode()).hexdigest()[:16]
