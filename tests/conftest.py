@@ -156,7 +156,7 @@ def own_model(folder: Path, **files: str | None) -> Path:
     """
     model = folder / "mine"
     model.mkdir(parents=True)
-    for name in ("Definitions", "Dynamics", "Equations"):
+    for name in ("Calibration", "Definitions", "Dynamics", "Equations"):
         text = files.pop(name, (ROOT / "models" / "brock_mirman" / f"{name}.py").read_text(encoding="utf-8"))
         if text is not None:
             (model / f"{name}.py").write_text(text, encoding="utf-8")

@@ -87,3 +87,15 @@ def test_the_simulated_capital_stays_where_theory_says(trained):
             states = trained.step(states)
     expected = torch.tensor(0.36 * 0.96).log() / (1 - 0.36)
     assert trained.State.K(states).log().mean().item() == pytest.approx(expected.item(), abs=0.05)
+
+
+def test_with_partial_depreciation_the_economy_rests_near_its_steady_state():
+    """Without shocks capital comes to rest where the Euler equation without risk holds; risk moves it by less than 1 %."""
+    model = deqn.load_model("brock_mirman", ["constants.delta=0.1", "run.N_episodes=80"])
+    model.probe()
+    Trainer(model).fit()
+    model.Globals.DISABLE_SHOCKS = True
+    state = torch.tensor([[1.3 * model.Parameters.K_ss, 0.0]])
+    for _ in range(300):
+        state = model.step(state)
+    assert float(state[0, 0]) == pytest.approx((0.36 / (1 / 0.96 - 0.9)) ** (1 / 0.64), rel=0.01)

@@ -18,7 +18,7 @@ calls = Path(__file__).with_name("calls.txt")
 
 def calibrate(constants):
     calls.write_text((calls.read_text() if calls.exists() else "") + "x")
-    return {"grid": [constants["alpha"], 1.0], "n": 3}
+    return {"grid": [constants["alpha"], 1.0], "n": 3, "K_low": 0.1, "K_high": 0.4, "sd_z": 0.1}
 """
 
 

@@ -111,11 +111,13 @@ def test_inside_definitions_calls_are_raw_and_outside_they_are_bounded(tmp_path)
 
 
 def test_initial_states_follow_their_distributions():
+    """Uniform on half to twice the steady state, (alpha beta) ** (1 / (1 - alpha)); normal with sigma / sqrt(1 - rho**2)."""
     states = deqn.load_model("brock_mirman").initial_states(20_000)
     K, z = states.unbind(-1)
-    assert 0.1 <= K.min() < 0.101
-    assert 0.399 < K.max() <= 0.4
-    assert z.std().item() == pytest.approx(0.09, rel=0.03)
+    steady_state = (0.36 * 0.96) ** (1 / 0.64)
+    assert K.min().item() == pytest.approx(0.5 * steady_state, rel=0.01)
+    assert K.max().item() == pytest.approx(2.0 * steady_state, rel=0.01)
+    assert z.std().item() == pytest.approx(0.04 / 0.19**0.5, rel=0.03)
 
 
 def test_a_state_without_a_distribution_starts_at_one():
