@@ -224,6 +224,9 @@ class Monitor:
         for line in lines:
             self.console.print(line)
         self.console.print(f"trained for {self.elapsed:.1f} s; run folder: {self.folder.path}")
+        figures = sorted((self.folder.path / "figures").glob("*.png"))
+        if figures:
+            self.console.print(f"figures: {figures[0].parent} ({len(figures)})")
         self.console.print("next:")
         self.console.print(f"  tensorboard --logdir {shlex.quote(str(self.folder.path))}")
         self.console.print(f"  {command_line(self.folder, 'post_process.py')}")
