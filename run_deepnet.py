@@ -57,7 +57,7 @@ def _refuse_to_start_over(composed: Composed) -> None:
 def _fit(trainer: Trainer, monitor: Monitor, report: Report, lines: list[str]) -> int:
     """Trains, and leaves in run.json how it ended."""
     folder = monitor.folder
-    monitor.start(report)
+    monitor.start(report, trainer.estimate_seconds())
     for line in lines:
         monitor.message(line)
     trainer.watcher = monitor

@@ -25,6 +25,8 @@ from deqn.validate import parse
 
 CONFIG_DIR = Path(__file__).resolve().parent.parent / "config"
 RUN_DIR_VARIABLE = "USE_CONFIG_FROM_RUN_DIR"
+PRESET = "preset"
+_DEFAULT_MODEL = "bm1972"  # of config/config.yaml
 GROUPS = ("model", "constants", "net", "optimizer", "run", "variables")
 
 
@@ -66,8 +68,8 @@ def compose(
         ConfigError: with every problem found.
     """
     primary = CONFIG_DIR if run_dir is None else _hydra_folder(Path(run_dir))
-    parsed = _parse_overrides(overrides)
     folders = [primary] if run_dir is not None else [CONFIG_DIR, *_config_dirs(config_dir)]
+    parsed = _with_preset(_parse_overrides(overrides), folders, run_dir)
     _check_groups(parsed, folders, run_dir)
     _refuse_sweep(parsed)
     constants = [o for o in parsed if _is_plain(o) and o.key_or_group.startswith("constants.")]
@@ -194,6 +196,33 @@ def _is_choice(override: Override) -> bool:
     return override.key_or_group in GROUPS and not override.is_delete()
 
 
+def _with_preset(
+    overrides: list[Override], folders: Sequence[Path], run_dir: str | Path | None
+) -> list[Override]:  # fmt: skip
+    """`preset=smoke` -> the file config/preset/smoke/<model>.yaml, for the model that is chosen; `default` changes nothing."""
+    result: list[Override] = []
+    for override in overrides:
+        if override.key_or_group != PRESET or not _is_plain(override):
+            result.append(override)
+            continue
+        if override.is_sweep_override():
+            raise ConfigError(f"{override.input_line}: one preset for all jobs of a sweep.")
+        word = str(override.value())
+        if run_dir is not None:
+            raise ConfigError(f"{override.input_line}: {RUN_DIR_VARIABLE} takes the sizes and lengths of {run_dir}.")
+        chosen = {o.key_or_group: str(o.value()) for o in overrides if o.key_or_group in ("model", "MODEL_NAME")}
+        model = chosen.get("model", chosen.get("MODEL_NAME", _DEFAULT_MODEL))
+        words = {path.parent.name for folder in folders for path in (folder / PRESET).glob(f"*/{model}.yaml")}
+        known = sorted({*words, "default"})
+        if word not in known:
+            raise ConfigError(
+                f"Model {model!r} has no preset {word!r}.{suggestion(word, known)} Known: {', '.join(known)}."
+            )
+        if word != "default":
+            result += _parse_overrides([f"+{PRESET}={word}/{model}"])
+    return result
+
+
 def _force(override: Override) -> str:
     """An override that also sets keys that the YAML leaves to their defaults; the schema refuses unknown ones."""
     line = str(override.input_line)
@@ -310,9 +339,12 @@ def _through_hydra(task: Task, arguments: Any, run_dir: str | None) -> None:
                 sys.exit(code)
             done.append(code)
 
-    options = [argument for argument in sys.argv[1:] if argument not in (*arguments.overrides, "--check")]
-    sys.argv[1:] = [*options, *(_for_hydra(override, arguments, run_dir) for override in arguments.overrides)]
     folder = CONFIG_DIR if run_dir is None else _hydra_folder(Path(run_dir))
+    folders = [folder] if run_dir is not None else [CONFIG_DIR, *_config_dirs(arguments.config_dir)]
+    options = [argument for argument in sys.argv[1:] if argument not in (*arguments.overrides, "--check")]
+    overrides = _with_preset(_parse_overrides(arguments.overrides), folders, run_dir)
+    arguments.overrides = [str(override.input_line) for override in overrides]
+    sys.argv[1:] = [*options, *(_for_hydra(override, arguments, run_dir) for override in arguments.overrides)]
     GlobalHydra.instance().clear()
     hydra.main(config_path=str(folder), config_name="config", version_base="1.3")(job)()
     if failed:

@@ -78,8 +78,8 @@ class Monitor:
 
     # -- before ---------------------------------------------------------------------------------------------------
 
-    def start(self, report: Report) -> None:
-        """The header and the table of the model."""
+    def start(self, report: Report, seconds: float | None = None) -> None:
+        """The header, the table of the model, and how long it should take."""
         show_header(self.console, self.model)
         show_model(self.console, self.model, report)
         run = self.config.run
@@ -88,6 +88,8 @@ class Monitor:
             f"{self.config.steps_per_episode} gradient steps each on {run.N_minibatch_size} states\n"
             f"run folder: {self.folder.path}"
         )
+        if seconds is not None:
+            self.console.print(f"should take about {duration(seconds)} on this machine")
         leftover = self.config.states_per_episode % run.N_minibatch_size
         if leftover:
             self.message(f"{leftover} of {self.config.states_per_episode} states an episode are left out: N_minibatch_size "
@@ -230,6 +232,13 @@ class Monitor:
         self.console.print("next:")
         self.console.print(f"  tensorboard --logdir {shlex.quote(str(self.folder.path))}")
         self.console.print(f"  {command_line(self.folder, 'post_process.py')}")
+
+
+def duration(seconds: float) -> str:
+    """'12 s', '4 min', '1.5 h'."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def terminal() -> Console:

@@ -9,7 +9,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -22,6 +22,9 @@ from deqn.errors import CheckpointError, ModelError, SaveError, TrainingError
 from deqn.model import Model
 from deqn.run_folder import RunFolder, changes, comparable, config_hash, files_hash, versions
 from deqn.train_state import TrainState
+
+_EPISODE = 0.005  # seconds of logs and a checkpoint
+_UPDATE = 1.25  # a step with its update of the parameters, in units of the step without
 
 
 @dataclass
@@ -203,6 +206,28 @@ class Trainer:
             raise SaveError(f"training ended, but its last checkpoint could not be written: {self._unsaved}")
         return state
 
+    def estimate_seconds(self) -> float | None:
+        """How long the run should take on this machine: one simulated period and one step are timed, and nothing is changed.
+
+        None for a compiled run, whose time is mostly that of compiling.
+        """
+        run, network = self.config.run, self.model.network
+        if run.compile:
+            return None
+        rng_state = self.state.rng.get_state()
+        states = self.state.starting_state
+        batch = states[torch.arange(run.N_minibatch_size, device=states.device) % len(states)]
+        parameters = [p for p in network.parameters() if p.requires_grad]
+        network.eval()  # neither dropout's draws nor the statistics of batch normalisation are touched
+        with self.model.context():
+            period = _seconds(lambda: self._step(states))
+            step = _seconds(
+                lambda: torch.autograd.grad(self._terms(self.model, batch).loss, parameters, allow_unused=True)
+            )
+        self.state.rng.set_state(rng_state)
+        left = run.N_episodes - self.state.episode
+        return left * (run.N_episode_length * period + self.config.steps_per_episode * step * _UPDATE + _EPISODE)
+
     # -- the loop -------------------------------------------------------------------------------------------------
 
     def episode(self) -> None:
@@ -372,6 +397,18 @@ class Trainer:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _seconds(function: Callable[[], object], repeats: int = 3) -> float:
+    """The best of a few calls, after one that warms up."""
+    times = []
+    for _ in range(repeats + 1):
+        began = time.perf_counter()
+        function()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - began)
+    return min(times[1:])
 
 
 def configure_cpu(threads: int) -> None:
