@@ -176,7 +176,7 @@ class Run:
         """Absolute Euler discrepancies at states `[n, n_states]`: a row an equation, and one for all of them.
 
         Columns: mean, p50, p95, p99, max of |residual|; `log10 mean` is the mean of log10 |residual|, `log10 p50` and so on
-        are the logarithms of the columns before.
+        are the logarithms of the columns before. Residuals that are not finite are left out and counted in the row's name.
         """
         import pandas as pd
 
@@ -184,16 +184,10 @@ class Run:
         if len(residuals) > 1:
             residuals["all"] = torch.cat(list(residuals.values()))
         rows = {}
-        for name, values in residuals.items():
-            row = {"mean": float(values.mean())}
-            ordered = values.sort().values
-            for label, q in _QUANTILES.items():
-                row[label] = float(ordered[min(int(q * len(ordered)), len(ordered) - 1)])
-            row["max"] = float(ordered[-1])
-            logs = values.clamp(min=1e-16).log10()
-            row |= {"log10 mean": float(logs.mean())}
-            row |= {f"log10 {label}": _log10(row[label]) for label in (*_QUANTILES, "max")}
-            rows[name] = row
+        for name, every in residuals.items():
+            values = every[torch.isfinite(every)]
+            lost = len(every) - len(values)
+            rows[f"{name} ({lost} of {len(every)} not finite)" if lost else name] = _summary(values)
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("equation")
 
     def frames(self, states: Tensor) -> dict[str, pd.DataFrame]:
@@ -262,6 +256,18 @@ def link_into(run_dir: Path, file: Path) -> None:
     except OSError:  # a file system without links
         shutil.copyfile(file, temporary)
     os.replace(temporary, target)
+
+
+def _summary(values: Tensor) -> dict[str, float]:
+    """Mean, quantiles and maximum of absolute residuals `[n]`, and their logarithms."""
+    if not len(values):
+        values = values.new_full([1], torch.nan)
+    ordered = values.sort().values
+    row = {"mean": float(values.mean())}
+    row |= {label: float(ordered[min(int(q * len(ordered)), len(ordered) - 1)]) for label, q in _QUANTILES.items()}
+    row["max"] = float(ordered[-1])
+    logs = {f"log10 {label}": _log10(row[label]) for label in (*_QUANTILES, "max")}
+    return row | {"log10 mean": float(values.clamp(min=1e-16).log10().mean())} | logs
 
 
 def _log10(x: float) -> float:

@@ -83,9 +83,9 @@ def test_files_named_on_the_page_exist(page):
 def test_environment_yaml_installs_what_start_py_installs():
     environment = yaml.safe_load((ROOT / "environment.yaml").read_text(encoding="utf-8"))
     (pip,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
-    assert pip == ["-c constraints.txt", "-e .[ks,dev]"]
+    assert pip == ["-c constraints.txt", "-e .[ks,reference,dev]"]
     assert (ROOT / "constraints.txt").is_file()
-    assert '"[ks,dev]"' in (ROOT / "scripts" / "start.py").read_text(encoding="utf-8")
+    assert '"[ks,reference,dev]"' in (ROOT / "scripts" / "start.py").read_text(encoding="utf-8")
 
 
 def test_pre_commit_needs_no_network():

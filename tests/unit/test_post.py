@@ -130,3 +130,12 @@ def test_states_are_evaluated_in_pieces_with_the_same_result(run, monkeypatch):
 def test_a_checkpoint_of_another_network_is_refused(finished_run):
     with pytest.raises(CheckpointError, match="not the network of this configuration"):
         deqn.load_run(finished_run, overrides=["net.layers.0.hidden.units=9"])
+
+
+def test_residuals_that_are_not_finite_are_counted_and_left_out():
+    model = deqn.load_model("brock_mirman")
+    run = deqn.Run(model, model.folder, model.initial_states(4))
+    states = torch.tensor([[0.2, 0.0], [0.2, 1e30]])  # productivity overflows in the second
+    frame = run.accuracy(states)
+    assert list(frame.index) == ["euler (1 of 2 not finite)"]
+    assert frame["max"].notna().all()
