@@ -6,7 +6,7 @@ from deqn import calibration, config, post
 from deqn.checkup import checkup_table
 from deqn.config import Composed
 from deqn.distributed import refuse_several_processes
-from deqn.errors import ConfigError, TrainingError
+from deqn.errors import CheckpointError, ConfigError, TrainingError
 from deqn.model import Model
 from deqn.monitor import Monitor, command_line, show_header, show_model, terminal
 from deqn.probe import Report
@@ -22,36 +22,49 @@ def train(composed: Composed) -> int:
     folder = RunFolder(composed.run_dir)
     new = settings.STARTING_POINT == "NEW"
     if new:
-        _refuse_to_start_over(composed)
-        folder.refuse_other_configuration(settings)
-    model = Model(settings, None if new else calibration.load(folder.calibration_file))
+        folder.refuse_to_start_over(settings, _typed_new(composed))
+    model = Model(settings, None if new else calibration.of_run(folder, settings.constants))
     report = model.probe()
+    calibration.keep(model.calibration, model.folder, settings.constants)
     trainer = Trainer(model, folder)
     lines = [] if new else trainer.restore(settings.STARTING_POINT)
     folder.acquire()
     try:
-        if new:
-            folder.clear(settings.error_filename)
-        if model.calibration:
-            calibration.save(model.calibration, folder.calibration_file)
-        config.write_run_configuration(composed, folder.path)
-        folder.write(
-            status="running", configuration=comparable(settings), seed=settings.seed,
-            model_files=files_hash(model.folder), **provenance(),
-        )  # fmt: skip
+        _prepare(folder, composed, model, new)
         return _fit(trainer, Monitor(model, folder), report, lines)
     finally:
         folder.release()
 
 
-def _refuse_to_start_over(composed: Composed) -> None:
-    """The run whose configuration is read is only started over, and so removed, when that was typed."""
+def _prepare(folder: RunFolder, composed: Composed, model: Model, new: bool) -> None:
+    """Writes what a run leaves in its folder before it trains, and removes what an earlier one left."""
+    settings = composed.config
+    try:
+        if new:
+            folder.clear()
+        folder.write(
+            status="running", configuration=comparable(settings), seed=settings.seed, N_episodes=settings.run.N_episodes,
+            error_filename=settings.error_filename, model_files=files_hash(model.folder), **provenance(),
+        )  # fmt: skip
+        if model.calibration:
+            calibration.save(model.calibration, folder.calibration_file)
+        config.write_run_configuration(composed, folder.path)
+        (folder.path / "ckpt").mkdir(exist_ok=True)
+    except OSError as error:
+        raise CheckpointError(
+            f"{error.filename or folder.path} cannot be written: {error.strerror}. Give another hydra.run.dir."
+        ) from error
+
+
+def _typed_new(composed: Composed) -> bool:
+    """Whether STARTING_POINT=NEW was typed; the run whose configuration is read is started over, and so lost, only then."""
     typed = any(override.startswith("STARTING_POINT=") for override in composed.overrides)
     if composed.source == composed.run_dir and not typed:
         raise ConfigError(
             f"{composed.run_dir} would be started over. Give STARTING_POINT=LATEST to go on, hydra.run.dir=<a new folder> "
             "for a new run with its configuration, or STARTING_POINT=NEW to start it over."
         )
+    return typed
 
 
 def _fit(trainer: Trainer, monitor: Monitor, report: Report, lines: list[str]) -> int:
@@ -84,6 +97,8 @@ def check(composed: Composed) -> int:
     """`--check`: links the model and tries it on seven states; writes nothing."""
     model = Model(composed.config)
     report = model.probe()
+    Trainer(model)  # optimizer and schedule
+    calibration.keep(model.calibration, model.folder, composed.config.constants)
     console = terminal()
     show_header(console, model)
     show_model(console, model, report)

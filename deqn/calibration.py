@@ -15,36 +15,52 @@ import numpy as np
 
 from deqn.errors import CheckpointError, ModelError
 from deqn.linker import Linker, describe, where
-from deqn.run_folder import files_hash
+from deqn.run_folder import RunFolder, files_hash
 
 Calibration = dict[str, Any]
 
 
 def calibrate(linker: Linker, constants: Mapping[str, Any]) -> Calibration:
-    """What `calibrate(constants)` of the model's Calibration.py gives; nothing where there is no such file.
-
-    The result is kept beside the model's compiled files, in its `__pycache__`, and taken from there while the model's files,
-    the constants and the versions stay as they are: a steady state costs more than all other preparations of a run.
+    """What `calibrate(constants)` of the model's Calibration.py gives, or gave before (`keep`); nothing without such a file.
 
     Raises:
         ModelError: when it fails, or gives something else than numbers and arrays of numbers.
     """
     if not linker.has("Calibration"):
         return {}
-    kept = linker.folder / "__pycache__" / f"calibration-{_key(linker.folder, constants)}.npz"
     try:
-        found = load(kept)
+        found = load(_kept(linker.folder, constants))
     except CheckpointError:
-        found = None  # damaged: computed anew and replaced below
-    if found is not None:
-        return found
-    result = _compute(linker, constants)
-    try:
-        kept.parent.mkdir(exist_ok=True)
-        save(result, kept)
-    except OSError:
-        return result  # a model folder that cannot be written to is no reason to stop
-    return result
+        found = None  # damaged: computed anew
+    return _compute(linker, constants) if found is None else found
+
+
+def keep(calibration: Calibration, folder: Path, constants: Mapping[str, Any]) -> None:
+    """Keeps a calibration beside the model's compiled files, in its `__pycache__`, for the next start.
+
+    It is taken from there while the model's files, the constants and the versions stay as they are: a steady state costs more
+    than all other preparations of a run. To be called for a model that has passed its probe.
+    """
+    path = _kept(folder, constants)
+    if not calibration or path.is_file() or not os.access(folder, os.W_OK):
+        return
+    path.parent.mkdir(exist_ok=True)
+    save(calibration, path)
+
+
+def _kept(folder: Path, constants: Mapping[str, Any]) -> Path:
+    """Where a calibration is kept; the name changes with the model's files, the constants, Python and numpy."""
+    content = json.dumps(constants, sort_keys=True, default=str)
+    key = f"{files_hash(folder)} {content} {platform.python_version()} {np.__version__}"
+    return folder / "__pycache__" / f"calibration-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
+
+
+def of_run(folder: RunFolder, constants: Mapping[str, Any]) -> Calibration | None:
+    """What the run in a folder was calibrated with; None where there is nothing, or its constants were others."""
+    before = folder.read().get("configuration", {}).get("constants")
+    if before is not None and before != json.loads(json.dumps(dict(constants))):
+        return None
+    return load(folder.calibration_file)
 
 
 def _compute(linker: Linker, constants: Mapping[str, Any]) -> Calibration:
@@ -59,7 +75,12 @@ def _compute(linker: Linker, constants: Mapping[str, Any]) -> Calibration:
             f"{folder.name}/Calibration.py needs {error.name}, which is not installed: pip install {error.name}"
         ) from error
     except Exception as error:
-        raise ModelError(f"{where(error, folder)}: calibrate() failed: {describe(error)}") from error
+        texts = [
+            f"constants.{name} = {value!r} is a text." for name, value in constants.items() if isinstance(value, str)
+        ]
+        raise ModelError(
+            f"{where(error, folder)}: calibrate() failed: {describe(error)}. {' '.join(texts)}".rstrip()
+        ) from error
     for name, value in result.items():
         if np.asarray(value).dtype.kind not in "biuf":
             raise ModelError(
@@ -93,10 +114,3 @@ def load(path: Path) -> Calibration | None:
             return {key: stored[key] for key in stored.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise CheckpointError(f"{path} is damaged: {error}. Remove it; it is computed anew.") from error
-
-
-def _key(folder: Path, constants: Mapping[str, Any]) -> str:
-    """Changes with the model's files, the constants and the versions of Python and numpy."""
-    content = json.dumps(constants, sort_keys=True, default=str)
-    versions = f"{platform.python_version()} {np.__version__}"
-    return hashlib.sha256(f"{files_hash(folder)} {content} {versions}".encode()).hexdigest()[:16]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import pickle
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,20 @@ from torch import Tensor
 from deqn.errors import CheckpointError, suggestion
 
 FORMAT = 1
+# what a checkpoint and its header must hold
+PAYLOAD = (
+    "policy",
+    "optimizer",
+    "schedule",
+    "learning_rate",
+    "rng",
+    "torch_rng",
+    "cuda_rng",
+    "starting_state",
+    "episode",
+    "step",
+)
+HEADER = ("model", "states", "policies", "network", "dtype", "optimizer", "configuration", "model_files")
 _NAME = re.compile(r"ckpt-(\d+)\.pt")
 
 
@@ -24,11 +39,13 @@ class Checkpoints:
     Args:
         folder: the run folder.
         keep: number of newest checkpoints kept.
+        required: entries without which a file is no checkpoint of a run.
     """
 
-    def __init__(self, folder: Path, keep: int = 10) -> None:
+    def __init__(self, folder: Path, keep: int = 10, required: Sequence[str] = ()) -> None:
         self.folder = folder / "ckpt"
         self.keep = keep
+        self.required = required
 
     def names(self) -> list[str]:
         """Names in the order of episodes, `['ckpt-1', 'ckpt-2']`."""
@@ -101,6 +118,12 @@ class Checkpoints:
         names = self.names()
         if starting_point != "LATEST":
             name = Path(starting_point).name.removesuffix(".pt")
+            place = Path(starting_point).parent
+            if place != Path(".") and place.resolve() not in (self.folder.resolve(), self.folder.parent.resolve()):
+                raise CheckpointError(
+                    f"STARTING_POINT={starting_point} is not in this run folder ({self.folder.parent}). Copy the checkpoint "
+                    f"into {self.folder}, or give hydra.run.dir=<its run folder>."
+                )
             if name not in names:
                 listed = f"It has: {', '.join(names)}." if names else "It has none."
                 nearest = suggestion(name, [*names, "NEW", "LATEST"])
@@ -126,26 +149,33 @@ class Checkpoints:
 
     def _read(self, name: str, device: torch.device | str) -> dict[str, Any]:
         path = self.path(name)
+        foreign = f"{path} is not a checkpoint of this program"
+        if not path.is_file():
+            raise CheckpointError(f"{foreign}: it is a folder.")
         if path.stat().st_size == 0:
             raise CheckpointError(f"{path} is damaged: the file is empty.")
         try:
             with zipfile.ZipFile(path) as archive:
                 bad = archive.testzip()  # the CRC-32 of every entry
-            if bad is not None:
-                raise CheckpointError(f"{path} is damaged: the checksum of {bad} is wrong.")
-            payload = torch.load(path, map_location=device, weights_only=True)
+            payload = None if bad is not None else torch.load(path, map_location=device, weights_only=True)
         except zipfile.BadZipFile as error:
             raise CheckpointError(f"{path} is damaged: {error}.") from error
-        except (RuntimeError, EOFError, OSError, ValueError, KeyError, NotImplementedError, zipfile.error) as error:
-            raise CheckpointError(f"{path} is damaged: {str(error).splitlines()[0]}") from error
-        except Exception as error:  # weights_only refuses what is not tensors and plain values
+        except pickle.UnpicklingError as error:  # weights_only refuses what is not tensors and plain values
+            raise CheckpointError(f"{foreign}: it holds objects, which are never loaded.") from error
+        except Exception as error:
             raise CheckpointError(
-                f"{path} is not a checkpoint of this program: {str(error).splitlines()[0]}"
+                f"{path} is damaged: {str(error).splitlines()[0] if str(error) else error!r}"
             ) from error
-        if not isinstance(payload, dict) or "header" not in payload:
-            raise CheckpointError(f"{path} is not a checkpoint of this program.")
+        if bad is not None:
+            raise CheckpointError(f"{path} is damaged: the checksum of {bad} is wrong.")
+        if not isinstance(payload, dict) or not isinstance(payload.get("header"), dict):
+            raise CheckpointError(f"{foreign}: it has no header.")
         if payload["header"].get("format") != FORMAT:
             raise CheckpointError(f"{path} has format {payload['header'].get('format')}; this program reads {FORMAT}.")
+        missing = [key for key in self.required if key not in payload]
+        missing += [key for key in HEADER if self.required and key not in payload["header"]]
+        if missing:
+            raise CheckpointError(f"{foreign}: {', '.join(missing)} missing.")
         return payload
 
 

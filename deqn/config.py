@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+import yaml
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -51,6 +53,9 @@ class Composed:
     source: Path | None = None
 
 
+# what composing raises for a user's mistake: Hydra's own, and a YAML file that cannot be read
+_COMPOSING = (HydraException, OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError)
+
 Task = Callable[[Composed], int | None]
 
 
@@ -85,8 +90,8 @@ def compose(
         _set_constants(whole, constants)
         _replace_mappings(whole, [o for o in parsed if o not in constants])
         out = Path(str(whole.hydra.run.dir)).resolve()
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(_first_lines(error)) from error
+    except _COMPOSING as error:
+        raise ConfigError(_first_lines(error, 4)) from error
     if run_dir is None:
         _refuse_hidden_files(config_dir, whole.hydra)
     return _composed(whole, tuple(overrides), out, None if run_dir is None else Path(run_dir).resolve())
@@ -106,6 +111,8 @@ def main(task: Task, check: Task | None = None) -> None:
     try:
         for_hydra = ("help", "hydra_help", "cfg", "multirun", "shell_completion", "info", "config_name", "config_path")
         if any(getattr(arguments, name, None) for name in for_hydra):
+            if getattr(arguments, "check", False):
+                raise ConfigError("--check takes one configuration: leave out -m, --cfg and the like.")
             _through_hydra(task, arguments, run_dir)
             return
         composed = compose(arguments.overrides, arguments.config_dir, run_dir)
@@ -115,6 +122,17 @@ def main(task: Task, check: Task | None = None) -> None:
             raise
         print(error.report, file=sys.stderr)
         sys.exit(error.exit_code)
+    except (MemoryError, RuntimeError) as error:  # torch's allocators raise a RuntimeError
+        if os.environ.get("HYDRA_FULL_ERROR") or not re.search(
+            r"allocate memory|out of memory", f"{error}", re.IGNORECASE
+        ):
+            raise
+        print(
+            f"ConfigError: not enough memory: {_first_lines(error, 1)} Make run.N_sim_batch, run.N_episode_length, "
+            "run.N_minibatch_size or the layers of net smaller.",
+            file=sys.stderr,
+        )
+        sys.exit(2)
     except KeyboardInterrupt:
         print("stopped at once; the last checkpoint is whole", file=sys.stderr)
         sys.exit(130)
@@ -235,7 +253,12 @@ def _check_groups(overrides: Sequence[Override], folders: Sequence[Path], run_di
     """group=option must name a file, before Hydra looks for it."""
     problems = []
     for override in overrides:
-        if not _is_choice(override) or override.value() is None or override.is_sweep_override():
+        if not _is_choice(override) or override.is_sweep_override():
+            continue
+        if override.value() is None and override.key_or_group != "model":
+            problems.append(f"{override.input_line}: expected the name of a file of config/{override.key_or_group}/.")
+            continue
+        if override.value() is None:
             continue
         group, option = override.key_or_group, str(override.value()).removesuffix(".yaml")
         if run_dir is not None:
@@ -311,9 +334,9 @@ def _replace_mappings(whole: DictConfig, overrides: Sequence[Override]) -> None:
                 OmegaConf.update(whole, later.key_or_group, later.value(), force_add=True)
 
 
-def _first_lines(error: BaseException) -> str:
+def _first_lines(error: BaseException, n: int = 3) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines[:3])
+    return " ".join(lines[:n])
 
 
 def _through_hydra(task: Task, arguments: Any, run_dir: str | None) -> None:
@@ -346,7 +369,10 @@ def _through_hydra(task: Task, arguments: Any, run_dir: str | None) -> None:
     arguments.overrides = [str(override.input_line) for override in overrides]
     sys.argv[1:] = [*options, *(_for_hydra(override, arguments, run_dir) for override in arguments.overrides)]
     GlobalHydra.instance().clear()
-    hydra.main(config_path=str(folder), config_name="config", version_base="1.3")(job)()
+    try:
+        hydra.main(config_path=str(folder), config_name="config", version_base="1.3")(job)()
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(_first_lines(error, 4)) from error
     if failed:
         print(f"{len(failed)} of {len(failed) + len(done)} jobs failed: {', '.join(failed)}", file=sys.stderr)
         if not done:

@@ -64,7 +64,7 @@ class Linker:
         except ModelError:
             self._forget(file)
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self._forget(file)
             raise ModelError(f"{where(error, self.folder) or path}: {describe(error)}") from error
         return module

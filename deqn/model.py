@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -221,10 +222,31 @@ class Model:
             equations = self.linker.link("Equations")
             self._require(equations, "Equations", ["equations"])
             self._equations = equations.equations
-            hooks = self.linker.link("Hooks") if self.linker.has("Hooks") else None
-            self.cycle_hook = getattr(hooks, "cycle_hook", None)
-            self.post_init = getattr(hooks, "post_init", None)
+            self._link_hooks()
             self._resolve_inits()
+
+    def _link_hooks(self) -> None:
+        self.cycle_hook: Callable[..., Any] | None = None
+        self.post_init: Callable[..., Any] | None = None
+        if not self.linker.has("Hooks"):
+            return
+        hooks = self.linker.link("Hooks")
+        self._require(hooks, "Hooks", ["cycle_hook"])
+        self.cycle_hook, self.post_init = hooks.cycle_hook, getattr(hooks, "post_init", None)
+        for name, function, count_ in (
+            ("cycle_hook(state, i)", self.cycle_hook, 2),
+            ("post_init()", self.post_init, 0),
+        ):
+            try:
+                if function is not None:
+                    inspect.signature(function).bind(*[None] * count_)
+            except TypeError as error:
+                raise ModelError(f"{self.folder.name}/Hooks.py: expected {name}: {error}.") from error
+
+    def failed(self, what: str, error: BaseException) -> ModelError:
+        """The error to raise where a function of the model's files has failed: file, line and reason."""
+        place = where(error, self.folder)
+        return ModelError(f"{place + ': ' if place else ''}{what} failed: {describe(error)}")
 
     def _built_in_parameters(self) -> dict[str, Any]:
         config = self.config

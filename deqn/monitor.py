@@ -20,7 +20,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from torch import Tensor
 
-from deqn.linker import where
 from deqn.probe import Report
 from deqn.run_folder import EVENT_SUFFIX, RunFolder, versions
 from deqn.trainer import Record
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
     from deqn.model import Model
 
+_FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 _HISTOGRAMS = 50  # histograms of states, policies and definitions a run
 _SECONDS_BETWEEN_LINES = 5.0  # where the terminal cannot redraw a line
 
@@ -138,7 +138,7 @@ class Monitor:
         try:
             function(*arguments)
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno not in _FULL_DISK:
                 raise
             if what not in self._skipped:
                 self._skipped.add(what)
@@ -150,10 +150,12 @@ class Monitor:
             try:
                 with torch.no_grad():
                     self.model.cycle_hook(state, record.episode)
+            except OSError as error:
+                if error.errno in _FULL_DISK:
+                    raise
+                raise self.model.failed("cycle_hook(state, i)", error) from error
             except Exception as error:
-                place = where(error, self.model.folder)
-                error.add_note(f"in cycle_hook of {place or self.model.folder}")
-                raise
+                raise self.model.failed("cycle_hook(state, i)", error) from error
 
     def _error_file(self, record: Record) -> None:
         """One line an epoch, as in the TensorFlow library; what it calls MAE is a root mean square and is named so."""
@@ -180,12 +182,19 @@ class Monitor:
                 ("PolicyState", model.policy_columns, policies),
             ):
                 for column in columns:
-                    self.writer.add_histogram(
-                        f"hist_{column.name}", getattr(getattr(model, kind), column.name)(x), record.episode
-                    )
+                    self._histogram(column.name, getattr(getattr(model, kind), column.name)(x), record.episode)
             for name in model.definition_bounds:
                 value = torch.as_tensor(getattr(model.Definitions, name)(state, policies))
-                self.writer.add_histogram(f"hist_{name}", value, record.episode)
+                self._histogram(name, value, record.episode)
+
+    def _histogram(self, name: str, values: Tensor, episode: int) -> None:
+        """A histogram of the values that are finite."""
+        values = values[torch.isfinite(values)]
+        if values.numel():
+            self.writer.add_histogram(f"hist_{name}", values, episode)
+        elif name not in self._skipped:
+            self._skipped.add(name)
+            self.message(f"{name} is not finite in any state of episode {episode}: it has no histogram.")
 
     def _show_progress(self, record: Record) -> None:
         total = self.config.run.N_episodes
@@ -199,7 +208,7 @@ class Monitor:
 
     def _line(self, record: Record) -> str:
         loss = record.epochs[-1][0]
-        median = torch.cat([r.reshape(-1) for r in record.residuals.values()]).abs().median().item()
+        median = max(float(residual.abs().median()) for residual in record.residuals.values())
         speed = record.n_steps / record.seconds
         return (
             f"ep {record.episode}/{self.config.run.N_episodes} loss {loss:.2e} | Euler error p50 {log10(median)} | "

@@ -127,6 +127,8 @@ def _batch_norm(width: int, options: dict[str, object], where: str) -> nn.BatchN
                 f"{where}.{key} = {value!r}: expected {'true or false' if known[key] is True else 'a number'}."
             )
     settings = {**known, **options}
+    if not 0 <= float(settings["momentum"]) < 1 or float(settings["epsilon"]) <= 0:  # type: ignore[arg-type]
+        raise ConfigError(f"{where}: expected 0 <= momentum < 1 and epsilon > 0, got {options}.")
     layer = nn.BatchNorm1d(width, eps=float(settings["epsilon"]), momentum=1.0 - float(settings["momentum"]))  # type: ignore[arg-type]
     layer.bias.requires_grad_(bool(settings["center"]))
     layer.weight.requires_grad_(bool(settings["scale"]))

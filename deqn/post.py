@@ -14,7 +14,7 @@ from torch import Tensor
 from deqn import calibration, checkpoint, config, simulate
 from deqn.checkpoint import Checkpoints
 from deqn.model import Model
-from deqn.run_folder import RunFolder, files_hash
+from deqn.run_folder import RunFolder, changes, files_hash
 from deqn.trainer import configure_cpu
 
 if TYPE_CHECKING:
@@ -52,14 +52,22 @@ def rebuild(composed: config.Composed, starting_point: str) -> Run:
     source = composed.source or composed.run_dir
     folder = RunFolder(source)
     configure_cpu(composed.config.run.threads)
-    model = Model(composed.config, calibration.load(folder.calibration_file))
+    model = Model(composed.config, calibration.of_run(folder, composed.config.constants))
     with model.context():
         model.Globals.__dict__.update(POST_PROCESSING=True, DISABLE_SHOCKS=composed.config.DISABLE_SHOCKS)
         model.probe()
-    payload, name, warnings = Checkpoints(source).load(starting_point, model.device)
+    payload, name, warnings = Checkpoints(source, required=checkpoint.PAYLOAD).load(starting_point, model.device)
     run = Run(model, source, payload["starting_state"].to(model.device), payload["episode"])
     checkpoint.load_policy(model.network, payload, name, source)
-    status = folder.read().get("status", "unknown")
+    before = folder.read()
+    differences = changes(
+        before.get("configuration", {}).get("constants", {}), dict(composed.config.constants), "constants"
+    )
+    if differences and "configuration" in before:
+        run.notes.append(
+            f"trained with other constants ({'; '.join(differences[:5])}); derived ones are computed anew."
+        )
+    status = before.get("status", "unknown")
     if status != "finished":
         run.notes.append(f"this run is not finished (status: {status}, checkpoint of episode {run.episode}).")
     if payload["header"]["model_files"] != files_hash(model.folder):

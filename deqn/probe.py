@@ -17,6 +17,7 @@ from deqn.linker import describe, where
 if TYPE_CHECKING:
     from deqn.model import Model
 
+_FAILED = object()  # what a function of the model's files gives that raised
 BATCH = 7  # a prime that no model has as a number of variables by accident
 
 
@@ -68,7 +69,7 @@ class _Probe:
         states = self.states = model.initial_states(BATCH)
         self._finite("the initial states", states, states)
         policies = self._try("the network", lambda: model.policy(states).detach())
-        if policies is not None and self._shape("the network", policies, (BATCH, model.n_policies)):
+        if policies is not _FAILED and self._shape("the network", policies, (BATCH, model.n_policies)):
             self._finite("the network's policies", policies, states)
             self._definitions(states, policies)
             if self._shocks(states, policies) & self._steps(states, policies):
@@ -80,13 +81,13 @@ class _Probe:
         return self.report
 
     def _try(self, what: str, function: Callable[[], Any]) -> Any:
-        """The function's value, or None with a problem noted."""
+        """The function's value, or `_FAILED` with a problem noted; a user's `sys.exit()` ends nothing here."""
         try:
             return function()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             place = where(error, self.model.folder)
             self.problems.append(f"{place + ': ' if place else ''}{what} failed: {describe(error)}")
-            return None
+            return _FAILED
 
     def _shape(self, what: str, value: Any, expected: tuple[int, ...]) -> bool:
         if not isinstance(value, Tensor):
@@ -123,6 +124,8 @@ class _Probe:
                     f"definition {name!r} has shape {list(value.shape)}, expected [{BATCH}] for {BATCH} states."
                     f"{_mixed(value.shape)}"
                 )
+            elif value is not _FAILED and not isinstance(value, (Tensor, float, int)):
+                self.problems.append(f"definition {name!r} is {type(value).__name__}, expected a tensor or a number.")
             elif isinstance(value, Tensor) and value.shape == (BATCH, 1):
                 self.problems.append(
                     f"definition {name!r} has shape [{BATCH}, 1], expected [{BATCH}]: with a column it would become "
@@ -135,7 +138,7 @@ class _Probe:
             self.report.nodes = model.expectations.draws
             return True
         probs = self._try("shock_probs", lambda: model.expectations.probabilities(states, policies))
-        if probs is None:
+        if probs is _FAILED:
             return False
         nodes = self.report.nodes = probs.shape[0]
         file = f"{model.folder.name}/Dynamics.py"
@@ -170,7 +173,7 @@ class _Probe:
         for what, step in steps.items():
             before = len(self.problems)
             value = self._try(what, step)
-            if value is not None and self._shape(what, value, expected):
+            if value is not _FAILED and self._shape(what, value, expected):
                 self._finite(what, value, states)
             passed &= len(self.problems) == before
         return passed
@@ -190,7 +193,7 @@ class _Probe:
         expectations = model.expectations
         expectations.stacked_step = expectations.stacked_function = False
         residuals = self._try("equations()", lambda: self._residuals(states, joined))
-        if residuals is None:
+        if residuals is _FAILED:
             return
         if not isinstance(residuals, dict) or not residuals:
             kind = "an empty dictionary" if residuals == {} else type(residuals).__name__
@@ -200,6 +203,9 @@ class _Probe:
         before = len(self.problems)
         for name, residual in residuals.items():
             what = f"equations() returned {name!r}"
+            if not isinstance(name, str):
+                self.problems.append(f"{what}: expected a text as the name of an equation.")
+                continue
             if not isinstance(residual, Tensor):
                 self.problems.append(f"{what} as {type(residual).__name__}, expected a tensor of shape [{BATCH}].")
             elif residual.ndim == 0 or residual.shape[0] != BATCH or not _plausible(tuple(residual.shape[1:]), shapes):

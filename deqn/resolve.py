@@ -274,6 +274,8 @@ def schedule(name: str | None, kwargs: dict[str, Any], total_steps: int, where: 
             return partial(_torch_schedule, getattr(library, name), arguments, f"{where}.schedule_kwargs for {name}")
         if "decay_steps" in accepted:
             arguments.setdefault("decay_steps", max(total_steps - int(arguments.get("warmup_steps", 0)), 1))
+        if any(isinstance(v, (int, float)) and v < 0 for v in arguments.values()) or arguments.get("decay_steps") == 0:
+            raise ValueError("no argument may be negative, nor decay_steps zero")
         factor = keras(**arguments)
         factor(1)
     except (ValueError, TypeError, ZeroDivisionError) as error:
@@ -335,6 +337,11 @@ def distribution(name: str, kwargs: dict[str, Any], where: str) -> Callable[...,
             )
         if isinstance(value, bool) or not isinstance(value, (int, float, str, list)):
             raise ConfigError(f"{where}.kwargs.{key} = {value!r}: expected a number or the name of a constant.")
+    low, high = kwargs.get("minval", 0.0), kwargs.get("maxval", 1.0)
+    if name == "uniform" and isinstance(low, (int, float)) and isinstance(high, (int, float)) and low > high:
+        raise ConfigError(f"{where}.kwargs: minval = {low} is above maxval = {high}.")
+    if isinstance(kwargs.get("stddev"), (int, float)) and kwargs["stddev"] < 0:
+        raise ConfigError(f"{where}.kwargs.stddev = {kwargs['stddev']}: expected a number that is not negative.")
     missing = [n for n in names if parameters[n].default is inspect.Parameter.empty and n not in kwargs]
     if missing:
         raise ConfigError(f"{where}.kwargs: {missing[0]!r} is missing for {name}({', '.join(names)}).")

@@ -9,6 +9,7 @@ import platform
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
@@ -85,32 +86,51 @@ class RunFolder:
             temporary.unlink(missing_ok=True)
             raise
 
-    def refuse_other_configuration(self, config: Config) -> None:
-        """A finished run is not started over with another configuration.
+    def refuse_to_start_over(self, config: Config, typed: bool) -> None:
+        """What stands in the folder must not be lost by a start from NEW.
+
+        A finished run is not started over with another configuration, nor with more episodes unless `STARTING_POINT=NEW` was
+        typed; files with the names of ours that this program did not write are not touched.
 
         Raises:
-            CheckpointError: with the keys that differ.
+            CheckpointError: with the keys that differ, or the files.
         """
         before = self.read()
-        if before.get("status") != "finished" or "configuration" not in before:
+        if not self._is_ours(before):
+            names = [CALIBRATION, config.error_filename, RUN_FILE, "ckpt"]
+            foreign = [name for name in names if (self.path / name).exists()]
+            if foreign:
+                raise CheckpointError(
+                    f"{self.path} holds {', '.join(foreign)}, which this program did not write there and would overwrite. Give "
+                    "another hydra.run.dir."
+                )
             return
         differences = changes(before["configuration"], comparable(config))
-        if differences:
+        done = before.get("N_episodes", config.run.N_episodes)
+        length = [f"run.N_episodes {done} -> {config.run.N_episodes}"] if config.run.N_episodes > done else []
+        if before.get("status") == "finished" and (differences or (length and not typed)):
             raise CheckpointError(
-                f"{self.path} holds a finished run with another configuration ({'; '.join(differences[:5])}). Give another "
-                "hydra.run.dir, or remove that folder yourself."
+                f"{self.path} holds a finished run with another configuration ({'; '.join([*differences, *length][:5])}). Give "
+                "STARTING_POINT=LATEST to continue it, or another hydra.run.dir for a new run."
             )
+
+    @staticmethod
+    def _is_ours(content: Mapping[str, Any]) -> bool:
+        return {"status", "configuration", "versions"} <= content.keys()
 
     @property
     def calibration_file(self) -> Path:
         """What Calibration.py gave for this run: a resumed run and post-processing use the same numbers."""
         return self.path / CALIBRATION
 
-    def clear(self, error_filename: str) -> None:
+    def clear(self) -> None:
         """Removes what this program wrote in an earlier run: checkpoints, event files, error file, calibration."""
+        before = self.read()
+        if not self._is_ours(before):
+            return
         Checkpoints(self.path).clear()
         ours = [
-            self.path / error_filename,
+            self.path / before.get("error_filename", "error_file.txt"),
             self.path / CALIBRATION,
             *self.path.glob(f"events.out.tfevents.*{EVENT_SUFFIX}"),
         ]

@@ -103,7 +103,7 @@ class Trainer:
         self.state = TrainState(model.network, optimizer, schedule, model.rng, starting_state, settings.learning_rate)
         self.header = self._header()
         self.gradient = FlatGradient(parameters)
-        self.checkpoints = Checkpoints(folder.path, config.MAX_TO_KEEP_NUMBER) if folder else None
+        self.checkpoints = Checkpoints(folder.path, config.MAX_TO_KEEP_NUMBER, checkpoint.PAYLOAD) if folder else None
         self.signal: int | None = None
         self._unsaved: str | None = None
         self._last: loss.LossTerms
@@ -177,21 +177,23 @@ class Trainer:
         with self.model.context(), self._signals():
             self._set_aside()
             if state.episode == 0 and self.model.post_init is not None:
-                with torch.no_grad():
-                    self.model.post_init()
+                self._post_init()
             good = self._payload()
             try:
                 while state.episode < run.N_episodes and self.signal is None:
-                    self.episode()
+                    record = self.episode()
                     good = self._finite_payload()
                     if state.episode % self.config.CHECKPOINT_INTERVAL == 0:
                         self._save(good)
+                    if self.watcher is not None:
+                        self.watcher.episode(record, state.starting_state)
             except Interrupted:
                 state.restore(good)  # the episode under way is simulated anew, from the same generators
             except TrainingError as error:
                 self._save(good)
                 raise self._advise(error, good["episode"]) from error
             except Exception as error:
+                self._save(good)  # a hook that fails costs no episode
                 if run.compile and type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
                     reason = " ".join(str(error).split())[:300]
                     raise ModelError(
@@ -228,10 +230,18 @@ class Trainer:
         left = run.N_episodes - self.state.episode
         return left * (run.N_episode_length * period + self.config.steps_per_episode * step * _UPDATE + _EPISODE)
 
+    def _post_init(self) -> None:
+        try:
+            with torch.no_grad():
+                if self.model.post_init is not None:
+                    self.model.post_init()
+        except Exception as error:
+            raise self.model.failed("post_init()", error) from error
+
     # -- the loop -------------------------------------------------------------------------------------------------
 
-    def episode(self) -> None:
-        """Simulates one episode and takes its gradient steps."""
+    def episode(self) -> Record:
+        """Simulates one episode and takes its gradient steps; the numbers of the episode."""
         state, config = self.state, self.config
         began = time.perf_counter()
         self.model.network.eval()
@@ -243,7 +253,7 @@ class Trainer:
             next_start = self.model.initial_states(config.run.N_sim_batch)
         state.starting_state.copy_(next_start)
         state.episode += 1
-        self._report(states, epochs, began)
+        return self._record(states, epochs, began)
 
     def _epoch(self, states: Tensor) -> Tensor:
         """One pass over the states; the sums over its steps of loss, net loss, deviations and penalties."""
@@ -286,12 +296,10 @@ class Trainer:
         state.step += 1
         return terms
 
-    def _report(self, states: Tensor, epochs: list[Tensor], began: float) -> None:
+    def _record(self, states: Tensor, epochs: list[Tensor], began: float) -> Record:
         """The episode's numbers, brought from the device at once."""
         if self._skip_on_device and bool(self._bad_step):
             self._stop_not_finite(states.reshape(-1, states.shape[-1]))
-        if self.watcher is None:
-            return
         run = self.config.run
         per_epoch = self.config.steps_per_episode // run.N_epochs_per_episode
         n_states, n_steps = per_epoch * run.N_minibatch_size, self.config.steps_per_episode
@@ -299,7 +307,7 @@ class Trainer:
         numbers = torch.cat([rows, rows.sum(0, keepdim=True)]).tolist()
         terms = self._last
         names = ["loss", "net_loss", *(f"dev_{name}" for name in terms.deviations), *terms.penalties]
-        record = Record(
+        return Record(
             episode=self.state.episode,
             step=self.state.step,
             epochs=[(row[0] / n_states, row[1] / n_states) for row in numbers[:-1]],
@@ -309,7 +317,6 @@ class Trainer:
             n_steps=n_steps,
             seconds=time.perf_counter() - began,
         )
-        self.watcher.episode(record, self.state.starting_state)
 
     # -- what can go wrong ----------------------------------------------------------------------------------------
 

@@ -25,6 +25,8 @@ from deqn.schema import (
     reserved_names,
 )
 
+RESERVED_FILES = ("run.json", "run.lock", "calibration.npz", "ckpt", "post", "figures", ".hydra")
+
 
 def parse(tree: dict[str, Any], source: str = "the configuration") -> Config:
     """The typed configuration.
@@ -229,6 +231,13 @@ def _check_top_level(config: Config) -> list[str]:
             problems.append(f"constants.{name}: not a name that Python can read as Parameters.{name}.")
     if any(mark in config.error_filename for mark in "/\\") or config.error_filename in ("", ".", ".."):
         problems.append(f"error_filename = {config.error_filename!r}: expected the name of a file, without folders.")
+    elif config.error_filename in RESERVED_FILES:
+        problems.append(
+            f"error_filename = {config.error_filename!r}: this name is taken by the run folder's own files."
+        )
+    point = config.STARTING_POINT
+    if (point.upper() in ("NEW", "LATEST") and point != point.upper()) or not point:
+        problems.append(f"STARTING_POINT = {point!r}: expected NEW, LATEST or the name of a checkpoint.")
     return problems
 
 

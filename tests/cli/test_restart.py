@@ -38,7 +38,7 @@ def last(folder: Path) -> dict:
 def models_dir(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     (folder / "brock_mirman").mkdir()
-    for file in ("Definitions", "Dynamics", "Equations"):
+    for file in ("Calibration", "Definitions", "Dynamics", "Equations"):
         (folder / "brock_mirman" / f"{file}.py").write_text((ROOT / f"models/brock_mirman/{file}.py").read_text())
     (folder / "brock_mirman" / "Hooks.py").write_text(SLOW_HOOKS)
     return folder

@@ -72,7 +72,7 @@ TYPED = {
     ),
     "a constant that is not there": (["constants.betta=0.9"], ["no constant 'betta'", "Did you mean beta?"]),
     "a constant with the name of something else": (["+constants.constants.rng=1"], ["constants.rng", "taken"]),
-    "a constant that is no number": (["constants.beta=high"], ["Equations.py:11", "constants.beta = 'high' is a text"]),
+    "a constant that is no number": (["constants.beta=high"], ["Calibration.py:", "constants.beta = 'high' is a text"]),
     "a lower bound above the upper": (
         ["variables.policies.0.bounds.lower=0.995"],
         ["variables.policies[0] 's'", "0.995", "0.99", "not below"],
@@ -153,7 +153,7 @@ FILES = {
     ),
     "a constant that does not exist": (
         ("Definitions", "Parameters.delta) * State.K", "Parameters.detla) * State.K"),
-        ["mine/Definitions.py:27", "Parameters has no 'detla'", "Did you mean delta?", "constants has: alpha, beta"],
+        ["mine/Definitions.py:27", "Parameters has no 'detla'", "Did you mean delta?", "constants has:", "alpha, beta"],
     ),
     "a definition that does not exist": (
         ("Equations", "Definitions.R(s, p)", "Definitions.Rr(s, p)"),

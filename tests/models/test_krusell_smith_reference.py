@@ -50,7 +50,7 @@ def test_it_shares_no_code_with_the_network() -> None:
         line.split()[1].split(".")[0] for line in text.splitlines() if line.lstrip().startswith(("import ", "from "))
     }
     assert imported == {
-        "argparse", "sys", "time", "functools", "pathlib", "jax", "numpy", "scipy", "sequence_jacobian", "yaml",
+        "argparse", "numbers", "sys", "time", "functools", "pathlib", "jax", "numpy", "scipy", "sequence_jacobian", "yaml",
     }  # fmt: skip
 
 
@@ -216,6 +216,7 @@ def test_the_command_writes_the_file_and_prints_the_table(command, reference, tm
     [
         (["--constants", "nothing"], "known names: krusell_smith, krusell_smith_notebook"),
         (["--assets", "3"], "3 asset nodes: at least 10 are needed"),
+        (["--assets", "many"], "argument --assets: invalid int value: 'many'"),
         (["--top", "-1"], "the asset grid ends at -1, which is not above amin = 0"),
         (["--capital", "2"], "2 nodes of log K: at least 4 are needed"),
         (["--periods", "100"], "100 periods: at least 1500 are needed"),
@@ -231,6 +232,19 @@ def test_bad_input_gets_one_clear_line(reference, arguments, message):
     assert line.startswith("Reference.py: ")
     assert message in line
     assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"sigma_tfp": "1e-9"}, "no numbers: sigma_tfp = '1e-9'"),
+        ({"grid": "uniform"}, "expected power, agrid or asset_grid"),
+        ({"n_tfp": 1}, "at least 2 nodes"),
+    ],
+)
+def test_wrong_constants_are_named(reference, constants, changed, message):
+    with pytest.raises(ValueError, match=message):
+        reference.solve(constants | changed)
 
 
 def test_shocks_that_are_no_nodes_are_refused(reference, solution):

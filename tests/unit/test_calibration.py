@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import deqn
-from deqn.calibration import load, save
+from deqn.calibration import keep, load, of_run, save
 from deqn.errors import CheckpointError, ModelError
+from deqn.run_folder import RunFolder
 from tests.conftest import own_model
 
 COUNTING = """
@@ -23,7 +24,10 @@ def calibrate(constants):
 
 
 def load_mine(models, *overrides):
-    return deqn.load_model("brock_mirman", ["MODEL_NAME=mine", f"MODELS_DIR={models}", *overrides])
+    """One start: the model, with its calibration kept for the next."""
+    model = deqn.load_model("brock_mirman", ["MODEL_NAME=mine", f"MODELS_DIR={models}", *overrides])
+    keep(model.calibration, model.folder, model.config.constants)
+    return model
 
 
 def calls(models):
@@ -82,6 +86,12 @@ def test_a_damaged_result_of_an_earlier_start_is_computed_anew(tmp_path):
     assert calls(models) == 2
 
 
+def test_a_model_that_is_only_loaded_leaves_nothing(tmp_path):
+    models = own_model(tmp_path, Calibration=COUNTING)
+    deqn.load_model("brock_mirman", ["MODEL_NAME=mine", f"MODELS_DIR={models}"])
+    assert not (models / "mine" / "__pycache__").exists()
+
+
 def test_what_is_no_number_is_refused(tmp_path):
     models = own_model(tmp_path, Calibration="def calibrate(constants):\n    return {'policy': {'a': 1}}\n")
     with pytest.raises(ModelError, match="returns 'policy' as dict, expected a number or an array of numbers"):
@@ -92,3 +102,11 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(tmp_path):
     models = own_model(tmp_path, Calibration="import no_such_package\n\n\ndef calibrate(constants):\n    return {}\n")
     with pytest.raises(ModelError, match="no_such_package"):
         load_mine(models)
+
+
+def test_a_run_with_other_constants_does_not_use_the_calibration_of_its_folder(tmp_path):
+    folder = RunFolder(tmp_path)
+    save({"K_ss": 0.2}, folder.calibration_file)
+    folder.write(configuration={"constants": {"beta": 0.96}})
+    assert of_run(folder, {"beta": 0.96})["K_ss"] == 0.2
+    assert of_run(folder, {"beta": 0.5}) is None

@@ -29,9 +29,14 @@ def test_latest_is_the_newest(three):
     assert (payload["w"][0].item(), name, warnings) == (10.0, "ckpt-10", [])
 
 
-@pytest.mark.parametrize("name", ["ckpt-9", "ckpt-9.pt", "somewhere/ckpt/ckpt-9.pt"])
-def test_a_name_is_taken_in_any_form(three, name):
-    assert three.load(name)[0]["w"][0].item() == 9.0
+@pytest.mark.parametrize("form", ["ckpt-9", "ckpt-9.pt", "{folder}/ckpt-9.pt", "{folder}/ckpt-9"])
+def test_a_name_is_taken_in_any_form(three, form):
+    assert three.load(form.format(folder=three.folder))[0]["w"][0].item() == 9.0
+
+
+def test_a_checkpoint_of_another_folder_is_not_taken_for_one_of_this(three):
+    with pytest.raises(CheckpointError, match="is not in this run folder"):
+        three.load("somewhere/ckpt/ckpt-9.pt")
 
 
 def test_latest_in_another_case_is_suggested(three):

@@ -11,6 +11,7 @@ from rich.console import Console
 
 import deqn
 from deqn.config import compose
+from deqn.errors import ModelError
 from deqn.monitor import Monitor
 from deqn.run_folder import RunFolder
 from deqn.trainer import Trainer
@@ -128,9 +129,10 @@ def test_a_hook_that_fails_is_an_error_and_no_remark(tmp_path):
     models = own_model(tmp_path / "models", Hooks="def cycle_hook(state, i):\n    raise ValueError('in the hook')\n")
     model = deqn.Model(compose([*TINY, "MODEL_NAME=mine", f"MODELS_DIR={models}"]).config)
     folder = RunFolder(tmp_path)
-    with pytest.raises(ValueError, match="in the hook") as error:
-        Trainer(model, None, Monitor(model, folder, Console(file=io.StringIO()))).fit()
-    assert any("mine/Hooks.py:2" in note for note in error.value.__notes__)
+    trainer = Trainer(model, folder, Monitor(model, folder, Console(file=io.StringIO())))
+    with pytest.raises(ModelError, match=r"mine/Hooks.py:2: cycle_hook\(state, i\) failed: ValueError: in the hook"):
+        trainer.fit()
+    assert trainer.checkpoints.names() == ["ckpt-1"]  # the episode before the hook is not lost
 
 
 def test_post_init_runs_once_before_the_first_episode(tmp_path, capsys):

@@ -46,16 +46,33 @@ def test_a_run_json_that_is_cut_reads_as_nothing(tmp_path):
 
 def test_a_finished_run_with_another_configuration_is_not_started_over(tmp_path):
     folder = RunFolder(tmp_path)
-    folder.write(status="finished", configuration=comparable(compose(["seed=1"]).config))
-    with pytest.raises(CheckpointError, match="seed 1 -> 2"):
-        folder.refuse_other_configuration(compose(["seed=2"]).config)
-    folder.refuse_other_configuration(compose(["seed=1"]).config)
+    folder.write(status="finished", configuration=comparable(compose(["seed=1"]).config), versions={})
+    with pytest.raises(CheckpointError, match=r"seed 1 -> 2.*STARTING_POINT=LATEST"):
+        folder.refuse_to_start_over(compose(["seed=2"]).config, typed=True)
+    folder.refuse_to_start_over(compose(["seed=1"]).config, typed=False)
+
+
+def test_a_finished_run_is_started_over_with_more_episodes_only_when_that_was_typed(tmp_path):
+    folder = RunFolder(tmp_path)
+    config = compose(["run.N_episodes=3"]).config
+    folder.write(status="finished", configuration=comparable(config), versions={}, N_episodes=2)
+    with pytest.raises(CheckpointError, match=r"N_episodes 2 -> 3.*STARTING_POINT=LATEST"):
+        folder.refuse_to_start_over(config, typed=False)
+    folder.refuse_to_start_over(config, typed=True)
+
+
+def test_files_with_our_names_that_are_not_ours_are_not_overwritten(tmp_path):
+    (tmp_path / "error_file.txt").write_text("mine")
+    with pytest.raises(CheckpointError, match=r"holds error_file\.txt, which this program did not write"):
+        RunFolder(tmp_path).refuse_to_start_over(compose().config, typed=True)
+    RunFolder(tmp_path).clear()
+    assert (tmp_path / "error_file.txt").read_text() == "mine"
 
 
 def test_an_interrupted_run_may_be_started_over(tmp_path):
     folder = RunFolder(tmp_path)
-    folder.write(status="interrupted", configuration=comparable(compose(["seed=1"]).config))
-    folder.refuse_other_configuration(compose(["seed=2"]).config)
+    folder.write(status="interrupted", configuration=comparable(compose(["seed=1"]).config), versions={})
+    folder.refuse_to_start_over(compose(["seed=2"]).config, typed=False)
 
 
 @pytest.mark.parametrize("override", ["run.N_episodes=5", "run.threads=2", "CHECKPOINT_INTERVAL=7", "device=cpu"])
@@ -79,8 +96,11 @@ def test_clear_removes_what_this_program_wrote_and_nothing_else(tmp_path):
         (tmp_path / name).write_text("ours")
     for name in ("events.out.tfevents.1.host", "notes.txt", "run.py"):
         (tmp_path / name).write_text("theirs")
-    RunFolder(tmp_path).clear("error_file.txt")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["events.out.tfevents.1.host", "notes.txt", "run.py"]
+    folder = RunFolder(tmp_path)
+    folder.write(status="finished", configuration={}, versions={}, error_filename="error_file.txt")
+    folder.clear()
+    kept = sorted(path.name for path in tmp_path.iterdir())
+    assert kept == ["events.out.tfevents.1.host", "notes.txt", "run.json", "run.py"]
 
 
 def test_the_hash_of_the_files_follows_their_content(tmp_path):
