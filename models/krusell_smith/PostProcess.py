@@ -1,5 +1,7 @@
 """Tables and figures of a Krusell-Smith run: a long path of capital, moments, Euler errors, impulse responses."""
 
+import importlib.util
+
 import numpy as np
 import pandas as pd
 import torch
@@ -26,6 +28,25 @@ def post_process(run):
     responses = impulse_responses(run)
     responses.to_csv(run.output / "impulse_responses.csv", index=False, float_format="%.7g")
     figures.save(draw_impulse_responses(responses), run.output / "impulse_responses.png")
+    report_accuracy(run)
+
+
+def report_accuracy(run):
+    """The report of Report.py, where JAX is there to solve the references; a line of it on the terminal."""
+    if importlib.util.find_spec("jax") is None:
+        print("no accuracy report: the classical solution needs JAX (pip install 'deqn[reference]')")
+        return
+    import Report
+
+    report = Report.accuracy_report(run)
+    path = report["path of K"]["network against reference, both on the run's grid"]
+    policy = report["policy error |a' - a'_ref| / c"]["ergodic cloud"]
+    grid = report["path of K"]["grid alone: reference on the run's grid against the fine one"]
+    print(
+        f"against the classical solution on the same {Report.PERIODS:,} shocks: bias of mean K "
+        f"{path['bias of mean K [%]']:+.4f} %, max |d log K| {path['max |d log K| [%]']:.4f} %, std of log K x {path['std of log K, ratio']:.4f}, policy error / c "
+        f"{100 * policy['mean']:.4f} %; the grid alone: {grid['bias of mean K [%]']:+.4f} %. All of it: accuracy.md"
+    )
 
 
 def simulate_aggregates(run, periods=PERIODS):
