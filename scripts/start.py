@@ -99,7 +99,9 @@ def set_up():
     pip = [PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--progress-bar", "off"]
     with open(LOG, "w") as log:
         status = subprocess.call(
-            pip + ["-c", os.path.join(ROOT, "constraints.txt"), "-e", ROOT + "[ks,reference,dev]"], stdout=log, stderr=log
+            pip + ["-c", os.path.join(ROOT, "constraints.txt"), "-e", ROOT + "[ks,reference,dev]"],
+            stdout=log,
+            stderr=log,
         )
     if status:
         return fail(f"the packages could not be installed: {reason()}\nThe whole output is in {LOG}")

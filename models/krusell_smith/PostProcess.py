@@ -44,8 +44,9 @@ def report_accuracy(run):
     grid = report["path of K"]["grid alone: reference on the run's grid against the fine one"]
     print(
         f"against the classical solution on the same {Report.PERIODS:,} shocks: bias of mean K "
-        f"{path['bias of mean K [%]']:+.4f} %, max |d log K| {path['max |d log K| [%]']:.4f} %, std of log K x {path['std of log K, ratio']:.4f}, policy error / c "
-        f"{100 * policy['mean']:.4f} %; the grid alone: {grid['bias of mean K [%]']:+.4f} %. All of it: accuracy.md"
+        f"{path['bias of mean K [%]']:+.4f} %, max |d log K| {path['max |d log K| [%]']:.4f} %, std of log K x "
+        f"{path['std of log K, ratio']:.4f}, policy error / c {100 * policy['mean']:.4f} %; the grid alone: "
+        f"{grid['bias of mean K [%]']:+.4f} %. All of it: accuracy.md"
     )
 
 
