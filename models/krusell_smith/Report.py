@@ -5,6 +5,7 @@ error of 10^-4.5. So the path of K and the error of the policy stand beside them
 grid, which tells the network's error, and on a fine one, which tells the grid's.
 """
 
+import hashlib
 import json
 from itertools import pairwise
 
@@ -77,9 +78,12 @@ def references(run):
     if constants["amax"] < 100:  # an economy with a bound that binds: the fine grid has the same one
         fine["top"] = constants["amax"]
     solutions = []
-    for name, options in (("reference.npz", {}), ("reference_fine.npz", fine)):
-        path = run.output.parent / name  # beside the folders of all post-processings of this run
+    for options in ({}, fine):
+        key = hashlib.sha256(json.dumps([constants, options], sort_keys=True).encode()).hexdigest()[:12]
+        path = run.output.parent / f"reference-{key}.npz"  # beside the folders of all post-processings of this run
         if not path.is_file():
+            grid = f"{options.get('n_assets', constants['nA']):,} asset nodes"
+            print(f"solving the classical reference on {grid} (up to a minute, once)", flush=True)
             Reference.save(Reference.solve(constants, **options), path)
         solutions.append(Reference.load(path))
     return solutions
