@@ -28,6 +28,10 @@ def train(composed: Composed) -> int:
     calibration.keep(model.calibration, model.folder, settings.constants)
     trainer = Trainer(model, folder)
     lines = [] if new else trainer.restore(settings.STARTING_POINT)
+    if trainer.state.episode >= settings.run.N_episodes:
+        lines.append(
+            f"run.N_episodes = {settings.run.N_episodes} are done: nothing is left to train. Give a larger number."
+        )
     folder.acquire()
     try:
         _prepare(folder, composed, model, new)

@@ -16,6 +16,14 @@ def test_a_learning_rate_far_too_high_stops_with_the_last_good_checkpoint(comman
     assert Checkpoints(tmp_path / "run").names()
 
 
+def test_a_run_that_has_nothing_left_to_train_says_so(command):
+    first = command(*TINY, "run.N_episodes=1", "hydra.run.dir=run")
+    again = command(*TINY, "run.N_episodes=1", "STARTING_POINT=LATEST", "hydra.run.dir=run")
+    assert first.returncode == again.returncode == 0
+    assert "nothing is left to train" in again.stdout
+    assert "nothing is left to train" not in first.stdout
+
+
 def test_check_with_a_sweep_is_refused(command, tmp_path):
     done = command("-m", *TINY, "--check", "seed=1,2")
     assert done.returncode == 2
