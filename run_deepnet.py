@@ -5,13 +5,14 @@ from __future__ import annotations
 from deqn import calibration, config, post
 from deqn.checkup import checkup_table
 from deqn.config import Composed
+from deqn.cpu import configure_cpu
 from deqn.distributed import refuse_several_processes
 from deqn.errors import CheckpointError, ConfigError, TrainingError
 from deqn.model import Model
 from deqn.monitor import Monitor, command_line, show_header, show_model, terminal
 from deqn.probe import Report
 from deqn.run_folder import RunFolder, comparable, files_hash, provenance
-from deqn.trainer import Trainer, configure_cpu
+from deqn.trainer import Trainer
 
 
 def train(composed: Composed) -> int:

@@ -20,7 +20,8 @@ from rich.table import Table
 
 import deqn
 from deqn import histogram
-from deqn.trainer import Trainer, configure_cpu
+from deqn.cpu import configure_cpu
+from deqn.trainer import Trainer
 
 MODELS = ("bm1972", "brock_mirman", "krusell_smith")
 

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from deqn import calibration, checkpoint, config, simulate
 from deqn.checkpoint import Checkpoints
+from deqn.cpu import configure_cpu
 from deqn.model import Model
 from deqn.run_folder import RunFolder, changes, files_hash
-from deqn.trainer import configure_cpu
 
 if TYPE_CHECKING:
     import pandas as pd

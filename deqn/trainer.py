@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import platform
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,6 +15,7 @@ from torch import Tensor
 
 from deqn import checkpoint, diagnose, loss, resolve, simulate
 from deqn.checkpoint import Checkpoints
+from deqn.cpu import configure_cpu
 from deqn.errors import CheckpointError, ModelError, SaveError, TrainingError
 from deqn.model import Model
 from deqn.run_folder import RunFolder, changes, comparable, config_hash, files_hash, versions
@@ -416,21 +414,6 @@ def _seconds(function: Callable[[], object], repeats: int = 3) -> float:
             torch.cuda.synchronize()
         times.append(time.perf_counter() - began)
     return min(times[1:])
-
-
-def configure_cpu(threads: int) -> None:
-    """CPU threads; denormal numbers flushed to zero; memory kept between steps.
-
-    Fading histogram masses become denormal numbers, which slow every operation on them. glibc gives blocks above 128 KiB
-    back to the system when they are freed, so that each step would fault its pages in again.
-    """
-    torch.set_num_threads(threads)
-    torch.set_flush_denormal(True)
-    if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
-        m_trim_threshold, m_mmap_threshold = -1, -3
-        libc.mallopt(m_mmap_threshold, 1 << 25)  # 32 MiB, the largest that glibc takes
-        libc.mallopt(m_trim_threshold, 1 << 30)
 
 
 def _detached(values: dict[str, Tensor]) -> list[Tensor]:
