@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from deqn import loss
+from deqn.linker import is_model_file
 from deqn.probe import describe_state
 from deqn.simulate import finite
 
@@ -51,8 +52,8 @@ class CheckNumerics(TorchDispatchMode):
         frame = sys._getframe(1)
         while frame is not None:
             path = Path(frame.f_code.co_filename)
-            if path.parent == self.folder:
-                return f", called in {self.folder.name}/{path.name}:{frame.f_lineno}"
+            if is_model_file(path, self.folder):
+                return f", called in {path.parent.name}/{path.name}:{frame.f_lineno}"
             frame = frame.f_back  # type: ignore[assignment]
         return ""
 

@@ -124,15 +124,24 @@ def transport(histogram: Tensor, policy: Tensor, grid: Tensor, transition: Tenso
     Returns:
         ``[*batch, nE, nA]``. Gradients flow to the histogram, the policy and the transition.
     """
+    return move_productivity(move_assets(histogram, policy, grid), transition)
+
+
+def move_assets(histogram: Tensor, policy: Tensor, grid: Tensor) -> Tensor:
+    """The lottery of `transport`."""
     lower, weight_upper = lottery_weights(policy, grid)
     histogram, lower, weight_upper = torch.broadcast_tensors(histogram, lower, weight_upper)
     upper_leg = histogram * weight_upper
-    moved = (
+    return (
         torch.zeros_like(upper_leg).scatter_add(-1, lower, histogram - upper_leg).scatter_add(-1, lower + 1, upper_leg)
     )
+
+
+def move_productivity(histogram: Tensor, transition: Tensor) -> Tensor:
+    """The change of productivity of `transport`."""
     off = transition - torch.diag_embed(transition.diagonal(dim1=-2, dim2=-1))
     generator = off.mT - torch.diag_embed(off.sum(-1))
-    moved = moved + generator @ moved
+    moved = histogram + generator @ histogram
     return torch.where(moved > NEGLIGIBLE_MASS, moved, 0.0)
 
 

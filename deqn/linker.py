@@ -3,6 +3,9 @@
 Inside a model file, `import State`, `PolicyState`, `Definitions`, `Parameters` and `Globals` give the objects of *this*
 Model; the other files of the folder are linked on demand; every other import is Python's own. The binding is lexical and
 decided once, so that several models, or two calibrations of one, live in one process.
+
+A model can build on another: `from krusell_smith.Equations import equations` runs that file for *this* Model. What such a
+file imports by a bare name is first looked for in this model's folder, then in its own.
 """
 
 from __future__ import annotations
@@ -13,11 +16,14 @@ import itertools
 import sys
 import types
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from deqn.columns import Namespace
 from deqn.errors import ModelError, count, suggestion
+
+SHIPPED_MODELS = Path(__file__).resolve().parent.parent / "models"
 
 _serial = itertools.count()
 
@@ -33,70 +39,76 @@ class Linker:
     def __init__(self, folder: Path, names: Mapping[str, Any]) -> None:
         self.folder = folder
         self.names = dict(names)
-        self._prefix = f"_deqn_{next(_serial)}_{folder.name}"
-        self._modules: dict[str, types.ModuleType] = {}
-        self._builtins = {**vars(builtins), "__import__": self._import}
+        self._prefix = f"_deqn_{next(_serial)}"
+        self._modules: dict[Path, types.ModuleType] = {}
 
     def has(self, file: str) -> bool:
         """Whether the folder has `<file>.py`."""
         return (self.folder / f"{file}.py").is_file()
 
-    def link(self, file: str) -> types.ModuleType:
-        """The module of `<file>.py`, run once.
+    def link(self, file: str, folder: Path | None = None) -> types.ModuleType:
+        """The module of `<file>.py`, run once; from another model's folder, if one is given.
 
         Raises:
             ModelError: when the file is missing, does not compile, or fails while it is run.
         """
-        if file in self._modules:
-            return self._modules[file]
-        path = self.folder / f"{file}.py"
+        folder = folder or self.folder
+        path = folder / f"{file}.py"
+        if path in self._modules:
+            return self._modules[path]
         if not path.is_file():
-            raise ModelError(
-                f"{self.folder}: {file}.py is missing. A model folder needs it; see docs/writing_a_model.md."
-            )
-        module = types.ModuleType(f"{self._prefix}.{file}")
+            raise ModelError(f"{folder}: {file}.py is missing. A model folder needs it; see docs/writing_a_model.md.")
+        module = types.ModuleType(f"{self._prefix}_{folder.name}.{file}")
         module.__file__ = str(path)
-        module.__dict__["__builtins__"] = self._builtins
-        self._modules[file] = module
+        module.__dict__["__builtins__"] = {**vars(builtins), "__import__": partial(self._import, folder)}
+        self._modules[path] = module
         sys.modules[module.__name__] = module  # Dynamo looks modules up by name
         try:
             exec(compile(_source(path), str(path), "exec"), module.__dict__)
         except ModelError:
-            self._forget(file)
+            self._forget(path)
             raise
         except (Exception, SystemExit) as error:
-            self._forget(file)
+            self._forget(path)
             raise ModelError(f"{where(error, self.folder) or path}: {describe(error)}") from error
         return module
 
-    def _forget(self, file: str) -> None:
-        module = self._modules.pop(file)
+    def _forget(self, path: Path) -> None:
+        module = self._modules.pop(path)
         sys.modules.pop(module.__name__, None)
 
     def _import(
         self,
+        home: Path,
         name: str,
         globals: Mapping[str, Any] | None = None,
         locals: Mapping[str, Any] | None = None,
         fromlist: Sequence[str] | None = (),
         level: int = 0,
     ) -> Any:
-        """`__import__` of the model's files."""
+        """`__import__` of the files in the model folder `home`."""
         head, _, rest = name.partition(".")
+        other = None if level or head == self.folder.name else other_model(head, self.folder)
         if (
-            level or head == self.folder.name
+            level or other or head == self.folder.name
         ):  # from . import Dynamics; import bm1972.Dynamics; from bm1972 import Dynamics
             inner = name if level else rest
+            resolve = partial(self._resolve, home) if other is None else partial(self._link_from, other)
             if inner and fromlist:
-                return self._resolve(inner)
+                return resolve(inner)
             wanted = [inner] if inner else list(fromlist or ())
-            return Namespace(self.folder.name, {entry: self._resolve(entry) for entry in wanted})
-        if head in self.names or self.has(head):
-            return self._resolve(head)
+            return Namespace(head, {entry: resolve(entry) for entry in wanted})
+        if head in self.names or self.has(head) or (home / f"{head}.py").is_file():
+            return self._resolve(home, head)
         return builtins.__import__(name, globals, locals, fromlist or (), level)
 
-    def _resolve(self, name: str) -> Any:
-        return self.names[name] if name in self.names else self.link(name)
+    def _resolve(self, home: Path, name: str) -> Any:
+        if name in self.names:
+            return self.names[name]
+        return self.link(name, self.folder if self.has(name) else home)
+
+    def _link_from(self, other: Path, file: str) -> types.ModuleType:
+        return self.link(file, other)
 
     def check(self, known: Mapping[str, Sequence[str]], hints: Mapping[str, str]) -> None:
         """Reads all files of the folder, without running them, and reports names that do not exist.
@@ -116,14 +128,47 @@ class Linker:
             raise ModelError(f"{count(len(problems), 'problem')} in {self.folder}", problems)
 
 
+def other_model(name: str, folder: Path) -> Path | None:
+    """The folder of another model, beside `folder` or among the shipped ones; None where there is none."""
+    roots = (folder.parent, SHIPPED_MODELS)
+    return next((root / name for root in roots if name and (root / name / "Equations.py").is_file()), None)
+
+
+def model_files(folder: Path) -> list[Path]:
+    """The Python files of a model folder, and of the model folders that they import from."""
+    folders = [folder]
+    for place in folders:  # grows while it is read
+        for path in sorted(place.glob("*.py")):
+            for head in _imported_packages(path):
+                other = other_model(head, folder)
+                if other is not None and other not in folders:
+                    folders.append(other)
+    return [path for place in folders for path in sorted(place.glob("*.py"))]
+
+
+def _imported_packages(path: Path) -> set[str]:
+    try:
+        tree = ast.parse(_source(path))
+    except (SyntaxError, ModelError):
+        return set()  # reported where the file is linked
+    names = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    names += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    return {name.partition(".")[0] for name in names}
+
+
+def is_model_file(path: Path, folder: Path) -> bool:
+    """Whether a file lies in the model folder, or in that of another model."""
+    return path.parent == folder or (path.parent / "Equations.py").is_file()
+
+
 def where(error: BaseException, folder: Path) -> str:
-    """'models/x/Equations.py:12' of the last frame of the traceback inside the model folder, or ''."""
+    """'x/Equations.py:12' of the last frame of the traceback inside the model folder or one it imports from, or ''."""
     place = ""
     trace = error.__traceback__
     while trace is not None:
         path = Path(trace.tb_frame.f_code.co_filename)
-        if path.parent == folder:
-            place = f"{folder.name}/{path.name}:{trace.tb_lineno}"
+        if is_model_file(path, folder):
+            place = f"{path.parent.name}/{path.name}:{trace.tb_lineno}"
         trace = trace.tb_next
     return place
 

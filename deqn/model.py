@@ -18,13 +18,11 @@ from deqn.calibration import calibrate
 from deqn.columns import Columns, Namespace, ReadOnly, lay_out
 from deqn.errors import ConfigError, ModelError, count, suggestion
 from deqn.expectations import Expectations, gauss_hermite, monomial_rule
-from deqn.linker import Linker, describe, where
+from deqn.linker import SHIPPED_MODELS, Linker, describe, where
 from deqn.network import PolicyNetwork, dense_network
 from deqn.probe import Report, probe
 from deqn.rng import Rng
 from deqn.schema import Config
-
-SHIPPED_MODELS = Path(__file__).resolve().parent.parent / "models"
 
 _RUN_PARAMETERS = (
     "N_sim_batch", "N_episode_length", "N_epochs_per_episode", "N_minibatch_size", "N_episodes", "sorted_within_batch",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from deqn.config import CONFIG_DIR
 from deqn.errors import ConfigError, count
-from deqn.model import SHIPPED_MODELS
+from deqn.linker import SHIPPED_MODELS
 from deqn.schema import reserved_names
 
 

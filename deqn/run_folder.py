@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 
 from deqn.checkpoint import Checkpoints
 from deqn.errors import CheckpointError
+from deqn.linker import model_files
 from deqn.schema import Config
 
 EVENT_SUFFIX = ".deqn"  # marks TensorBoard files as ours
@@ -187,9 +188,9 @@ def git_revision(folder: Path) -> str | None:
 
 
 def files_hash(folder: Path) -> str:
-    """Short hash of the Python files of a model folder: tells whether they changed since the run."""
+    """Short hash of the Python files of a model (`model_files`): tells whether they changed since the run."""
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.py")):
+    for path in model_files(folder):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 

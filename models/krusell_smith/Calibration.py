@@ -47,13 +47,18 @@ def prices(p, K):
     return r, (1 - p["alpha"]) * (K / p["L"]) ** p["alpha"]
 
 
-def stationary_equilibrium(p, a_grid, e_grid, Pi_e):
-    """K, consumption share and distribution where households hold the capital that firms use."""
+def stationary_equilibrium(p, a_grid, income, Pi_e):
+    """K, consumption share and distribution where households hold the capital that firms use.
+
+    Args:
+        p: the constants, `L` among them.
+        income: [nE], of labour, in units of the wage.
+    """
     household = household_block(p, a_grid)
 
     def steady_state(K):
         r, w = prices(p, K)
-        inputs = {"a_grid": a_grid, "e_grid": e_grid, "Pi": Pi_e, "r": r, "w": w, "beta": p["beta"], "eis": p["eis"]}
+        inputs = {"a_grid": a_grid, "e_grid": income, "Pi": Pi_e, "r": r, "w": w, "beta": p["beta"], "eis": p["eis"]}
         return household.steady_state(inputs)
 
     # the interest rate lies below 1 / beta - 1; there asset supply grows without bound
@@ -61,7 +66,7 @@ def stationary_equilibrium(p, a_grid, e_grid, Pi_e):
     K = brentq(lambda K: steady_state(K)["A"] - K, 1.0005 * K_low, 2 * K_low, xtol=1e-9)
     internals = steady_state(K).internals["household"]
     r, w = prices(p, K)
-    cash = (1 + r) * a_grid + w * e_grid[:, None]
+    cash = (1 + r) * a_grid + w * income[:, None]
     return K, internals["c"] / cash, internals["D"]
 
 

@@ -8,34 +8,46 @@ from collections import namedtuple
 
 import Parameters
 import PolicyState
+import Productivity
 import State
 
 from deqn import histogram
 
-alpha, delta, L = Parameters.alpha, Parameters.delta, Parameters.L
-a_grid, e_grid = Parameters.a_grid, Parameters.e_grid
+alpha, delta = Parameters.alpha, Parameters.delta
+a_grid = Parameters.a_grid
 
 Households = namedtuple("Households", "r desired a_next c")
 
 
 def households(state, policy_state):
-    """What households at every node do, with capital summed up once.
+    """What households at every node do.
 
     Returns:
         r [*batch], and [*batch, nE, nA]: desired, the savings that they want; a_next, those between the borrowing limit
         and the end of the grid; c, consumption.
     """
     interest, wage = prices(state)
-    cash = (1 + interest)[..., None, None] * a_grid + wage[..., None, None] * e_grid[:, None]
+    cash = resources(state, interest, wage, a_grid)
     desired = cash - PolicyState.share(policy_state) * cash
     a_next = desired.clamp(Parameters.amin, Parameters.amax)
     return Households(interest, desired, a_next, cash - a_next)
 
 
+def cash_on_hand(state, a):
+    """Assets with their return and labour income, at assets a [n]: [*batch, nE, n]."""
+    return resources(state, *prices(state), a)
+
+
+def resources(state, interest, wage, a):
+    income = wage[..., None] * Productivity.income(State.Z(state))
+    return (1 + interest)[..., None, None] * a + income[..., None]
+
+
 def prices(state):
     """Return on assets net of depreciation and wage [1/quarter], each [*batch]."""
-    ratio = K(state, None) / L
-    productivity = State.Z(state) * ratio ** (alpha - 1)
+    Z = State.Z(state)
+    ratio = K(state, None) / Productivity.labour(Z)
+    productivity = Z * ratio ** (alpha - 1)
     return alpha * productivity - delta, (1 - alpha) * productivity * ratio
 
 
@@ -46,7 +58,8 @@ def K(state, policy_state):
 
 def Y(state, policy_state):
     """Output: [*batch]."""
-    return State.Z(state) * K(state, policy_state) ** alpha * L ** (1 - alpha)
+    Z = State.Z(state)
+    return Z * K(state, policy_state) ** alpha * Productivity.labour(Z) ** (1 - alpha)
 
 
 def r(state, policy_state):

@@ -3,6 +3,7 @@
 import Definitions
 import Globals
 import Parameters
+import Productivity
 import State
 
 from deqn import histogram
@@ -16,21 +17,32 @@ def shock_probs(state, policy_state):
     return Pi_tfp[node]
 
 
-def next_distribution(state, policy_state):
-    """The histogram at the beginning of next period, which does not depend on Z': [*batch, nE, nA]."""
+def move(distribution, savings, a_grid, Z, Z_next):
+    """Masses [*batch, nE, n] on the nodes a_grid [n] after households have saved, and productivities have changed."""
+    return histogram.move_productivity(
+        histogram.move_assets(distribution, savings, a_grid), Productivity.transition(Z, Z_next)
+    )
+
+
+def next_distribution(state, policy_state, Z_next):
+    """The histogram at the beginning of next period: [*batch, nE, nA]."""
     savings = Definitions.households(state, policy_state).a_next
-    return histogram.transport(State.distribution(state), savings, Parameters.a_grid, Parameters.Pi_e)
+    return move(State.distribution(state), savings, Parameters.a_grid, State.Z(state), Z_next)
+
+
+def step(state, policy_state, Z_next):
+    """Next period's state at productivity Z'."""
+    distribution = next_distribution(state, policy_state, Z_next)
+    return State.update_dict(state, {"Z": Z_next, "distribution": distribution})
 
 
 def total_step_random(prev_state, policy_state):
     """Next period's state in the simulation."""
     probabilities = shock_probs(prev_state, policy_state)
     node = probabilities.argmax(-1) if Globals.DISABLE_SHOCKS else Parameters.rng.categorical(probabilities)
-    return State.update_dict(prev_state, {"Z": tfp_grid[node], "distribution": next_distribution(prev_state, policy_state)})
+    return step(prev_state, policy_state, tfp_grid[node])
 
 
 def total_step_spec_shock(prev_state, policy_state, shock_index):
     """Next period's state at one node of Z'."""
-    return State.update_dict(
-        prev_state, {"Z": tfp_grid[shock_index], "distribution": next_distribution(prev_state, policy_state)}
-    )
+    return step(prev_state, policy_state, tfp_grid[shock_index])

@@ -4,6 +4,7 @@ import torch
 
 import Definitions
 import Parameters
+import Productivity
 import State
 
 from deqn import histogram
@@ -26,13 +27,13 @@ def equations(state, policy_state):
     E_t = State.E_t_gen(state, policy_state)
 
     def marginal_value(s, p):
-        """Value of one more unit of savings at each node (e', a'), in utils."""
+        """Value of one more unit of savings to who has e today and a' at each node, in utils: expectation over e'."""
         h = Definitions.households(s, p)
-        return (1 + h.r)[..., None, None] * h.c ** (-gamma)
+        return Productivity.transition(State.Z(state), State.Z(s)) @ ((1 + h.r)[..., None, None] * h.c ** (-gamma))
 
-    # E over Z', then over e': the consumption today that it implies, as a function of (e, a'), and then at the a' chosen.
-    # This is the endogenous grid method's own discrete problem (Carroll, 2006): its solution has no residual here.
-    expected = Parameters.beta * Parameters.Pi_e @ E_t(marginal_value)
+    # E over (Z', e'): the consumption today that it implies, as a function of (e, a'), and then at the a' chosen. This is
+    # the endogenous grid method's own discrete problem (Carroll, 2006): its solution has no residual here.
+    expected = Parameters.beta * E_t(marginal_value)
     today = Definitions.households(state, policy_state)
     implied = histogram.interpolate(today.a_next, Parameters.a_grid, expected ** (-1 / gamma))
 

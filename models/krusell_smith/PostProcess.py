@@ -2,13 +2,12 @@
 
 import importlib.util
 
-import numpy as np
 import pandas as pd
 import torch
 
 import Definitions
-import Dynamics
 import Hooks
+import ImpulseResponses
 import Linear
 import Parameters
 import State
@@ -19,16 +18,25 @@ PERIODS = 10_000
 
 
 def post_process(run):
+    save_tables(run)
+    save_impulse_responses(run, Linear.solve(run.config.constants, calibration=run.model.calibration))
+    report_accuracy(run)
+
+
+def save_tables(run):
+    """The long path with its moments, and figures of the economy."""
     path = simulate_aggregates(run)
     path.to_csv(run.output / "aggregates.csv", index_label="quarter", float_format="%.9g")
     moments(path).to_csv(run.output / "moments.csv", header=["value"], index_label="moment")
     figures.save(draw_path(path), run.output / "capital.png")
     figures.save(Hooks.draw_economy(run.starting_state), run.output / "economy.png")
     figures.save(draw_errors_by_wealth(run), run.output / "euler_errors_by_wealth.png")
-    responses = impulse_responses(run)
+
+
+def save_impulse_responses(run, linear=None):
+    responses = ImpulseResponses.table(run, linear)
     responses.to_csv(run.output / "impulse_responses.csv", index=False, float_format="%.7g")
-    figures.save(draw_impulse_responses(responses), run.output / "impulse_responses.png")
-    report_accuracy(run)
+    figures.save(ImpulseResponses.draw(responses), run.output / "impulse_responses.png")
 
 
 def report_accuracy(run):
@@ -106,112 +114,15 @@ def draw_errors_by_wealth(run):
     return figure
 
 
-def impulse_responses(run, economies=100, quarters=100):
-    """Generalised impulse responses of the network beside the linear ones of Linear.py: of log K, log C and log Y, and
-    of r [1/quarter].
-
-    Histograms are drawn from the simulation; each is the start of one economy at every node of Z_0, and all of them see
-    the same uniform draws afterwards. The response at a node is the mean of the economies that start one node up, less
-    the mean of those that start at it. (The response to one node down is that of the node below, with the other sign.)
-
-    The linear solution is put through the same productivities; what is averaged is the network's difference less the
-    linear one, to which the linear expectation is then added (a control variate). The mean is that of the plain average
-    whatever the linear solution is, and the sampling error far smaller: with 100 economies below 0.1 % of the peak of
-    K, instead of 8 %.
-
-    Args:
-        economies: number of histograms; `economies * nZ` economies are simulated.
-        quarters: last quarter shown.
-
-    Returns:
-        A table, one row for each node but the last, variable and quarter: `Z` and `Z_shocked`, the two nodes of Z_0;
-        `variable`; `quarter`; `network`; `error`, its standard error over draws; `plain` and `plain_error`, the average
-        without the control variate; `linear`.
-    """
-    solution = Linear.solve(run.config.constants, periods=max(400, 2 * quarters), calibration=run.model.calibration)
-    starts = run.simulate(batch=economies, length=50)[-1]
-    nodes = draw_nodes(economies, quarters + 1)
-    network = simulate_nodes(run, starts, nodes)
-    linear = Linear.path(solution, np.moveaxis(nodes, 0, -1))
-    Z = run.model.calibration["tfp_grid"]
-    tables = []
-    for i in range(len(Z) - 1):
-        expected = Linear.node_responses(solution, i, i + 1)
-        for name, values in network.items():
-            unit = 1.0 if name == "r" else solution["stationary"][name]  # to first order, d log X = d X / X
-            values = values if name == "r" else np.log(values)
-            plain = values[:, i + 1] - values[:, i]  # [quarters + 1, economies]
-            gap = plain - (linear[name][i + 1] - linear[name][i]).T / unit
-            response = expected[name][: quarters + 1] / unit
-            columns = {"Z": Z[i], "Z_shocked": Z[i + 1], "variable": name, "quarter": range(quarters + 1)}
-            columns |= {"network": response + gap.mean(-1), "error": gap.std(-1, ddof=1) / economies**0.5}
-            columns |= {"plain": plain.mean(-1), "plain_error": plain.std(-1, ddof=1) / economies**0.5}
-            tables.append(pd.DataFrame(columns | {"linear": response}))
-    return pd.concat(tables, ignore_index=True)
-
-
-def draw_nodes(economies, periods):
-    """Nodes of Z from every node of Z_0 on, with common draws: [periods, nZ, economies], int.
-
-    One uniform number picks next period's node from the cumulated probabilities, so that economies that have met at a
-    node stay together.
-    """
-    cumulated = np.asarray(Parameters.Pi_tfp.double().cpu()).cumsum(-1)[:, :-1]
-    draws = Parameters.rng.uniform([periods, 1, economies, 1]).double().cpu().numpy()
-    nZ = len(cumulated)
-    nodes = np.empty((periods, nZ, economies), dtype=int)
-    nodes[0] = np.arange(nZ)[:, None]
-    for t in range(1, periods):
-        nodes[t] = (draws[t] >= cumulated[nodes[t - 1]]).sum(-1)
-    return nodes
-
-
-def simulate_nodes(run, starts, nodes):
-    """K, C, Y and r under the network with given productivities: {name: [periods, nZ, economies]}, float64.
-
-    Args:
-        starts: [economies, n_states], whose histograms are the first ones.
-        nodes: [periods, nZ, economies], int.
-    """
-    states = starts.repeat(nodes.shape[1], 1)
-    Z = Parameters.tfp_grid[torch.as_tensor(nodes.reshape(len(nodes), -1), device=states.device)]
-    rows = []
-    for t in range(len(nodes)):
-        states = State.update(states, "Z", Z[t])
-        policy = run.model.policy(states)
-        rows.append(torch.stack([getattr(Definitions, name)(states, policy) for name in Linear.VARIABLES]))
-        states = State.update_dict(states, {"distribution": Dynamics.next_distribution(states, policy)})
-    values = torch.stack(rows, 1).double().cpu().numpy()
-    return dict(zip(Linear.VARIABLES, values.reshape(len(values), *nodes.shape), strict=True))
-
-
-def draw_impulse_responses(responses):
-    """Responses to one node up at each node of Z, per 1 % of Z, in percent: the network's solid with two standard
-    errors on either side, the linear ones dashed. Those differ by node because the chain's persistence does."""
-    figure, axes = figures.new(rows=2, columns=2)
-    for axis, (name, table) in zip(axes, responses.groupby("variable", sort=False), strict=True):
-        for (Z, shocked), rows in table.groupby(["Z", "Z_shocked"]):
-            scale = 1 / np.log(shocked / Z)  # 100 times the response, to 100 times the shock
-            quarter, network, error = rows["quarter"], scale * rows["network"], scale * rows["error"]
-            (line,) = axis.plot(quarter, network, label=f"network, Z = {Z:.3f} to {shocked:.3f}")
-            axis.fill_between(quarter, network - 2 * error, network + 2 * error, color=line.get_color(), alpha=0.2)
-            axis.plot(quarter, scale * rows["linear"], "k--", linewidth=0.8, label="_")
-        axis.plot([], [], "k--", linewidth=0.8, label="linear")
-        axis.set(title=f"{name} after a shock of 1 % to Z", xlabel="quarter")
-        axis.set_ylabel("percentage points a quarter" if name == "r" else "percent")
-    axes[-1].legend(fontsize="small")
-    return figure
-
-
 def wider_box(run, states):
     """Z on any of its nodes; wealth of all households stretched by a factor between 0.95 and 1.05."""
-    n = len(states)
-    rng = run.model.rng
+    states = stretch_wealth(run, states)
+    return State.update(states, "Z", run.model.rng.choice([len(states)], Parameters.tfp_grid))
+
+
+def stretch_wealth(run, states):
+    """States [n, n_states] in random order, wealth of all households stretched by a factor between 0.95 and 1.05."""
+    n, rng, a = len(states), run.model.rng, Parameters.a_grid
     states = states[rng.permutation(n)]
-    factor = rng.uniform([n, 1, 1], 0.95, 1.05)
-    nobody_moves = torch.eye(len(Parameters.e_grid)).to(states)
-    a = Parameters.a_grid
-    stretched_wealth = factor * a.expand(1, len(Parameters.e_grid), -1)
-    stretched = histogram.transport(State.distribution(states), stretched_wealth, a, nobody_moves)
-    Z = rng.choice([n], Parameters.tfp_grid)
-    return State.update_dict(states, {"Z": Z, "distribution": stretched})
+    stretched = rng.uniform([n, 1, 1], 0.95, 1.05) * a.expand(1, len(Parameters.e_grid), -1)
+    return State.update(states, "distribution", histogram.move_assets(State.distribution(states), stretched, a))

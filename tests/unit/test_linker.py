@@ -13,7 +13,8 @@ import torch
 import deqn
 from deqn.columns import Namespace
 from deqn.errors import ModelError
-from deqn.linker import Linker
+from deqn.linker import Linker, model_files
+from deqn.run_folder import files_hash
 from tests.conftest import ROOT, shipped
 
 
@@ -53,6 +54,53 @@ def test_the_folder_can_be_imported_by_its_name(tmp_path):
     assert (
         linker(folder, A="import economy.B\nfrom economy import B\nx = economy.B.x + B.x", B="x = 2").link("A").x == 4
     )
+
+
+@pytest.fixture
+def two_models(tmp_path):
+    """A linker of the model `variant`, which builds on the model `base` beside it."""
+
+    def make(base: dict[str, str], variant: dict[str, str]) -> Linker:
+        for name, files in (("base", {"Equations": "", **base}), ("variant", {"Equations": "", **variant})):
+            (tmp_path / name).mkdir()
+            linked = linker(tmp_path / name, **files)
+        return linked
+
+    return make
+
+
+def test_a_file_of_another_model_runs_with_this_models_names_and_files(two_models):
+    base = {"A": "import Parameters, Income\nx = Parameters.beta * Income.x * Own.y", "Income": "x = 10"}
+    base["A"] = "import Own\n" + base["A"]
+    base["Own"] = "y = 3"
+    linked = two_models(base, {"A": "from base.A import x", "Income": "x = 20"})
+    assert linked.link("A").x == 0.9 * 20 * 3  # Income of this folder, Own of the other
+
+
+@pytest.mark.parametrize("text", ["from base import A\nx = A.x", "import base.A\nx = base.A.x", "from base.A import *"])
+def test_another_model_is_imported_in_every_form(two_models, text):
+    assert two_models({"A": "x = 7"}, {"A": text}).link("A").x == 7
+
+
+def test_an_error_in_another_models_file_is_named_with_its_folder(two_models):
+    linked = two_models({"A": "\nx = 1 / 0"}, {"A": "from base.A import x"})
+    with pytest.raises(ModelError, match=r"base/A\.py:2: ZeroDivisionError"):
+        linked.link("A")
+
+
+def test_a_name_that_another_models_file_lacks_is_an_error(two_models):
+    with pytest.raises(ModelError, match=r"variant/A\.py:1: ImportError: .*'y'"):
+        two_models({"A": "x = 1"}, {"A": "from base.A import y"}).link("A")
+
+
+def test_the_files_of_a_model_are_those_that_it_builds_on_too(two_models, tmp_path):
+    linked = two_models({"A": "x = 1"}, {"A": "from base.A import x"})
+    assert [str(p.relative_to(tmp_path)) for p in model_files(linked.folder)] == [
+        "variant/A.py", "variant/Equations.py", "base/A.py", "base/Equations.py",
+    ]  # fmt: skip
+    before = files_hash(linked.folder)
+    (tmp_path / "base" / "A.py").write_text("x = 2")
+    assert files_hash(linked.folder) != before
 
 
 def test_every_other_import_is_pythons_own(tmp_path):
