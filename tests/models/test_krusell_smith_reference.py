@@ -55,8 +55,13 @@ def test_it_shares_no_code_with_the_network() -> None:
 
 
 def test_grids_and_chains_are_those_of_the_networks_model(solution, model):
-    for name in ("a_grid", "e_grid", "Pi_e", "tfp_grid", "Pi_tfp"):
+    for name in ("a_grid", "tfp_grid", "Pi_tfp"):
         np.testing.assert_allclose(solution[name], model.calibration[name], rtol=1e-12, atol=1e-14, err_msg=name)
+    for z in range(5):
+        np.testing.assert_allclose(solution["income"][z], model.calibration["e_grid"], rtol=1e-12)
+        for y in range(5):
+            np.testing.assert_allclose(solution["Pi_e"][z, y], model.calibration["Pi_e"], rtol=1e-12, atol=1e-14)
+    np.testing.assert_array_equal(solution["labour"], np.ones(5))
 
 
 def test_the_stationary_equilibrium_is_that_of_sequence_jacobian(solution, model):
@@ -122,11 +127,11 @@ def test_the_euler_equation_holds_at_the_forecast(reference, solution, position)
         c = reference.consumption_at(s, z, K)
         Z = s["tfp_grid"]
         r, w = 0.36 * Z[z] * K**-0.64 - 0.025, 0.64 * Z[z] * K**0.36
-        a_next = (1 + r) * s["a_grid"] + w * s["e_grid"][:, None] - c
+        a_next = (1 + r) * s["a_grid"] + w * s["income"][z][:, None] - c
         expected = np.zeros_like(c)
         for y in range(5):
             marginal = (1 + 0.36 * Z[y] * K_next**-0.64 - 0.025) * reference.consumption_at(s, y, K_next) ** -gamma
-            expected += beta * s["Pi_tfp"][z, y] * s["Pi_e"] @ marginal
+            expected += beta * s["Pi_tfp"][z, y] * s["Pi_e"][z, y] @ marginal
         implied = np.stack(
             [np.interp(x, s["a_grid"], row) for x, row in zip(a_next, expected ** (-1 / gamma), strict=True)]
         )
@@ -145,7 +150,7 @@ def test_the_networks_equations_hold_at_the_reference_policy(reference, solution
         z = (State.Z(states)[..., None] - Parameters.tfp_grid).abs().argmin(-1).numpy()
         K = (D.sum(-2) @ Parameters.a_grid).numpy()
         c = reference.consumption_at(solution, z, K)
-        cash = reference.cash_on_hand(solution, solution["tfp_grid"][z], K)
+        cash = reference.cash_on_hand(solution, z, K)
         return torch.as_tensor(c / cash).flatten(-2)
 
     monkeypatch.setattr(model.expectations, "policy", shares)
@@ -171,6 +176,14 @@ def test_save_and_load(reference, solution, tmp_path):
     np.testing.assert_array_equal(reference.simulate(loaded, z)["K"], reference.simulate(solution, z)["K"])
 
 
+def test_files_from_before_labour_depended_on_productivity_are_read(reference, solution, tmp_path):
+    earlier = {name: value for name, value in solution.items() if name not in ("labour", "income", "Pi_e")}
+    earlier |= {"L": np.asarray(1.0), "e_grid": solution["income"][0], "Pi_e": solution["Pi_e"][0, 0]}
+    reference.save(earlier, tmp_path / "earlier.npz")
+    loaded, z = reference.load(tmp_path / "earlier.npz"), solution["path_z"][:50]
+    np.testing.assert_array_equal(reference.simulate(loaded, z)["K"], solution["path_K"][:50])
+
+
 def test_the_grid_of_capital_is_widened_where_a_path_does_not_fit(reference, constants):
     lines: list[str] = []
     small = {"n_assets": 60, "n_capital": 5, "periods": 3_000, "tolerance": 1e-6}
@@ -194,7 +207,7 @@ def test_the_notebooks_upper_bound_is_imposed(reference):
         reference.read_constants("krusell_smith_notebook"), n_assets=60, n_capital=5, periods=3_000, tolerance=1e-6
     )
     c = reference.consumption_at(bounded, 2, bounded["K_ss"])
-    a_next = reference.cash_on_hand(bounded, 1.0, bounded["K_ss"]) - c
+    a_next = reference.cash_on_hand(bounded, 2, bounded["K_ss"]) - c
     assert a_next.max() <= 50
     assert float(bounded["mass_at_top"]) > 0.1
     assert float(bounded["mean_K"]) < 33
@@ -214,7 +227,7 @@ def test_the_command_writes_the_file_and_prints_the_table(command, reference, tm
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--constants", "nothing"], "known names: krusell_smith, krusell_smith_notebook"),
+        (["--constants", "nothing"], "known names: krusell_smith, krusell_smith_1998, krusell_smith_notebook"),
         (["--assets", "3"], "3 asset nodes: at least 10 are needed"),
         (["--assets", "many"], "argument --assets: invalid int value: 'many'"),
         (["--top", "-1"], "the asset grid ends at -1, which is not above amin = 0"),
