@@ -1,4 +1,4 @@
-"""Times a gradient step, a simulated period and the histogram transport; prints a table.
+"""Times a gradient step and a simulated period; prints a table. The histogram transport has its own: transport.py.
 
     python benchmarks/step.py                    the shipped models as they are configured
     python benchmarks/step.py --compile          also compiled: speed, seconds to compile, steps until it has paid
@@ -19,7 +19,6 @@ from rich.console import Console
 from rich.table import Table
 
 import deqn
-from deqn import histogram
 from deqn.cpu import configure_cpu
 from deqn.trainer import Trainer
 
@@ -93,24 +92,6 @@ def time_model(name: str, arguments: argparse.Namespace, table: Table) -> None:
         table.add_row(name, variant, f"{steps[variant]:.3f}", ratio, f"{periods[variant]:.3f}", note)
 
 
-def time_transport(device: torch.device) -> Table:
-    table = Table(title="Histogram transport", title_justify="left", show_edge=False)
-    for heading in ("economies x nE x nA", "type", "ms", "ns an entry"):
-        table.add_column(heading, no_wrap=True)
-    for shape in ((1, 3, 400), (64, 3, 400), (512, 3, 400), (64, 7, 2000)):
-        for dtype in (torch.float32, torch.float64):
-            grid = 250 * torch.linspace(0, 1, shape[-1], dtype=dtype, device=device) ** 2
-            mass = torch.rand(shape, dtype=dtype, device=device)
-            mass /= mass.sum((-2, -1), keepdim=True)
-            policy = 0.97 * grid + 0.5 * torch.rand(shape, dtype=dtype, device=device)
-            transition = torch.softmax(torch.randn(shape[1], shape[1], dtype=dtype, device=device), -1)
-            run = {"": lambda m=mass, p=policy, g=grid, t=transition: histogram.transport(m, p, g, t)}
-            ms = best(run, rounds=5, seconds=0.1)[""]
-            entries = shape[0] * shape[1] * shape[2]
-            table.add_row(" x ".join(map(str, shape)), str(dtype)[6:], f"{ms:.3f}", f"{1e6 * ms / entries:.1f}")
-    return table
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--compile", action="store_true")
@@ -124,9 +105,7 @@ def main() -> None:
         table.add_column(heading, no_wrap=True)
     for name in arguments.models:
         time_model(name, arguments, table)
-    console = Console(width=130)
-    console.print(table)
-    console.print(time_transport(torch.device(arguments.device)))
+    Console(width=130).print(table)
 
 
 if __name__ == "__main__":

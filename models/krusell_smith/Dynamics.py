@@ -9,6 +9,7 @@ import State
 from deqn import histogram
 
 tfp_grid, Pi_tfp = Parameters.tfp_grid, Parameters.Pi_tfp
+grid = histogram.Grid(Parameters.a_grid)
 
 
 def shock_probs(state, policy_state):
@@ -17,17 +18,17 @@ def shock_probs(state, policy_state):
     return Pi_tfp[node]
 
 
-def move(distribution, savings, a_grid, Z, Z_next):
-    """Masses [*batch, nE, n] on the nodes a_grid [n] after households have saved, and productivities have changed."""
+def move(distribution, savings, grid, Z, Z_next):
+    """Masses [*batch, nE, n] on a grid, or its nodes [n], after households have saved and productivities have changed."""
     return histogram.move_productivity(
-        histogram.move_assets(distribution, savings, a_grid), Productivity.transition(Z, Z_next)
+        histogram.move_assets(distribution, savings, grid), Productivity.transition(Z, Z_next)
     )
 
 
 def next_distribution(state, policy_state, Z_next):
     """The histogram at the beginning of next period: [*batch, nE, nA]."""
     savings = Definitions.households(state, policy_state).a_next
-    return move(State.distribution(state), savings, Parameters.a_grid, State.Z(state), Z_next)
+    return move(State.distribution(state), savings, grid, State.Z(state), Z_next)
 
 
 def step(state, policy_state, Z_next):

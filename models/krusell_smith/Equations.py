@@ -10,6 +10,7 @@ import State
 from deqn import histogram
 
 gamma = 1 / Parameters.eis
+grid = histogram.Grid(Parameters.a_grid)
 
 
 def fischer_burmeister(x, y):
@@ -35,7 +36,7 @@ def equations(state, policy_state):
     # the endogenous grid method's own discrete problem (Carroll, 2006): its solution has no residual here.
     expected = Parameters.beta * E_t(marginal_value)
     today = Definitions.households(state, policy_state)
-    implied = histogram.interpolate(today.a_next, Parameters.a_grid, expected ** (-1 / gamma))
+    implied = histogram.interpolate(today.a_next, grid, expected ** (-1 / gamma))
 
     # amin <= a' <= amax: consumption may lie below what the Euler equation implies only at the borrowing limit, and
     # above only at the upper bound (Billups, 1995, on two-sided complementarity). The distances to the bounds are those

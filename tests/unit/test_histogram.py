@@ -5,12 +5,15 @@ import pytest
 import torch
 
 from deqn.histogram import (
+    Grid,
     aggregate,
     evaluate,
     gini,
     interpolate,
     interpolate_all,
     lottery_weights,
+    move_assets,
+    move_productivity,
     top_share,
     transport,
 )
@@ -89,6 +92,111 @@ def test_gradient_of_the_weight_is_the_inverse_step_and_zero_when_clipped():
     torch.testing.assert_close(gradient, torch.stack([0 * step, 1 / step, 0 * step]))
 
 
+# ------------------------------------------------------------------------------------ the grid
+
+
+def grids_of_every_kind():
+    """Name of the kind that should be recognised, and nodes in float64."""
+    steps = torch.linspace(0, 1, 90, dtype=torch.float64)
+    random = torch.rand(90, dtype=torch.float64, generator=torch.Generator().manual_seed(1)).sort().values
+    ubar = np.log(1 + np.log(1 + 200.0))
+    return {
+        "uniform": ("power", -3 + 7 * steps),
+        "square": ("power", 250 * steps**2),
+        "cube": ("power", 1 + 50 * steps**3),
+        "power 2.37": ("power", 250 * steps**2.37),
+        "root": ("power", 4 * steps**0.5),
+        "two nodes": ("power", torch.tensor([1.0, 3.0], dtype=torch.float64)),
+        "three nodes": ("power", torch.tensor([0.0, 1.0, 5.0], dtype=torch.float64)),
+        "agrid": ("log", torch.from_numpy(np.geomspace(0.25, 1000.25, 90) - 0.25)),
+        "agrid of debtors": ("log", torch.from_numpy(np.geomspace(0.25, 201.25, 91) - 1.25)),
+        "asset_grid": ("loglog", 2 + torch.exp(torch.exp(ubar * steps) - 1) - 1),
+        "random": ("search", 10 * random),
+        "agrid with a node moved": (
+            "search",
+            torch.from_numpy(np.r_[0, 0.001, np.geomspace(0.25, 50.25, 60)[1:] - 0.25]),
+        ),
+    }
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", grids_of_every_kind())
+def test_grid_agrees_with_the_search(name, dtype):
+    kind, nodes = grids_of_every_kind()[name]
+    nodes = nodes.to(dtype)
+    grid = Grid(nodes)
+    assert grid.kind == kind
+    width = nodes[-1] - nodes[0]
+    generator = torch.Generator().manual_seed(0)
+    inside = nodes[0] + width * torch.rand(3, 500, dtype=dtype, generator=generator)
+    beyond = torch.stack([nodes[0] - width, nodes[-1] + width])
+    x = torch.cat([inside.flatten(), inside.flatten() ** 2 / 300, nodes, beyond])
+    x = x[: len(x) // 2 * 2].view(2, -1)
+    identity = nodes.expand(2, -1)
+    tolerance = {"rtol": 0, "atol": 4 * torch.finfo(dtype).eps * float(width + nodes.abs().max())}
+    for clip in (True, False):
+        torch.testing.assert_close(
+            evaluate(identity, *lottery_weights(x, grid, clip)),
+            evaluate(identity, *lottery_weights(x, nodes, clip)),
+            **tolerance,
+        )
+    lower, weight = lottery_weights(x, grid)
+    expected_lower, expected_weight = lottery_weights(x, nodes)
+    assert lower.dtype == torch.int64
+    # Number and fraction of a segment; a point near a node may be counted as the end of the segment below.
+    torch.testing.assert_close(lower + weight, expected_lower + expected_weight, rtol=0, atol=4e3 * tolerance["atol"])
+    assert weight.min() >= 0
+    assert weight.max() <= 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", grids_of_every_kind())
+@pytest.mark.parametrize("clip", [True, False])
+def test_grid_reproduces_its_nodes_exactly(name, dtype, clip):
+    nodes = grids_of_every_kind()[name][1].to(dtype)
+    lower, weight = lottery_weights(nodes, Grid(nodes), clip)
+    assert ((weight == 0) | (weight == 1)).all()
+    assert torch.equal(lower + weight, torch.arange(len(nodes)).to(dtype))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", grids_of_every_kind())
+def test_transport_is_the_same_with_a_grid(name, dtype):
+    nodes = grids_of_every_kind()[name][1].to(dtype)
+    histogram, policy, _ = make_case((4,), n_a=len(nodes) if len(nodes) > 7 else 8, dtype=dtype)
+    policy[..., 1, :] = nodes[torch.arange(policy.shape[-1]) % len(nodes)]
+    histogram, policy = histogram[..., : len(nodes)], policy[..., : len(nodes)]
+    moved = transport(histogram, policy, Grid(nodes), TRANSITION.to(dtype))
+    expected = transport(histogram, policy, nodes, TRANSITION.to(dtype))
+    atol = 2e-5 if dtype == torch.float32 else 1e-13  # of a household's mass near a node, at most
+    torch.testing.assert_close(moved, expected, rtol=0, atol=atol * float(histogram.max()) * len(nodes) ** 0.5)
+    torch.testing.assert_close(aggregate(moved, Grid(nodes)), aggregate(expected, nodes), rtol=1e-6, atol=0)
+    assert moved.min() >= 0
+
+
+def test_grid_refuses_nodes_that_do_not_increase():
+    for nodes in (
+        torch.tensor([0.0, 2.0, 1.0]),
+        torch.zeros(3),
+        torch.eye(2),
+        torch.ones(1),
+        torch.tensor([0, torch.inf]),
+    ):
+        with pytest.raises(ValueError, match="strictly increasing row"):
+            Grid(nodes)
+
+
+def test_policies_that_are_not_numbers_or_infinite_stay_inside_the_grid():
+    nodes = make_grid()
+    x = torch.tensor([torch.nan, torch.inf, -torch.inf, 1e300, -1e300], dtype=torch.float64)
+    for grid in (nodes, Grid(nodes)):
+        lower, weight = lottery_weights(x, grid)
+        assert (lower >= 0).all()
+        assert (lower <= 38).all()
+        assert weight[0].isnan()
+        assert torch.equal(lower[1:] + weight[1:], torch.tensor([39.0, 0, 39, 0], dtype=torch.float64))
+
+
 # ------------------------------------------------------------------------------- interpolation
 
 
@@ -155,10 +263,10 @@ def test_transport_moves_productivity_by_the_transition():
 def test_mass_is_conserved_over_ten_thousand_periods(dtype, tolerance, moving):
     histogram, _, grid = make_case((2,), n_a=20, dtype=dtype)
     income = torch.tensor([0.3, 1.0, 2.5], dtype=dtype)[:, None]
-    transition = TRANSITION.to(dtype)
+    transition, fast = TRANSITION.to(dtype), Grid(grid)
     for t in range(10_000):
         shock = 1 + 0.05 * np.sin(t) if moving else 1.0
-        histogram = transport(histogram, 0.9 * grid * shock + income, grid, transition)
+        histogram = transport(histogram, 0.9 * grid * shock + income, fast, transition)
     assert (histogram.double().sum((-2, -1)) - 1).abs().max() < tolerance
     assert histogram.min() >= 0
 
@@ -196,8 +304,65 @@ def test_gradients_of_transport_and_interpolation():
     assert torch.autograd.gradcheck(lambda x, v: interpolate(x, grid, v), (policy, values))
     assert torch.autograd.gradcheck(lambda x, v: interpolate_all(x, grid, v), (policy, values))
 
+    for fast in (Grid(grid), Grid(8 * torch.rand(8, dtype=torch.float64).cumsum(0))):
+        assert torch.autograd.gradcheck(lambda h, p, t, g=fast: transport(h, p, g, t), inputs)
+    assert torch.autograd.gradcheck(lambda x: lottery_weights(x, Grid(grid))[1], (policy,))
 
-def test_transport_compiles_without_graph_breaks():
+
+def test_policy_has_no_gradient_where_it_is_clipped():
+    histogram, policy, nodes = make_case((2,))
+    policy.requires_grad_()
+    for grid in (nodes, Grid(nodes)):
+        moved = move_assets(histogram, policy, grid)
+        (gradient,) = torch.autograd.grad(aggregate(moved, nodes).sum(), policy)
+        within = (policy >= nodes[0]) & (policy <= nodes[-1])
+        torch.testing.assert_close(gradient, histogram * within)
+
+
+def test_moves_of_assets_and_of_productivity_make_the_transport():
+    histogram, policy, grid = make_case((5,))
+    moved = move_productivity(move_assets(histogram, policy, grid), TRANSITION)
+    torch.testing.assert_close(transport(histogram, policy, grid, TRANSITION), moved, rtol=0, atol=1e-29)
+    nobody = move_productivity(histogram, torch.eye(3, dtype=torch.float64))
+    assert torch.equal(nobody, histogram)
+    stay = move_assets(histogram, grid, grid)
+    torch.testing.assert_close(stay, histogram, rtol=1e-14, atol=0)
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (5, 3, 3), (4, 5, 3, 3), (4, 1, 3, 3)])
+def test_productivity_moves_by_one_transition_a_node_and_economy(shape):
+    histogram = make_case((5,))[0]
+    transition = torch.rand(shape, dtype=torch.float64)
+    transition /= transition.sum(-1, keepdim=True)
+    moved = move_productivity(histogram, transition)
+    assert moved.shape == (*shape[:-3], 5, 3, 40) if len(shape) == 4 else (5, 3, 40)
+    torch.testing.assert_close(moved, torch.einsum("...ef,...ea->...fa", transition, histogram))
+
+
+@pytest.fixture(scope="module")
+def a_grid():
+    return Grid(make_grid())
+
+
+@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
+def test_transport_and_its_gradients_compile_without_graph_breaks(a_grid, backend):
+    histogram, policy, _ = make_case((2,))
+    inputs = (histogram.requires_grad_(), policy.requires_grad_(), TRANSITION.clone().requires_grad_())
+
+    def moments(h, p, t):
+        return (transport(h, p, a_grid, t) * a_grid.nodes).sum(-1) + interpolate(p, a_grid, h).sum(-1)
+
+    compiled = torch.compile(moments, fullgraph=True, dynamic=False, backend=backend)
+    result, expected = compiled(*inputs), moments(*inputs)
+    torch.testing.assert_close(result, expected)
+    weights = torch.rand_like(expected)
+    for found, wanted in zip(
+        torch.autograd.grad(result, inputs, weights), torch.autograd.grad(expected, inputs, weights), strict=True
+    ):
+        torch.testing.assert_close(found, wanted)
+
+
+def test_transport_compiles_with_a_plain_tensor():
     histogram, policy, grid = make_case((2,))
     compiled = torch.compile(transport, fullgraph=True, backend="aot_eager")
     result = compiled(histogram, policy, grid, TRANSITION)
