@@ -4,6 +4,7 @@
     python benchmarks/step.py --compile          also compiled: speed, seconds to compile, steps until it has paid
     python benchmarks/step.py --threads 2        with more CPU threads
 
+`floor` is the share of a step that its matrix products would take at this machine's rate for products of 512 x 512.
 Each figure is the best of several rounds, in turn for the variants that are compared, since shared machines are noisy:
 read ratios, not times.
 """
@@ -17,6 +18,7 @@ from collections.abc import Callable
 import torch
 from rich.console import Console
 from rich.table import Table
+from torch.utils.flop_counter import FlopCounterMode
 
 import deqn
 from deqn.cpu import configure_cpu
@@ -47,6 +49,19 @@ def best(functions: dict[str, Callable[[], object]], rounds: int = 7, seconds: f
 def synchronize() -> None:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
+
+
+def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
+    """Floating-point operations a second of this device in products of matrices of 512 x 512."""
+    a = torch.rand(512, 512, dtype=dtype, device=device)
+    return 2 * 512**3 / (1e-3 * best({"": lambda: a @ a})[""])
+
+
+def products(trainer: Trainer, states: torch.Tensor) -> float:
+    """Floating-point operations in the matrix products of one step: what no way of writing the step avoids."""
+    with FlopCounterMode(display=False) as counter:
+        trainer.step(states)
+    return counter.get_total_flops()
 
 
 def trainer_of(name: str, overrides: list[str], stacked: bool = True) -> Trainer:
@@ -81,6 +96,7 @@ def time_model(name: str, arguments: argparse.Namespace, table: Table) -> None:
     with first.model.context():
         steps = best({v: lambda t=t: t.step(states) for v, t in variants.items()})
         periods = best({v: lambda t=t: t._step(start) for v, t in variants.items()})
+        floor = 1e3 * products(first, states) / matrix_rate(states.device, states.dtype)
     for variant in variants:
         note = ""
         if variant == "compiled":
@@ -89,7 +105,9 @@ def time_model(name: str, arguments: argparse.Namespace, table: Table) -> None:
                 f"pays after {compile_seconds / saved:,.0f} steps" if saved > 0 else "never pays"
             )
         ratio = f"{steps['as shipped'] / steps[variant]:.2f}"
-        table.add_row(name, variant, f"{steps[variant]:.3f}", ratio, f"{periods[variant]:.3f}", note)
+        share = f"{100 * floor / steps[variant]:.0f} %"
+        cells = (f"{steps[variant]:.3f}", f"{1e3 / steps[variant]:,.0f}", ratio, share, f"{periods[variant]:.3f}", note)
+        table.add_row(name, variant, *cells)
 
 
 def main() -> None:
@@ -101,7 +119,7 @@ def main() -> None:
     arguments = parser.parse_args()
     configure_cpu(arguments.threads)
     table = Table(title=f"{arguments.threads} threads, {arguments.device}", title_justify="left", show_edge=False)
-    for heading in ("model", "variant", "ms a step", "speed", "ms a period", ""):
+    for heading in ("model", "variant", "ms a step", "steps/s", "speed", "floor", "ms a period", ""):
         table.add_column(heading, no_wrap=True)
     for name in arguments.models:
         time_model(name, arguments, table)
