@@ -100,7 +100,7 @@ def dense_network(net: Net, n_inputs: int, n_outputs: int, seed: int) -> nn.Sequ
             modules.append(nn.Dropout(layer.dropout_rate))
         if layer.batch_normalize is not None:
             modules.append(_batch_norm(width, layer.batch_normalize, f"{where}.batch_normalize"))
-        dense = nn.Linear(width, units)
+        dense = nn.Linear(width, units, device="cpu")  # where the generator is; the Model moves the network afterwards
         variance_scaling_(
             dense.weight, layer.init_scale, net.net_initializer_mode, net.net_initializer_distribution, generator
         )

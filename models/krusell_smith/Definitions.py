@@ -28,9 +28,11 @@ def households(state, policy_state):
     """
     interest, wage = prices(state)
     cash = resources(state, interest, wage, a_grid)
-    desired = cash - PolicyState.share(policy_state) * cash
+    wanted = PolicyState.share(policy_state) * cash
+    desired = cash - wanted
     a_next = desired.clamp(Parameters.amin, Parameters.amax)
-    return Households(interest, desired, a_next, cash - a_next)
+    # cash - a_next, without the rounding of float32 that the rich's cash would leave in their consumption
+    return Households(interest, desired, a_next, wanted + (desired - a_next))
 
 
 def cash_on_hand(state, a):

@@ -10,10 +10,10 @@ import json
 from itertools import pairwise
 
 import numpy as np
-import pandas as pd
 import torch
 
 import Definitions
+import Dynamics
 import Parameters
 import Reference
 import State
@@ -22,11 +22,14 @@ from deqn import figures, histogram
 
 PERIODS, BURN_IN, SEED = 10_000, 1_000, 20_101  # of the common sequence of Z
 EVERY = 50  # quarters between the states of the ergodic cloud
+INEQUALITY_EVERY = 10  # quarters between two distributions of wealth whose inequality is measured
 FINE_ASSETS, FINE_TOP = 1_600, 300.0
+SERIES = ("K", "C", "Y", "at_limit", "mass", "mass_at_top")  # of Definitions.py, in every quarter
+INEQUALITY = ("gini", "top_10", "top_1")
 NOT_PROVEN = (
     "Not proven: that the policy is as good in states that neither the path nor the box visits, that the solution is unique, "
-    "or that moments of the distribution beyond its mean would not matter with other preferences. The reference has an error of "
-    "its own, and a histogram's nodes stand for a continuum of households."
+    "or that moments of the distribution beyond those the network sees would not matter with other preferences. The reference "
+    "has an error of its own, and a histogram's nodes stand for a continuum of households."
 )
 
 
@@ -37,14 +40,17 @@ def accuracy_report(run):
     network, cloud = network_path(run, z)
     paths = {
         "network, own grid": network,
+        "reference, own grid": Reference.simulate(own, z, inequality=True),
         "network, fine grid": network_path_on(run, z, fine["a_grid"]),
-        "reference, own grid": Reference.simulate(own, z),
-        "reference, fine grid": Reference.simulate(fine, z),
+        "reference, fine grid": Reference.simulate(fine, z, inequality=True),
     }
-    series = ("K", "C", "at_limit", "mass", "mass_at_top")
-    kept = {name: {k: np.asarray(path[k])[BURN_IN:] for k in series if k in path} for name, path in paths.items()}
+    for path in paths.values():  # Z and labour are the same on all of them
+        path.setdefault("Y", network["Y"] * (path["K"] / network["K"]) ** Parameters.alpha)
+    measured = SERIES + INEQUALITY
+    kept = {name: {k: np.asarray(path[k])[BURN_IN:] for k in measured if k in path} for name, path in paths.items()}
     box = run.wider_box(cloud)
     report = {
+        "run": about(run),
         "path of K": {
             "network against reference, both on the run's grid": compare(kept, "network, own grid", "reference, own grid"),
             "network against reference, both on the fine grid": compare(kept, "network, fine grid", "reference, fine grid"),
@@ -61,7 +67,7 @@ def accuracy_report(run):
         "forecast of log K by Z and log K": {
             name: forecast(paths[name]["K"], z) for name in ("network, own grid", "reference, own grid")
         },
-        "moments": {name: moments(path, z[BURN_IN:], own["tfp_grid"]) for name, path in kept.items()},
+        "moments": {name: moments(path) for name, path in kept.items()},
         "shocks": {"quarters": PERIODS, "left out before": BURN_IN, "seed": SEED},
         "not proven": NOT_PROVEN,
     }
@@ -69,6 +75,21 @@ def accuracy_report(run):
     (run.output / "accuracy.md").write_text(markdown(report), encoding="utf-8")
     figures.save(draw(paths), run.output / "accuracy.png")
     return report
+
+
+def about(run):
+    """What was trained: the choices that set runs apart, and what training took."""
+    config, file = run.config, run.path / "run.json"
+    ended = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    result = {
+        "aggregate_state": config.net.options.get("aggregate_state", "capital"),
+        "seed": config.seed,
+        "asset nodes": len(Parameters.a_grid),
+        "episodes": run.episode or config.run.N_episodes,
+        "parameters": sum(p.numel() for p in run.model.network.parameters()),
+        "precision": config.run.keras_precision,
+    }
+    return result | {name: ended[key] for name, key in (("gradient steps", "step"), ("seconds", "seconds")) if key in ended}
 
 
 def references(run):
@@ -103,66 +124,86 @@ def network_path(run, z):
     """The run's economy on given nodes of Z, from the stationary distribution.
 
     Returns:
-        K, C, at_limit, mass, mass_at_top by quarter; and the states of every 50th quarter after the burn-in, [n, n_states].
+        SERIES and INEQUALITY by quarter (the latter in every 10th after the burn-in, else NaN); and the states of every
+        50th quarter after the burn-in, [n, n_states].
     """
-    model = run.model
-    productivity = Parameters.tfp_grid[torch.as_tensor(z, device=model.device)]
-    state = State.update(model.initial_states(1), "distribution", Parameters.D_ss)
-    rows, visited = torch.empty(len(z), 5, dtype=model.dtype, device=model.device), []
+    model, a_grid = run.model, Parameters.a_grid
+    Z = Parameters.tfp_grid[torch.as_tensor(z, device=model.device)]
+    state = State.update_dict(model.initial_states(1), {"Z": Z[:1], "distribution": Parameters.D_ss})
+    rows = torch.empty(len(z), len(SERIES), dtype=model.dtype, device=model.device)
+    visited, wealth = [], []
     for t in range(len(z)):
-        state = State.update(state, "Z", productivity[t])
+        policy = model.policy(state)
+        rows[t] = torch.cat([getattr(Definitions, name)(state, policy) for name in SERIES])
         if t >= BURN_IN and t % EVERY == 0:
             visited.append(state)
-        distribution = State.distribution(state)
-        households = Definitions.households(state, model.policy(state))
-        rows[t] = torch.cat(
-            [
-                Definitions.K(state, None),
-                histogram.aggregate(distribution, households.c),
-                Definitions.at_limit(state, None),
-                Definitions.mass(state, None),
-                Definitions.mass_at_top(state, None),
-            ]
-        )
-        moved = histogram.transport(distribution, households.a_next, Parameters.a_grid, Parameters.Pi_e)
-        state = State.update(state, "distribution", moved)
-    columns = rows.double().cpu().numpy().T
-    return dict(zip(("K", "C", "at_limit", "mass", "mass_at_top"), columns, strict=True)), torch.cat(visited)
+        if measures_inequality(t):
+            wealth.append(State.distribution(state).sum(-2))
+        if t + 1 < len(z):
+            moved = Dynamics.next_distribution(state, policy, Z[t + 1 : t + 2])
+            state = State.update_dict(state, {"Z": Z[t + 1 : t + 2], "distribution": moved})
+    return by_name(SERIES, rows) | inequality(len(z), wealth, a_grid), torch.cat(visited)
 
 
 def network_path_on(run, z, a_fine):
-    """The network's policy on a finer histogram, by linear interpolation of consumption: K, C, at_limit by quarter."""
-    model = run.model
-    a_fine = torch.as_tensor(a_fine, dtype=torch.float64, device=model.device)
-    Pi_e, e_grid = Parameters.Pi_e.double(), Parameters.e_grid.double()
-    a_grid = Parameters.a_grid.double()
-    lower, weight = histogram.lottery_weights(a_fine, a_grid)
-    stationary = torch.as_tensor(np.asarray(Parameters.D_ss.cpu()), dtype=torch.float64, device=model.device)
-    mass = torch.zeros(len(e_grid), len(a_fine), dtype=torch.float64, device=model.device)
-    at, share = histogram.lottery_weights(a_grid, a_fine)
-    mass.index_add_(1, at, stationary * (1 - share)).index_add_(1, at + 1, stationary * share)
-    rows = np.empty((len(z), 3))
-    state = model.initial_states(1)
+    """The network's policy on a histogram with other nodes: consumption between the run's nodes is linear in assets.
+
+    What the network sees is the histogram put on the run's grid.
+
+    Returns:
+        as `network_path`, without the mass.
+    """
+    model, a_grid = run.model, Parameters.a_grid
+    a_fine = torch.as_tensor(a_fine).to(a_grid)
+    Z = Parameters.tfp_grid[torch.as_tensor(z, device=model.device)]
+    mass, state = put_on(Parameters.D_ss[None], a_grid, a_fine), model.initial_states(1)
+    lower, weight = (x.expand(*mass.shape) for x in histogram.lottery_weights(a_fine, a_grid))
+    names, wealth = ("K", "C", "Y", "at_limit"), []
+    rows = torch.empty(len(z), len(names), dtype=model.dtype, device=model.device)
     for t in range(len(z)):
-        K = histogram.aggregate(mass, a_fine)
-        state = at_aggregates(state, Parameters.tfp_grid[int(z[t])], K.to(model.dtype))
-        households = Definitions.households(state, model.policy(state))
-        c = histogram.evaluate(households.c[0].double(), lower.expand(len(e_grid), -1), weight.expand(len(e_grid), -1))
-        _, wage = Definitions.prices(state)
-        cash = (1 + households.r.double()) * a_fine + wage.double() * e_grid[:, None]
+        state = State.update_dict(state, {"Z": Z[t : t + 1], "distribution": put_on(mass, a_fine, a_grid)})
+        policy = model.policy(state)
+        c = histogram.evaluate(Definitions.households(state, policy).c, lower, weight)
+        cash = Definitions.cash_on_hand(state, a_fine)
         savings = (cash - c).clamp(a_fine[0], a_fine[-1])
-        rows[t] = K.item(), histogram.aggregate(mass, cash - savings).item(), mass[:, 0].sum().item()
-        mass = histogram.transport(mass, savings, a_fine, Pi_e)
-    return dict(zip(("K", "C", "at_limit"), rows.T, strict=True))
+        K, C = histogram.aggregate(mass, a_fine), histogram.aggregate(mass, cash - savings)
+        rows[t] = torch.cat([K, C, Definitions.Y(state, policy), mass[..., 0].sum(-1)])
+        if measures_inequality(t):
+            wealth.append(mass.sum(-2))
+        if t + 1 < len(z):
+            mass = Dynamics.move(mass, savings, a_fine, Z[t : t + 1], Z[t + 1 : t + 2])
+    return by_name(names, rows) | inequality(len(z), wealth, a_fine)
 
 
-def at_aggregates(state, Z, K):
-    """A state with given Z and K, which are all that the network sees: all households at the two nodes around K."""
-    lower, weight = histogram.lottery_weights(K.reshape(1), Parameters.a_grid)
-    distribution = torch.zeros_like(State.distribution(state))
-    distribution[:, 0, lower] = 1 - weight
-    distribution[:, 0, lower + 1] = weight
-    return State.update_dict(state, {"Z": Z, "distribution": distribution})
+def put_on(mass, nodes, grid):
+    """Masses [*batch, nE, n] on other nodes [*batch, nE, m]: each goes to the two around it, so that mass and mean stay.
+
+    What lies beyond the ends of `grid` goes to its first or last node.
+    """
+    lower, upper_weight = (x.expand(*mass.shape) for x in histogram.lottery_weights(nodes, grid))
+    upper = mass * upper_weight
+    moved = mass.new_zeros(*mass.shape[:-1], len(grid))
+    return moved.scatter_add(-1, lower, mass - upper).scatter_add(-1, lower + 1, upper)
+
+
+def measures_inequality(t):
+    return t >= BURN_IN and (t - BURN_IN) % INEQUALITY_EVERY == 0
+
+
+def inequality(periods, wealth, grid):
+    """INEQUALITY by quarter, NaN where it is not measured, from masses [1, n] of the quarters in which it is."""
+    masses, grid = torch.stack(wealth).double(), grid.double()
+    found = {"gini": histogram.gini(masses, grid)}
+    found |= {name: histogram.top_share(masses, grid, top) for name, top in (("top_10", 0.1), ("top_1", 0.01))}
+    result = {name: np.full(periods, np.nan) for name in INEQUALITY}
+    for name, values in found.items():
+        result[name][BURN_IN::INEQUALITY_EVERY] = values.cpu().numpy()
+    return result
+
+
+def by_name(names, rows):
+    """{name: [T]}, float64, from rows [T, n]."""
+    return dict(zip(names, rows.double().cpu().numpy().T, strict=True))
 
 
 def compare(paths, name, reference):
@@ -198,9 +239,12 @@ def policy_error(run, reference, states):
 
 
 def euler_errors(run, cloud, box):
-    """|residual|, which is |1 - c_implied / c| where no limit binds and zero where one rightly does."""
+    """|residual| at all nodes: |1 - c_implied / c| where no limit binds; where one does, the distance of desired savings
+    from it over c, although what a household does is exact there."""
     on_cloud = run.residuals(cloud)["euler"].abs().double().cpu().numpy()
-    result = {"ergodic cloud": logs(on_cloud), "wider box": logs(run.residuals(box)["euler"].abs().double().cpu().numpy())}
+    households = State.distribution(cloud).double().cpu().numpy()
+    result = {"ergodic cloud": logs(on_cloud), "ergodic cloud, weighted by households": logs(on_cloud, households)}
+    result["wider box"] = logs(run.residuals(box)["euler"].abs().double().cpu().numpy())
     for i, e in enumerate(Parameters.e_grid.tolist()):
         result[f"ergodic cloud, e = {e:.2f}"] = logs(on_cloud[:, i])
     a = Parameters.a_grid.cpu().numpy()
@@ -230,55 +274,103 @@ def forecast(K, z):
         total += ((log_K[t + 1] - log_K[t + 1].mean()) ** 2).sum()
     predicted = np.empty(len(log_K) - half)
     predicted[0] = log_K[half]
+    nearest = {node: min(law, key=lambda known, node=node: abs(known - node)) for node in np.unique(z)}
     for t in range(1, len(predicted)):
-        constant, slope = law[z[half + t - 1]]
+        constant, slope = law[nearest[z[half + t - 1]]]
         predicted[t] = constant + slope * predicted[t - 1]
     error = 100 * np.abs(predicted - log_K[half:])
     return {"R2": float(1 - left / total), "Den Haan max [%]": float(error.max()), "Den Haan mean [%]": float(error.mean())}
 
 
-def moments(path, z, tfp_grid):
+def moments(path):
     """Moments of one path, after the burn-in."""
-    K, C = path["K"], path["C"]
-    log_K, Y = np.log(K), tfp_grid[z] * K ** Parameters.alpha * Parameters.L ** (1 - Parameters.alpha)
-    I = Y - C
+    K, C, Y = path["K"], path["C"], path["Y"]
+    log_K, I = np.log(K), Y - C
     result = {"mean K": K.mean(), "mean C": C.mean(), "mean Y": Y.mean(), "mean I": I.mean(), "std log K": log_K.std()}
-    result["autocorrelation log K"] = np.corrcoef(log_K[1:], log_K[:-1])[0, 1]
+    for name, series in (("C", C), ("Y", Y), ("I", I)):
+        result[f"std log {name}"] = np.log(series).std()
+    for name, series in (("K", K), ("C", C), ("Y", Y), ("I", I)):
+        result[f"autocorrelation log {name}"] = correlation(np.log(series[1:]), np.log(series[:-1]))
     for name, series in (("K", K), ("C", C), ("I", I)):
-        result[f"correlation of {name} with Y"] = np.corrcoef(series, Y)[0, 1]
+        result[f"correlation of {name} with Y"] = correlation(series, Y)
     result["share at the borrowing limit"] = path["at_limit"].mean()
+    texts = ("Gini of wealth", "share of the top 10 %", "share of the top 1 %")
+    for name, text in zip(INEQUALITY, texts, strict=True):
+        if name in path:
+            result[text] = path[name][::INEQUALITY_EVERY].mean()
     if "mass" in path:
         result["largest |total mass - 1|"] = np.abs(path["mass"] - 1).max()
+    if "mass_at_top" in path:
         result["largest mass at the last node"] = path["mass_at_top"].max()
     return {name: float(value) for name, value in result.items()}
 
 
-def quantiles(errors):
-    """Mean, p50, p90, p99, max."""
-    p50, p90, p99 = np.quantile(errors, [0.5, 0.9, 0.99])
-    return {"mean": float(errors.mean()), "p50": float(p50), "p90": float(p90), "p99": float(p99), "max": float(errors.max())}
+def correlation(x, y):
+    return np.corrcoef(x, y)[0, 1]
 
 
-def logs(errors):
-    """log10 of the quantiles; `mean` is the mean of log10 over the nodes where no limit binds."""
-    free = errors[errors > 1e-11]
-    result = {name: float(np.log10(max(value, 1e-16))) for name, value in quantiles(errors).items() if name != "mean"}
-    return {"mean log10": float(np.log10(free).mean()) if len(free) else -16.0, **result}
+def quantiles(errors, weights=None):
+    """Mean, p50, p90, p99, max; by weights of the same shape, if given."""
+    errors = errors.ravel()
+    order = errors.argsort()
+    cumulated = np.ones(len(errors)) if weights is None else weights.ravel()[order].clip(0)
+    mean = np.average(errors[order], weights=cumulated)
+    cumulated = cumulated.cumsum()
+    places = np.searchsorted(cumulated, np.array([0.5, 0.9, 0.99]) * cumulated[-1]).clip(0, len(errors) - 1)
+    p50, p90, p99 = errors[order][places]
+    return {"mean": float(mean), "p50": float(p50), "p90": float(p90), "p99": float(p99), "max": float(errors.max())}
+
+
+def logs(errors, weights=None):
+    """log10 of the quantiles; `mean log10` is the mean of log10 over the nodes with an error."""
+    some = errors > 1e-11
+    result = {name: float(np.log10(max(v, 1e-16))) for name, v in quantiles(errors, weights).items() if name != "mean"}
+    mean = np.average(np.log10(errors[some]), weights=None if weights is None else weights[some]) if some.any() else -16.0
+    return {"mean log10": float(mean), **result}
 
 
 def markdown(report):
-    """The report as tables."""
-    parts = ["# Accuracy of a Krusell-Smith run\n"]
-    for section, content in report.items():
-        parts.append(f"\n## {section}\n")
-        if isinstance(content, str):
-            parts.append(content + "\n")
-            continue
-        table = pd.DataFrame(content).T if isinstance(next(iter(content.values())), dict) else pd.Series(content).to_frame("")
-        parts.append("| | " + " | ".join(map(str, table.columns)) + " |\n|" + "---|" * (table.shape[1] + 1) + "\n")
-        for name, row in table.iterrows():
-            parts.append(f"| {name} | " + " | ".join("" if pd.isna(v) else f"{v:.5g}" for v in row) + " |\n")
-    return "".join(parts)
+    """The report as tables: one for each section, a column for each path where they are compared."""
+    run, shocks = report["run"], report["shocks"]
+    trained = f"{run['episodes']:,} episodes" + (f", {run['seconds']:,.0f} seconds" if "seconds" in run else "")
+    parts = [
+        "# Accuracy of a Krusell-Smith run\n\n",
+        f"The network saw Z and `aggregate_state={run['aggregate_state']}`. Seed {run['seed']}, {run['asset nodes']:,} asset ",
+        f"nodes, {trained}; {run['parameters']:,} parameters, {run['precision']}. {shocks['quarters']:,} quarters after ",
+        f"{shocks['left out before']:,} that do not count, seed of the shocks {shocks['seed']}.\n",
+    ]
+    for section, note in SECTIONS.items():
+        content = report[section]
+        if section == "moments":  # a row for each moment
+            content = {row: {name: column.get(row) for name, column in content.items()} for row in content["network, own grid"]}
+        columns = list(next(iter(content.values())))
+        parts += [f"\n## {section}\n\n{note}\n\n", line("", columns), f"|---|{'---:|' * len(columns)}\n"]
+        parts += [line(name, [number(row.get(column)) for column in columns]) for name, row in content.items()]
+    return "".join(parts) + f"\n## not proven\n\n{report['not proven']}\n"
+
+
+SECTIONS = {  # tables of accuracy.md, and a sentence on each
+    "path of K": "Differences of log K on the same shocks.",
+    "policy error |a' - a'_ref| / c": "At all nodes of each state, whoever lives there; and the mean over households.",
+    "Euler errors": "log10 |residual|, in units of consumption, at all nodes of each state. Where a limit binds, the distance of "
+    "desired savings from it.",
+    "forecast of log K by Z and log K": "A law fitted to half of the path, iterated alone on the other (Den Haan, 2010).",
+    "moments": f"Inequality in every {INEQUALITY_EVERY}th quarter.",
+}
+
+
+def line(name, cells):
+    """A line of a table in Markdown, where | within a cell is no end of it."""
+    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in [name, *cells]) + " |\n"
+
+
+def number(value):
+    """Five digits, more just below one; nothing where nothing was measured."""
+    if value is None:
+        return ""
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.8f}" if 0.999 < value < 1 else f"{value:.5g}"
 
 
 def draw(paths):

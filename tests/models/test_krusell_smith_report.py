@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
 import deqn
 from deqn.trainer import Trainer
@@ -21,6 +23,7 @@ def run(tmp_path_factory) -> deqn.Run:
     run = deqn.Run(model, folder)
     run.output = folder / "post" / "1"
     run.output.mkdir(parents=True)
+    (folder / "run.json").write_text(json.dumps({"seconds": 12.3, "step": 750}))
     return run
 
 
@@ -53,6 +56,10 @@ def test_all_that_is_promised_is_written(run, report):
     text = (run.output / "accuracy.md").read_text()
     for section in ("path of K", "policy error", "Euler errors", "forecast", "moments", "not proven"):
         assert f"## {section}" in text
+    assert "`aggregate_state=capital`. Seed 0, 60 asset nodes, 150 episodes, 12 seconds;" in text
+    assert "|  | network, own grid | reference, own grid | network, fine grid | reference, fine grid |" in text
+    widths = {line.replace("\\|", "").count("|") for line in text.splitlines() if line.startswith("| largest")}
+    assert widths == {6}  # a | within a name ends no cell
     assert (run.output / "accuracy.png").stat().st_size > 10_000
     assert len(list(run.output.parent.glob("reference-*.npz"))) == 2  # the run's grid and the fine one
 
@@ -70,3 +77,91 @@ def test_a_uniform_savings_error_shows_as_a_level_bias_of_capital(run, report):
         finally:
             run.model.Parameters.share_ss.copy_(share)
     assert 0.001 < after / before - 1 < 0.01
+
+
+def test_moments_stand_beside_those_of_the_reference(report):
+    network, reference = (report["moments"][f"{name}, own grid"] for name in ("network", "reference"))
+    for name in ("mean K", "mean Y", "mean C", "mean I", "Gini of wealth", "share of the top 10 %"):
+        assert network[name] == pytest.approx(reference[name], rel=2e-3), name
+    for name in ("std log K", "std log I", "autocorrelation log C", "correlation of I with Y"):
+        assert network[name] == pytest.approx(reference[name], rel=0.05), name
+    assert network["mean C"] + network["mean I"] == pytest.approx(network["mean Y"])
+    assert 0.5 < network["Gini of wealth"] < 0.55
+    assert network["share of the top 1 %"] < 0.2 * network["share of the top 10 %"]
+
+
+def test_inequality_is_that_of_the_distributions_of_its_quarters(run):
+    module = run.model.linker.link("Report")
+    mass = torch.tensor([[0.5, 0.0, 0.5], [0.98, 0.0, 0.02]])
+    found = module.inequality(220, [mass[:1], mass[1:]], torch.tensor([0.0, 1.0, 2.0]))
+    np.testing.assert_allclose(found["gini"][[200, 210]], [0.5, 0.98], rtol=1e-6)
+    np.testing.assert_allclose(found["top_10"][[200, 210]], [0.2, 1.0], rtol=1e-6)
+    np.testing.assert_allclose(found["top_1"][[200, 210]], [0.02, 0.5], rtol=1e-6)
+    assert np.isnan(np.delete(found["gini"], [200, 210])).all()
+
+
+def test_a_histogram_put_on_other_nodes_keeps_mass_and_mean(run):
+    module = run.model.linker.link("Report")
+    fine, grid = torch.linspace(0, 60, 601).double(), 50 * torch.linspace(0, 1, 40).double() ** 2
+    mass = torch.rand(2, 3, 601, generator=torch.Generator().manual_seed(0)).double()
+    put = module.put_on(mass, fine, grid)
+    torch.testing.assert_close(put.sum(-1), mass.sum(-1))
+    torch.testing.assert_close(put @ grid, mass @ fine.clamp(max=50))  # what lies beyond 50 goes to the last node
+    assert (put >= 0).all()
+    last = ((fine - grid[38]) / (grid[39] - grid[38])).clamp(0, 1)
+    torch.testing.assert_close(put[..., 39], mass @ last)
+    there = module.put_on(put, grid, fine)
+    torch.testing.assert_close(there @ fine, put @ grid)
+    torch.testing.assert_close(module.put_on(put, grid, grid), put)
+
+
+@pytest.mark.parametrize("choice", ["capital", "moments", "histogram"])
+def test_the_path_on_other_nodes_is_that_of_the_run_where_they_are_the_runs_nodes(choice, tmp_path):
+    """Also for a network that sees more than K: it is shown the distribution, not a stand-in with the same mean."""
+    model = deqn.load_model("krusell_smith", ["constants.nA=60", f"net.options.aggregate_state={choice}"])
+    nn.init.normal_(model.network.body.network[-1].weight, 0, 0.1, torch.Generator().manual_seed(0))
+    run, module = deqn.Run(model, tmp_path), model.linker.link("Report")
+    module.PERIODS, module.BURN_IN = 60, 20
+    z = module.productivity_path(model.Parameters.Pi_tfp.double().numpy(), 80)
+    with model.context(), torch.no_grad():
+        path, _ = module.network_path(run, z)
+        same = module.network_path_on(run, z, model.Parameters.a_grid)
+        finer = module.network_path_on(run, z, np.union1d(model.Parameters.a_grid, np.linspace(0, 250, 1001)))
+    for name in ("K", "C", "Y", "at_limit", "gini", "top_10"):
+        np.testing.assert_allclose(same[name], path[name], rtol=1e-5)
+    assert 1e-5 < np.abs(np.log(finer["K"] / path["K"])).max() < 0.02
+
+
+def test_euler_errors_are_those_of_consumption(run):
+    """Free nodes: |1 - c_implied / c|, the expectation written out over Z' and e'."""
+    model = run.model
+    p, D, state = model.Parameters, model.Definitions, run.starting_state[:1]
+    with model.context(), torch.no_grad():
+        now = D.households(state, model.policy(state))
+        z = int((model.State.Z(state) - p.tfp_grid).abs().argmin())
+        moved = model.linker.link("Dynamics").next_distribution(state, model.policy(state), p.tfp_grid[:1])
+        expected = torch.zeros(3, 60)
+        for Z_next, probability in zip(p.tfp_grid, p.Pi_tfp[z], strict=True):
+            following = model.State.update_dict(state, {"Z": Z_next[None], "distribution": moved})
+            then = D.households(following, model.policy(following))
+            expected += probability * p.Pi_e @ ((1 + then.r) * then.c[0] ** (-1 / p.eis))
+        found = run.residuals(state)["euler"][0].abs()
+    implied = (p.beta * expected) ** -p.eis
+    implied = np.stack([np.interp(now.a_next[0, e], p.a_grid, implied[e]) for e in range(3)])
+    errors = np.abs(1 - implied / now.c[0].numpy())
+    free = (now.desired[0] > 1) & (now.desired[0] < 240)
+    assert free.sum() > 120
+    np.testing.assert_allclose(found[free], errors[free], atol=2e-6, rtol=0.01)
+
+
+def test_quantiles_by_weights_are_those_of_the_repeated_sample(run):
+    module = run.model.linker.link("Report")
+    rng = np.random.default_rng(0)
+    errors, counts = rng.exponential(size=(20, 50)), rng.integers(0, 5, (20, 50))
+    found, repeated = module.quantiles(errors, counts), np.repeat(errors.ravel(), counts.ravel())
+    assert found["mean"] == pytest.approx(repeated.mean())
+    assert [found[q] for q in ("p50", "p90", "p99")] == pytest.approx(
+        np.quantile(repeated, [0.5, 0.9, 0.99], method="inverted_cdf")
+    )
+    assert module.quantiles(errors)["p90"] == pytest.approx(np.quantile(errors, 0.9, method="inverted_cdf"))
+    assert module.logs(np.array([0.1, 0.001, 0.0]))["mean log10"] == pytest.approx(-2)

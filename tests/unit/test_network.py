@@ -199,3 +199,11 @@ def test_the_seed_reaches_a_models_own_network(with_own_net):
     first, same, other = (next(with_own_net(f"seed={s}").network.parameters()) for s in (1, 1, 2))
     assert torch.equal(first, same)
     assert not torch.equal(first, other)
+
+
+def test_the_layers_are_drawn_on_the_cpu_whatever_the_device_of_the_model():
+    net = Net.model_validate({"layers": [{"hidden": {"units": 3, "activation": "relu"}}, {"output": {}}]})
+    with torch.device("meta"):
+        elsewhere = dense_network(net, 2, 1, seed=1)
+    here = dense_network(net, 2, 1, seed=1)
+    assert all(torch.equal(a, b) for a, b in zip(elsewhere.parameters(), here.parameters(), strict=True))
