@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from deqn import calibration, config, post
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from deqn import calibration, config, distributed, post
+from deqn.checkpoint import Checkpoints
 from deqn.checkup import checkup_table
 from deqn.config import Composed
 from deqn.cpu import configure_cpu
-from deqn.distributed import refuse_several_processes
+from deqn.distributed import Comm
 from deqn.errors import CheckpointError, ConfigError, TrainingError
 from deqn.model import Model
 from deqn.monitor import Monitor, command_line, show_header, show_model, terminal
@@ -17,28 +24,63 @@ from deqn.trainer import Trainer
 
 def train(composed: Composed) -> int:
     """One run, from configuration to closing summary; returns the exit status."""
-    refuse_several_processes()
+    comm = distributed.connect()
+    run_dir = comm.first(lambda: str(distributed.remembered(composed.run_dir)))  # its name may hold the time
+    composed = dataclasses.replace(composed, run_dir=Path(run_dir))
+    if distributed.restarted() and comm.first(lambda: bool(Checkpoints(composed.run_dir).names())):
+        going_on = composed.config.model_copy(update={"STARTING_POINT": "LATEST"})
+        composed = dataclasses.replace(composed, config=going_on)
+    status = _train(composed, comm)
+    comm.close()
+    return status
+
+
+def _train(composed: Composed, comm: Comm) -> int:
     settings = composed.config
     configure_cpu(settings.run.threads)
     folder = RunFolder(composed.run_dir)
     new = settings.STARTING_POINT == "NEW"
-    if new:
-        folder.refuse_to_start_over(settings, _typed_new(composed))
-    model = Model(settings, None if new else calibration.of_run(folder, settings.constants))
-    report = model.probe()
-    calibration.keep(model.calibration, model.folder, settings.constants)
-    trainer = Trainer(model, folder)
+    model, report = _link(composed, folder, comm)
+    trainer = Trainer(model, folder, comm=comm)
     lines = [] if new else trainer.restore(settings.STARTING_POINT)
     if trainer.state.episode >= settings.run.N_episodes:
         lines.append(
             f"run.N_episodes = {settings.run.N_episodes} are done: nothing is left to train. Give a larger number."
         )
-    folder.acquire()
+    if comm.rank > 0:
+        comm.first(lambda: None)
+        model.set_run(LOG_DIR=str(folder.path))
+        trainer.fit()
+        return 128 + trainer.signal if trainer.signal is not None else 0
+    comm.first(folder.acquire)
     try:
         _prepare(folder, composed, model, new)
-        return _fit(trainer, Monitor(model, folder), report, lines)
+        return _fit(trainer, Monitor(model, folder, comm=comm), report, lines)
     finally:
         folder.release()
+
+
+def _link(composed: Composed, folder: RunFolder, comm: Comm) -> tuple[Model, Report]:
+    """The model, linked and tried; its calibration is that of rank 0, on all processes."""
+    settings, made = composed.config, []
+
+    def link() -> dict[str, torch.Tensor]:
+        calibrated = None
+        if settings.STARTING_POINT == "NEW":
+            folder.refuse_to_start_over(settings, _typed_new(composed))
+        else:
+            calibrated = calibration.of_run(folder, settings.constants)
+        model = Model(settings, calibrated, comm.rank, comm.local_rank)
+        made.append((model, model.probe()))
+        calibration.keep(model.calibration, model.folder, settings.constants)
+        return {name: torch.as_tensor(np.asarray(value)) for name, value in model.calibration.items()}
+
+    received = comm.first(link)
+    if not made:
+        arrays = {name: value.numpy() for name, value in received.items()}
+        model = Model(settings, arrays, comm.rank, comm.local_rank)
+        made.append((model, model.probe()))
+    return made[0]
 
 
 def _prepare(folder: RunFolder, composed: Composed, model: Model, new: bool) -> None:

@@ -21,6 +21,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from deqn.distributed import launched
 from deqn.errors import ConfigError, DEQNError, count, suggestion
 from deqn.schema import Config
 from deqn.validate import parse
@@ -115,12 +116,20 @@ def main(task: Task, check: Task | None = None) -> None:
                 raise ConfigError("--check takes one configuration: leave out -m, --cfg and the like.")
             _through_hydra(task, arguments, run_dir)
             return
-        composed = compose(arguments.overrides, arguments.config_dir, run_dir)
+        try:
+            composed = compose(arguments.overrides, arguments.config_dir, run_dir)
+        except DEQNError as error:
+            error.shared = True
+            raise
         code = (check if check is not None and arguments.check else task)(composed)
     except DEQNError as error:
         if os.environ.get("HYDRA_FULL_ERROR"):
             raise
-        print(error.report, file=sys.stderr)
+        launch = launched()
+        if launch is None or launch.rank == 0:
+            print(error.report, file=sys.stderr)
+        elif not error.shared:
+            print(f"rank {launch.rank}: {error.report}", file=sys.stderr)
         sys.exit(error.exit_code)
     except (MemoryError, RuntimeError) as error:  # torch's allocators raise a RuntimeError
         if os.environ.get("HYDRA_FULL_ERROR") or not re.search(

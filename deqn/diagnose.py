@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from deqn.model import Model
 
 
+ONLY_GRADIENT = "the residuals are finite"  # how `explain` begins where nothing at the states themselves is wrong
+
+
 class NotFinite(Exception):
     """Raised by `CheckNumerics` at the first operation with a result that is not finite."""
 
@@ -78,7 +81,7 @@ def explain(model: Model, states: Tensor) -> str:
         bad = ~torch.isfinite(residual.reshape(len(states), -1)).all(-1)
         if bool(bad.any()):
             return f"equation {name!r}: {_count(model, states, bad)}.{culprit}"
-    return f"the residuals are finite, but the loss or its gradient is not.{culprit}"
+    return f"{ONLY_GRADIENT}, but the loss or its gradient is not.{culprit}"
 
 
 def _count(model: Model, states: Tensor, bad: Tensor) -> str:

@@ -1,26 +1,392 @@
-"""Which process of how many this is."""
+"""Several processes that train one model: which engine joins them, and the few operations that they share.
+
+Engines: none (one process); torch.distributed under `torchrun` (gloo on CPUs, NCCL on GPUs); Horovod under `horovodrun`.
+`mpirun` and `srun` start either. The launcher's own variables decide; several processes without a working engine are an error,
+never so many copies of one run in one folder.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import io
 import os
-from collections.abc import Mapping
+import re
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
-from deqn.errors import ConfigError
+import torch
+from torch import Tensor
 
-# set by horovodrun, mpirun (Open MPI; MPICH, Intel MPI), torchrun, srun
-_SIZES = ("HOROVOD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
+from deqn.errors import ConfigError, DEQNError, ProcessError
+
+TIMEOUT = timedelta(
+    minutes=30
+)  # of one operation: rank 0 may calibrate for long. A process that died is noticed at once
 
 
-def refuse_several_processes(environment: Mapping[str, str] = os.environ) -> None:
-    """Stops a start by a launcher of several processes, which would be as many copies of one run in one folder.
+@dataclass(frozen=True)
+class Launch:
+    """What the launcher's variables say of this process."""
+
+    launcher: str
+    size: int
+    rank: int
+    local_rank: int
+
+
+def launched(environment: Mapping[str, str] = os.environ) -> Launch | None:
+    """The launch of several processes that this one belongs to; None where it is alone.
 
     Raises:
-        ConfigError: with the variable that says so.
+        ConfigError: when there are several, but not which of them this is.
     """
-    for name in _SIZES:
-        size = environment.get(name, "")
-        if size.isdigit() and int(size) > 1:
+    for launcher, size, rank, local_rank in (
+        ("horovodrun", "HOROVOD_SIZE", "HOROVOD_RANK", "HOROVOD_LOCAL_RANK"),
+        ("torchrun", "WORLD_SIZE", "RANK", "LOCAL_RANK"),
+        ("mpirun", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_LOCAL_RANK"),
+        ("mpirun", "PMI_SIZE", "PMI_RANK", "MPI_LOCALRANKID"),
+        ("srun", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "SLURM_LOCALID"),
+    ):
+        processes = environment.get(size, "")
+        if not processes.isdigit() or int(processes) < 2:
+            continue
+        if not environment.get(rank, "").isdigit():
             raise ConfigError(
-                f"{name}={size}: training with several processes is not supported yet. Start one process "
-                f"(python run_deepnet.py ...), or unset {name} where it is left over."
+                f"{size}={processes}, but {rank} is not set: {launcher} starts {processes} processes that do not know which "
+                f"of them they are. Start them with {launcher}, or unset {size} where it is left over."
             )
+        return Launch(launcher, int(processes), int(environment[rank]), int(environment.get(local_rank, 0)))
+    return None
+
+
+class Comm:
+    """The processes of one run. All of them call the same operations in the same order.
+
+    This class is that of one process alone; an engine overrides `sum_`, `broadcast_`, `gather_bytes` and `close`.
+
+    Attributes:
+        rank, size: which process of how many.
+        local_rank: which of those on this machine.
+        engine: name for the user.
+    """
+
+    def __init__(self, rank: int = 0, size: int = 1, local_rank: int = 0, engine: str = "one process") -> None:
+        self.rank, self.size, self.local_rank, self.engine = rank, size, local_rank, engine
+
+    def sum_(self, tensor: Tensor) -> None:
+        """Adds a tensor up over the processes, in place."""
+
+    def broadcast_(self, tensor: Tensor) -> None:
+        """Replaces a tensor by that of rank 0, in place."""
+
+    def gather_bytes(self, content: Tensor) -> list[Tensor]:
+        """The byte tensors `[n]`, n of any size, of all processes; on other ranks than 0 an empty list."""
+        return [content]
+
+    def close(self) -> None:
+        """Leaves the other processes once all are here."""
+
+    # -- made of these --------------------------------------------------------------------------------------------
+
+    def mean_(self, tensor: Tensor) -> None:
+        """Averages a tensor over the processes, in place."""
+        if self.size > 1:
+            self.sum_(tensor)
+            tensor.div_(self.size)
+
+    def gather(self, value: Any) -> list[Any]:
+        """Values of all processes (tensors, plain values, nested) in the order of ranks; on other ranks than 0 an empty list."""
+        if self.size == 1:
+            return [value]
+        return [_unpacked(content) for content in self.gather_bytes(_packed(value))]
+
+    def first(self, function: Callable[[], Any]) -> Any:
+        """What a function gives on rank 0, where alone it is called: tensors and plain values, nested.
+
+        Where it fails on rank 0, the other processes end silently with the same exit status.
+        """
+        if self.size == 1:
+            return function()
+        if self.rank == 0:
+            try:
+                value = function()
+            except DEQNError as error:
+                self._send({"exit": error.exit_code})
+                raise
+            except BaseException:
+                self._send({"exit": 1})
+                raise
+            self._send({"value": value})
+            return value
+        answer = self._receive()
+        if "exit" in answer:
+            sys.exit(answer["exit"])
+        return answer["value"]
+
+    def _send(self, value: Any) -> None:
+        content = _packed(value)
+        self.broadcast_(torch.tensor([len(content)]))
+        self.broadcast_(content)
+
+    def _receive(self) -> Any:
+        length = torch.zeros(1, dtype=torch.int64)
+        self.broadcast_(length)
+        content = torch.empty(int(length), dtype=torch.uint8)
+        self.broadcast_(content)
+        return _unpacked(content)
+
+
+def _packed(value: Any) -> Tensor:
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    return torch.frombuffer(bytearray(buffer.getvalue()), dtype=torch.uint8)
+
+
+def _unpacked(content: Tensor) -> Any:
+    return torch.load(io.BytesIO(content.numpy().tobytes()), map_location="cpu", weights_only=True)
+
+
+class TorchDistributed(Comm):
+    """torch.distributed: gloo for tensors on the CPU, NCCL for those on a GPU."""
+
+    def __init__(self, launch: Launch) -> None:
+        import torch.distributed as dist
+
+        super().__init__(launch.rank, launch.size, launch.local_rank)
+        self._dist, self._peers = dist, _Peers(launch.rank)
+        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() and dist.is_nccl_available() else "gloo"
+        self.engine = f"torch.distributed {'gloo and NCCL' if 'nccl' in backend else 'gloo'}"
+        if torch.cuda.is_available():
+            torch.cuda.set_device(launch.local_rank % torch.cuda.device_count())
+        with _failure("torch.distributed could not join the processes", ConfigError):
+            dist.init_process_group(backend, rank=launch.rank, world_size=launch.size, timeout=TIMEOUT)
+        self._peers.meet(self)
+
+    def sum_(self, tensor: Tensor) -> None:
+        with self._peers.noticed():
+            self._dist.all_reduce(tensor)
+
+    def broadcast_(self, tensor: Tensor) -> None:
+        with self._peers.noticed():
+            self._dist.broadcast(tensor, 0)
+
+    def gather_bytes(self, content: Tensor) -> list[Tensor]:
+        lengths = torch.zeros(self.size, dtype=torch.int64)
+        lengths[self.rank] = len(content)
+        self.sum_(lengths)
+        longest = int(lengths.max())
+        padded = torch.nn.functional.pad(content, (0, longest - len(content)))
+        received = [torch.empty(longest, dtype=torch.uint8) for _ in range(self.size)] if self.rank == 0 else None
+        with self._peers.noticed():
+            self._dist.gather(padded, received)
+        return [part[:n] for part, n in zip(received or [], lengths.tolist(), strict=False)]
+
+    def close(self) -> None:
+        # without a barrier and an explicit end, a process may abort at exit after all its work is done
+        self.sum_(torch.zeros(1))
+        self._dist.destroy_process_group()
+
+
+class Horovod(Comm):
+    """Horovod, as scripts/install_horovod.sh builds it. Tensors on a GPU go through the CPU unless it was built with NCCL."""
+
+    def __init__(self, launch: Launch) -> None:
+        # its thread wakes up every millisecond by default, longer than a small gradient takes
+        os.environ.setdefault("HOROVOD_CYCLE_TIME", "0.1")
+        try:
+            import horovod.torch as hvd
+        except ImportError as error:
+            raise ConfigError(
+                f"{launch.launcher} has started {launch.size} processes, and Horovod cannot be imported ({error}). Install it "
+                "with scripts/install_horovod.sh, or start the run with torchrun: torchrun --nproc-per-node "
+                f"{launch.size} run_deepnet.py ..."
+            ) from error
+        with _failure("Horovod could not join the processes", ConfigError):
+            hvd.init()
+        if hvd.size() != launch.size:
+            raise ConfigError(
+                f"{launch.launcher} has started {launch.size} processes, but Horovod sees {hvd.size()}: it was built without "
+                "support for this launcher. Use horovodrun or torchrun, or build it with scripts/install_horovod.sh --mpi."
+            )
+        super().__init__(hvd.rank(), hvd.size(), hvd.local_rank())
+        self._hvd, self._peers = hvd, _Peers(hvd.rank())
+        self._on_gpu = bool(hvd.nccl_built())
+        self.engine = f"horovod {'gloo' if hvd.gloo_enabled() else 'mpi'}{' and NCCL' if self._on_gpu else ''}"
+        if torch.cuda.is_available():
+            torch.cuda.set_device(self.local_rank % torch.cuda.device_count())
+        self._peers.meet(self)
+
+    def sum_(self, tensor: Tensor) -> None:
+        self._through_cpu(tensor, lambda x: self._hvd.allreduce_(x, op=self._hvd.Sum, name="sum"))
+
+    def broadcast_(self, tensor: Tensor) -> None:
+        self._through_cpu(tensor, lambda x: self._hvd.broadcast_(x, 0, name="broadcast"))
+
+    def gather_bytes(self, content: Tensor) -> list[Tensor]:
+        with self._peers.noticed():
+            lengths = self._hvd.allgather(torch.tensor([len(content)]), name="lengths")
+            together = self._hvd.allgather(content, name="bytes")
+        return list(together.split(lengths.tolist())) if self.rank == 0 else []
+
+    def _through_cpu(self, tensor: Tensor, operation: Callable[[Tensor], Any]) -> None:
+        with self._peers.noticed():
+            if tensor.is_cuda and not self._on_gpu:
+                on_cpu = tensor.cpu()
+                operation(on_cpu)
+                tensor.copy_(on_cpu)
+            else:
+                operation(tensor)
+
+    def close(self) -> None:
+        self.sum_(torch.zeros(1))
+        self._hvd.shutdown()
+
+
+def connect(environment: Mapping[str, str] = os.environ) -> Comm:
+    """Joins the processes of this launch.
+
+    Raises:
+        ConfigError: when there are several and no engine joins them.
+    """
+    launch = launched(environment)
+    if launch is None:
+        return Comm()
+    if launch.launcher == "horovodrun":
+        return Horovod(launch)
+    if launch.launcher == "mpirun" and _horovod_has_mpi():
+        return Horovod(launch)
+    if launch.launcher != "torchrun":
+        _set_meeting_point(launch, environment)
+    return TorchDistributed(launch)
+
+
+def _horovod_has_mpi() -> bool:
+    try:
+        import horovod.torch as hvd
+    except ImportError:
+        return False
+    return bool(hvd.mpi_built())
+
+
+def _set_meeting_point(launch: Launch, environment: Mapping[str, str]) -> None:
+    """MASTER_ADDR and MASTER_PORT for processes on one machine, from what they have in common.
+
+    Raises:
+        ConfigError: when the processes are on several machines, and nothing says where to meet.
+    """
+    local = {
+        "mpirun": environment.get("OMPI_COMM_WORLD_LOCAL_SIZE", environment.get("MPI_LOCALNRANKS", "")),
+        "srun": str(launch.size) if environment.get("SLURM_STEP_NUM_NODES", environment.get("SLURM_NNODES")) == "1" else "",
+    }[launch.launcher]  # fmt: skip
+    if "MASTER_ADDR" not in environment:
+        if local != str(launch.size):
+            raise ConfigError(
+                f"{launch.launcher} has started {launch.size} processes on several machines, and neither Horovod with MPI nor a "
+                "place to meet is there. Set MASTER_ADDR to the name of the first machine and MASTER_PORT to a free port, "
+                "the same for all (docs/cluster.md), or use torchrun or horovodrun."
+            )
+        os.environ["MASTER_ADDR"] = "127.0.0.1"
+    if "MASTER_PORT" not in environment:
+        names = ("PMIX_NAMESPACE", "OMPI_MCA_ess_base_jobid", "SLURM_JOB_ID", "SLURM_STEP_ID")
+        job = " ".join(environment.get(name, "") for name in names)
+        os.environ["MASTER_PORT"] = str(20_000 + int(hashlib.sha256(job.encode()).hexdigest(), 16) % 10_000)
+
+
+@contextlib.contextmanager
+def _failure(what: str, kind: type[DEQNError]) -> Any:
+    try:
+        yield
+    except (RuntimeError, ValueError, OSError) as error:
+        raise kind(f"{what}: {_first_line(error)}") from error
+
+
+class _Peers:
+    """Who the other processes are, so that it can be said which of them is gone."""
+
+    def __init__(self, rank: int) -> None:
+        self._rank = rank
+        self._all: list[tuple[str, int]] = []
+
+    def meet(self, comm: Comm) -> None:
+        """Learns the host and the process id of every rank."""
+        everyone = comm.gather((socket.gethostname(), os.getpid()))
+        self._all = comm.first(lambda: everyone)
+
+    @contextlib.contextmanager
+    def noticed(self) -> Any:
+        """Turns the failure of a shared operation into one that says which process is gone."""
+        try:
+            yield
+        except RuntimeError as error:  # gloo's, NCCL's and Horovod's own errors are such
+            raise ProcessError(f"{self._gone()} ({_first_line(error)}).") from error
+
+    def _gone(self) -> str:
+        here = socket.gethostname()
+        until = time.monotonic() + 0.3  # its connections close a little before it has ended
+        while time.monotonic() < until:
+            for rank, (host, pid) in enumerate(self._all):
+                if host == here and rank != self._rank and (end := _how_it_ended(pid)):
+                    return f"rank {rank} of {len(self._all)} (process {pid} on {host}) {end}"
+            time.sleep(0.001)
+        return f"a process of this run is gone; rank {self._rank} of {len(self._all)} cannot go on without it"
+
+
+def _how_it_ended(pid: int) -> str:
+    """'was killed by SIGKILL', 'ended with status 1'; '' where the process runs, or nothing is known."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        return "has ended" if Path("/proc/self").exists() else ""
+    except OSError:
+        return ""
+    if fields[0] not in "ZX":
+        return ""
+    status = int(fields[-1])  # as of waitpid(2); zero where this may not be read
+    if status & 0x7F:
+        return f"was killed by {signal.Signals(status & 0x7F).name}"
+    return f"ended with status {status >> 8}"
+
+
+def _first_line(error: BaseException) -> str:
+    """Of a message, what happened: without the place in gloo's sources and its advice."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    return re.sub(r"^\[\S+\] ", "", lines[0].partition(". This is typically")[0].strip())
+
+
+# ---------------------------------------------------------------------------------------------------- restarts by torchrun
+
+
+def restarted(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether torchrun has started this process again after a failure (`--max-restarts`)."""
+    return environment.get("TORCHELASTIC_RESTART_COUNT", "0") not in ("", "0")
+
+
+def remembered(run_dir: Path, environment: Mapping[str, str] = os.environ) -> Path:
+    """The run folder of the first start under the same torchrun; the folder's name holds the time of the start."""
+    if environment.get("TORCHELASTIC_MAX_RESTARTS", "0") in ("", "0"):
+        return run_dir
+    job = f"{environment.get('TORCHELASTIC_RUN_ID', '')} {os.getppid()} {_began(os.getppid())}"
+    note = Path(tempfile.gettempdir()) / f"deqn-{os.getuid()}-{hashlib.sha256(job.encode()).hexdigest()[:16]}"
+    if restarted(environment) and note.is_file():
+        return Path(note.read_text(encoding="utf-8"))
+    note.write_text(str(run_dir), encoding="utf-8")
+    return run_dir
+
+
+def _began(pid: int) -> str:
+    """When a process began, so that another one with its number is not taken for it; '' where that is not known."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""

@@ -10,6 +10,7 @@ class DEQNError(Exception):
     """Base of all errors with a message for the user; `exit_code` is the process's exit status."""
 
     exit_code = 2
+    shared = False  # whether every process of the run raises it: one of them says so
 
     def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
         self.problems = list(problems)
@@ -44,6 +45,12 @@ class SaveError(DEQNError):
     """Training ended, but its last checkpoint could not be written."""
 
     exit_code = 4
+
+
+class ProcessError(DEQNError):
+    """Another process of the run is gone."""
+
+    exit_code = 5
 
 
 def count(n: int, noun: str) -> str:

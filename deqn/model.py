@@ -55,14 +55,16 @@ def model_folder(name: str, models_dir: str | None) -> Path:
     )
 
 
-def pick_device(name: str) -> torch.device:
-    """The device behind `auto`, `cpu`, `cuda` or `cuda:<n>`.
+def pick_device(name: str, local_rank: int = 0) -> torch.device:
+    """The device behind `auto`, `cpu`, `cuda` or `cuda:<n>`; of several GPUs, each process of a machine takes one.
 
     Raises:
         ConfigError: when it is not there.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and torch.cuda.device_count() > 1:
+        name = f"cuda:{local_rank % torch.cuda.device_count()}"
     try:
         device = torch.device(name)
     except RuntimeError:
@@ -84,7 +86,8 @@ class Model:
     Args:
         config: the checked configuration.
         calibration: what Calibration.py gave in an earlier run; computed anew where it is None.
-        rank: of this process; it shifts the seed of the draws, not that of the network.
+        rank, local_rank: of this process, and among those of its machine; the first shifts the seed of the draws, not that
+            of the network.
 
     Attributes:
         State, PolicyState: accessors by name, `State.K(x) -> [*batch]`.
@@ -95,10 +98,12 @@ class Model:
         ConfigError, ModelError: with every problem found.
     """
 
-    def __init__(self, config: Config, calibration: Mapping[str, Any] | None = None, rank: int = 0) -> None:
+    def __init__(
+        self, config: Config, calibration: Mapping[str, Any] | None = None, rank: int = 0, local_rank: int = 0
+    ) -> None:  # fmt: skip
         self.config = config
         self.name = config.MODEL_NAME
-        self.device = pick_device(config.device)
+        self.device = pick_device(config.device, local_rank)
         self.dtype: torch.dtype = getattr(torch, config.run.keras_precision)
         self.folder = model_folder(config.MODEL_NAME, config.MODELS_DIR)
         self.rng = Rng(config.seed + rank, self.device, self.dtype)

@@ -20,6 +20,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from torch import Tensor
 
+from deqn.distributed import Comm
 from deqn.probe import Report
 from deqn.run_folder import EVENT_SUFFIX, RunFolder, versions
 from deqn.trainer import Record
@@ -62,10 +63,14 @@ class Monitor:
         model: the model that is trained.
         folder: the run folder.
         console: the terminal; tests give their own.
+        comm: the processes of the run.
     """
 
-    def __init__(self, model: Model, folder: RunFolder, console: Console | None = None) -> None:
+    def __init__(
+        self, model: Model, folder: RunFolder, console: Console | None = None, comm: Comm | None = None
+    ) -> None:  # fmt: skip
         self.model, self.folder, self.config = model, folder, model.config
+        self.comm = comm or Comm()
         self.console = console or terminal()
         self.writer = LazyWriter(str(folder.path))
         self._progress: Progress | None = None
@@ -81,8 +86,17 @@ class Monitor:
     def start(self, report: Report, seconds: float | None = None) -> None:
         """The header, the table of the model, and how long it should take."""
         show_header(self.console, self.model)
-        show_model(self.console, self.model, report)
         run = self.config.run
+        if self.comm.size > 1:
+            n, settings, seed = self.comm.size, self.config.optimizer, self.config.seed
+            rate = f"{settings.learning_rate:g}"
+            if settings.scale_learning_rate:
+                rate += f" x {n} = {n * settings.learning_rate:g}"
+            self.console.print(
+                f"{n} processes ({self.comm.engine}), learning rate {rate}, seeds {seed} to {seed + n - 1}, minibatch "
+                f"{n} x {run.N_minibatch_size}"
+            )
+        show_model(self.console, self.model, report)
         self.console.print(
             f"{run.N_episodes} episodes of {run.N_sim_batch} trajectories x {run.N_episode_length} periods, "
             f"{self.config.steps_per_episode} gradient steps each on {run.N_minibatch_size} states\n"

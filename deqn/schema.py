@@ -132,6 +132,9 @@ class Optimizer(Group):
 
     optimizer: str = Field("Adam", description="a Keras name (Keras' defaults) or a name in torch.optim")
     learning_rate: PositiveFloat = Field(0.001, description="learning rate at the start")
+    scale_learning_rate: bool = Field(
+        True, description="(new) with several processes, learning rate times their number"
+    )
     clipvalue: PositiveFloat | None = Field(None, description="each gradient entry is cut to [-clipvalue, clipvalue]")
     optimizer_kwargs: dict[str, Any] = Field(
         default_factory=dict, description="(new) more arguments: beta_1, epsilon, ... or PyTorch's names"

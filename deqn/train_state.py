@@ -15,6 +15,10 @@ from deqn.rng import Rng
 _SCHEDULED = {"params", "lr", "initial_lr", "betas", "momentum", "base_momentum", "max_momentum", "max_lr", "min_lr"}
 
 
+# what each process of a run has of its own
+PART_OF_RANK = ("rng", "torch_rng", "cuda_rng", "starting_state")
+
+
 @dataclass
 class TrainState:
     """Exactly what a checkpoint holds; nothing else in a run is mutable."""
@@ -30,19 +34,29 @@ class TrainState:
 
     def payload(self) -> dict[str, Any]:
         """A copy as tensors and plain values."""
-        devices = range(torch.cuda.device_count()) if self.starting_state.is_cuda else []
+        return (
+            snapshot(
+                {
+                    "policy": self.policy.state_dict(),
+                    "optimizer": self.optimizer.state_dict(),
+                    "schedule": _plain(self.schedule.state_dict()) if self.schedule else None,
+                    "learning_rate": self.learning_rate,
+                    "episode": self.episode,
+                    "step": self.step,
+                }
+            )
+            | self.part_of_rank()
+        )
+
+    def part_of_rank(self) -> dict[str, Any]:
+        """A copy of the generators and states of this process."""
+        devices = [self.starting_state.device] if self.starting_state.is_cuda else []
         return snapshot(
             {
-                "policy": self.policy.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "schedule": _plain(self.schedule.state_dict()) if self.schedule else None,
-                "learning_rate": self.learning_rate,
                 "rng": self.rng.get_state(),
                 "torch_rng": torch.get_rng_state(),  # dropout draws from it
-                "cuda_rng": [torch.cuda.get_rng_state(i) for i in devices],
+                "cuda_rng": [torch.cuda.get_rng_state(device) for device in devices],
                 "starting_state": self.starting_state,
-                "episode": self.episode,
-                "step": self.step,
             }
         )
 
@@ -52,8 +66,9 @@ class TrainState:
         self._restore_optimizer(payload)
         self.rng.set_state(payload["rng"].cpu())
         torch.set_rng_state(payload["torch_rng"].cpu())
-        for i, state in enumerate(payload["cuda_rng"][: torch.cuda.device_count()]):
-            torch.cuda.set_rng_state(state.cpu(), i)
+        if self.starting_state.is_cuda:
+            for state in payload["cuda_rng"][:1]:
+                torch.cuda.set_rng_state(state.cpu(), self.starting_state.device)
         if payload["starting_state"].shape == self.starting_state.shape:
             self.starting_state.copy_(payload["starting_state"])
         else:  # another N_sim_batch: the states that there are, over and over

@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,12 +16,14 @@ from torch import Tensor
 from deqn import checkpoint, diagnose, loss, resolve, simulate
 from deqn.checkpoint import Checkpoints
 from deqn.cpu import configure_cpu
-from deqn.errors import CheckpointError, ModelError, SaveError, TrainingError
+from deqn.distributed import Comm
+from deqn.errors import CheckpointError, DEQNError, ModelError, ProcessError, SaveError, TrainingError
 from deqn.model import Model
 from deqn.run_folder import RunFolder, changes, comparable, config_hash, files_hash, versions
-from deqn.train_state import TrainState
+from deqn.train_state import PART_OF_RANK, TrainState
 
 _EPISODE = 0.005  # seconds of logs and a checkpoint
+Raised = TypeVar("Raised", bound=DEQNError)
 _UPDATE = 1.25  # a step with its update of the parameters, in units of the step without
 
 
@@ -59,15 +61,21 @@ class Interrupted(Exception):
 
 @dataclass
 class FlatGradient:
-    """All gradients in one tensor: one operation to clear, check, clip or average them, and memory that never moves."""
+    """All gradients in one tensor: one operation to clear, check, clip or average them, and memory that never moves.
+
+    Attributes:
+        flat: `[n]`, the gradients.
+        shared: `[n + 2]`, the same memory and behind it the loss and whether to stop: what processes average.
+    """
 
     parameters: list[torch.nn.Parameter]
     flat: Tensor = field(init=False)
+    shared: Tensor = field(init=False)
 
     def __post_init__(self) -> None:
-        self.flat = torch.zeros(
-            sum(p.numel() for p in self.parameters), dtype=self.parameters[0].dtype, device=self.parameters[0].device
-        )
+        n, first = sum(p.numel() for p in self.parameters), self.parameters[0]
+        self.shared = torch.zeros(n + 2, dtype=first.dtype, device=first.device)
+        self.flat = self.shared[:n]
         start = 0
         for parameter in self.parameters:
             parameter.grad = self.flat[start : start + parameter.numel()].view_as(parameter)
@@ -81,28 +89,32 @@ class Trainer:
         model: the linked model; `fit` trains its network in place.
         folder: the run folder, already taken; None trains without leaving anything on the disk.
         watcher: is told of every episode.
+        comm: the processes that train together; only rank 0 writes and has a watcher.
     """
 
-    def __init__(self, model: Model, folder: RunFolder | None = None, watcher: Watcher | None = None) -> None:
+    def __init__(
+        self, model: Model, folder: RunFolder | None = None, watcher: Watcher | None = None, comm: Comm | None = None
+    ) -> None:  # fmt: skip
         self.model, self.config, self.folder, self.watcher = model, model.config, folder, watcher
+        self.comm = comm or Comm()
         config = self.config
         configure_cpu(config.run.threads)
-        torch.manual_seed(config.seed)
+        torch.manual_seed(config.seed + self.comm.rank)  # of dropout
         model.fit_normalization()
         parameters = [p for p in model.network.parameters() if p.requires_grad]
         settings = config.optimizer
-        optimizer = resolve.optimizer(
-            settings.optimizer, parameters, settings.learning_rate, settings.optimizer_kwargs
-        )  # fmt: skip
+        learning_rate = settings.learning_rate * (self.comm.size if settings.scale_learning_rate else 1)
+        optimizer = resolve.optimizer(settings.optimizer, parameters, learning_rate, settings.optimizer_kwargs)
         total_steps = config.run.N_episodes * config.steps_per_episode
         make_schedule = resolve.schedule(settings.learning_rate_schedule, settings.schedule_kwargs, total_steps)
         schedule = make_schedule(optimizer) if make_schedule is not None else None
         starting_state = model.initial_states(config.run.N_sim_batch)
-        self.state = TrainState(model.network, optimizer, schedule, model.rng, starting_state, settings.learning_rate)
+        self.state = TrainState(model.network, optimizer, schedule, model.rng, starting_state, learning_rate)
         self.header = self._header()
         self.gradient = FlatGradient(parameters)
         self.checkpoints = Checkpoints(folder.path, config.MAX_TO_KEEP_NUMBER, checkpoint.PAYLOAD) if folder else None
         self.signal: int | None = None
+        self._agreed = False  # of several processes: to stop
         self._unsaved: str | None = None
         self._last: loss.LossTerms
         # a check on the host would wait for the GPU in every step; there the optimizer itself skips the step
@@ -146,11 +158,20 @@ class Trainer:
         """
         if self.checkpoints is None:
             raise CheckpointError("there is no run folder to resume from.")
-        payload, name, lines = self.checkpoints.load(starting_point, self.model.device)
-        header = self.header
-        checkpoint.check_fit(payload["header"], header, name, self.checkpoints.folder.parent)
+        checkpoints, header = self.checkpoints, self.header
+
+        def read() -> tuple[dict[str, Any], str, list[str]]:
+            payload, name, lines = checkpoints.load(starting_point)
+            checkpoint.check_fit(payload["header"], header, name, checkpoints.folder.parent)
+            return payload, name, lines
+
+        payload, name, lines = self.comm.first(read)
+        before = 1 + len(payload.get("others", []))
+        if before != self.comm.size:
+            lines.append(f"{name} was written by {before} process{'es' if before > 1 else ''}, this run has {self.comm.size}: "
+                         "it goes on from the same parameters; processes without states of their own draw them.")  # fmt: skip
         try:
-            self.state.restore(payload)
+            self.state.restore(self._own_part(payload))
         except (KeyError, ValueError, RuntimeError) as error:
             raise CheckpointError(
                 f"{name} was trained with another network or optimizer: {' '.join(str(error).split())[:200]}\n  Use the "
@@ -164,6 +185,13 @@ class Trainer:
             lines.append(f"The configuration has changed since {name} was written: {'; '.join(differences[:5])}.")
         return lines
 
+    def _own_part(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """The payload with the generators and states of this rank; with newly drawn ones where it has none."""
+        others, rank = payload.get("others", []), self.comm.rank
+        if rank == 0:
+            return payload
+        return payload | (others[rank - 1] if rank <= len(others) else self.state.part_of_rank())
+
     def fit(self) -> TrainState:
         """Trains until `N_episodes` or a signal; writes a checkpoint at the end in either case.
 
@@ -174,11 +202,12 @@ class Trainer:
         state, run = self.state, self.config.run
         with self.model.context(), self._signals():
             self._set_aside()
+            self._broadcast_network()
             if state.episode == 0 and self.model.post_init is not None:
                 self._post_init()
             good = self._payload()
             try:
-                while state.episode < run.N_episodes and self.signal is None:
+                while state.episode < run.N_episodes and not self.stopping:
                     record = self.episode()
                     good = self._finite_payload()
                     if state.episode % self.config.CHECKPOINT_INTERVAL == 0:
@@ -190,8 +219,11 @@ class Trainer:
             except TrainingError as error:
                 self._save(good)
                 raise self._advise(error, good["episode"]) from error
+            except ProcessError as error:
+                raise self._what_is_left(error) from error
             except Exception as error:
-                self._save(good)  # a hook that fails costs no episode
+                if self.comm.size == 1:  # else the other processes are elsewhere
+                    self._save(good)  # a hook that fails costs no episode
                 if run.compile and type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
                     reason = " ".join(str(error).split())[:300]
                     raise ModelError(
@@ -202,9 +234,30 @@ class Trainer:
             finally:
                 self.model.network.eval()
             self._save(good)
-        if self._unsaved is not None:
-            raise SaveError(f"training ended, but its last checkpoint could not be written: {self._unsaved}")
+            if self.comm.size > 1:
+                received = self.comm.gather(self.signal or 0)
+                self.signal = self.comm.first(lambda: max(received)) or None
+        unsaved = self.comm.first(lambda: self._unsaved)
+        if unsaved is not None:
+            raise _shared(SaveError(f"training ended, but its last checkpoint could not be written: {unsaved}"))
         return state
+
+    @property
+    def stopping(self) -> bool:
+        """Whether a signal has come; of several processes, whether all know that one of them has had a signal."""
+        return self._agreed if self.comm.size > 1 else self.signal is not None
+
+    def _broadcast_network(self) -> None:
+        """All processes start from the parameters of rank 0."""
+        if self.comm.size > 1:
+            vector = torch.nn.utils.parameters_to_vector(self.model.network.parameters()).detach()
+            self.comm.broadcast_(vector)
+            torch.nn.utils.vector_to_parameters(vector, self.model.network.parameters())
+
+    def _what_is_left(self, error: ProcessError) -> ProcessError:
+        names = self.checkpoints.names() if self.checkpoints is not None else []
+        kept = f"The last checkpoint is {names[-1]}" if names else "There is no checkpoint yet"
+        return ProcessError(f"{error}\n  {kept}; start the same processes with STARTING_POINT=LATEST to go on.")
 
     def estimate_seconds(self) -> float | None:
         """How long the run should take on this machine: one simulated period and one step are timed, and nothing is changed.
@@ -268,7 +321,7 @@ class Trainer:
                 ]
             )
             sums = sums + scalars
-            if self.signal is not None:
+            if self.stopping:
                 raise Interrupted
         return sums
 
@@ -280,7 +333,8 @@ class Trainer:
         with self._numerics():
             terms = self._terms(self.model, states)
             terms.loss.backward()
-        finite = torch.isfinite(terms.loss.detach() + flat.sum())
+        value = self._average(terms.loss.detach()) if self.comm.size > 1 else terms.loss.detach()
+        finite = torch.isfinite(value + flat.sum())
         if self._skip_on_device:
             self._bad_step = torch.maximum(self._bad_step, (~finite).to(self._bad_step.dtype))
             state.optimizer.found_inf = self._bad_step  # type: ignore[attr-defined]
@@ -294,14 +348,26 @@ class Trainer:
         state.step += 1
         return terms
 
+    def _average(self, value: Tensor) -> Tensor:
+        """Averages gradients and loss over the processes, and lets them agree whether to stop; the average loss."""
+        shared = self.gradient.shared
+        shared[-2], shared[-1] = value, float(self.signal is not None)
+        self.comm.mean_(shared)
+        # a GPU is not waited for in every step
+        if not shared.is_cuda or self.state.step % 16 == 0:
+            self._agreed = self._agreed or bool(shared[-1] > 0)
+        return shared[-2]
+
     def _record(self, states: Tensor, epochs: list[Tensor], began: float) -> Record:
         """The episode's numbers, brought from the device at once."""
+        rows = torch.stack(epochs)
+        if self.comm.size > 1:
+            self._average_over_episode(rows)
         if self._skip_on_device and bool(self._bad_step):
             self._stop_not_finite(states.reshape(-1, states.shape[-1]))
         run = self.config.run
         per_epoch = self.config.steps_per_episode // run.N_epochs_per_episode
         n_states, n_steps = per_epoch * run.N_minibatch_size, self.config.steps_per_episode
-        rows = torch.stack(epochs)
         numbers = torch.cat([rows, rows.sum(0, keepdim=True)]).tolist()
         terms = self._last
         names = ["loss", "net_loss", *(f"dev_{name}" for name in terms.deviations), *terms.penalties]
@@ -316,19 +382,48 @@ class Trainer:
             seconds=time.perf_counter() - began,
         )
 
+    def _average_over_episode(self, rows: Tensor) -> None:
+        """Averages over the processes what was summed up in an episode, `[epochs, n]`, and statistics of batch normalisation."""
+        statistics = [
+            buffer
+            for module in self.model.network.modules()
+            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)
+            for buffer in (module.running_mean, module.running_var)
+            if buffer is not None
+        ]
+        stop = rows.new_full((1,), float(self.signal is not None))
+        together = torch.cat([stop, *(x.flatten().to(rows) for x in (rows, *statistics))])
+        self.comm.mean_(together)
+        self._agreed = self._agreed or bool(together[0] > 0)
+        start = 1
+        for x in (rows, *statistics):
+            x.copy_(together[start : start + x.numel()].view_as(x))
+            start += x.numel()
+
     # -- what can go wrong ----------------------------------------------------------------------------------------
 
     def _stop_not_finite(self, states: Tensor) -> None:
         minibatch = self.state.step % self.config.steps_per_episode + 1
+        reason = self._explain(states)
+        raise _shared(
+            TrainingError(f"not a finite number in episode {self.state.episode + 1}, step {minibatch}: {reason}")
+        )
+
+    def _explain(self, states: Tensor) -> str:
+        """What is not finite at the states of this process; of several, at those of the first where something is not."""
         reason = diagnose.explain(self.model, states)
-        raise TrainingError(f"not a finite number in episode {self.state.episode + 1}, step {minibatch}: {reason}")
+        reasons = self.comm.gather("" if reason.startswith(diagnose.ONLY_GRADIENT) else reason)
+        return self.comm.first(
+            lambda: next((f"rank {i}: {r}" if self.comm.size > 1 else r for i, r in enumerate(reasons) if r), reason)
+        )
 
     def _advise(self, error: TrainingError, episode: int) -> TrainingError:
         kept = f"Kept ckpt-{episode}." if self.checkpoints is not None else f"The last good episode is {episode}."
-        return TrainingError(
+        advice = TrainingError(
             f"{error}\n  {kept} Try: a smaller optimizer.learning_rate, optimizer.clipvalue, or bounds in the YAML on what "
             "must stay positive."
         )
+        return _shared(advice) if error.shared else advice
 
     def _numerics(self) -> contextlib.AbstractContextManager[Any]:
         if not self.config.enable_check_numerics:
@@ -350,14 +445,20 @@ class Trainer:
         """The payload after an episode; its last gradient step or last simulated period may have left no finite number."""
         payload = self._payload()
         bad = checkpoint.not_finite(payload)
-        if bad:
-            reason = diagnose.explain(self.model, self.state.starting_state)
-            raise TrainingError(f"{bad} is not finite at the end of episode {self.state.episode}: {reason}")
+        anywhere = torch.tensor(float(bool(bad)))
+        self.comm.sum_(anywhere)
+        if anywhere:
+            found = self.comm.gather(bad)
+            bad = self.comm.first(lambda: next(name for name in found if name))
+            reason = self._explain(self.state.starting_state)
+            raise _shared(TrainingError(f"{bad} is not finite at the end of episode {self.state.episode}: {reason}"))
         return payload
 
     def _set_aside(self) -> None:
         """Checkpoints that are later than where training goes on belong to another path."""
-        later = self.checkpoints.set_aside(self.state.episode) if self.checkpoints is not None else []
+        if self.checkpoints is None or self.comm.rank > 0:
+            return
+        later = self.checkpoints.set_aside(self.state.episode)
         if later and self.watcher is not None:
             self.watcher.message(
                 f"training goes on from episode {self.state.episode}: {', '.join(later)} renamed to <name>.pt.old"
@@ -365,10 +466,13 @@ class Trainer:
 
     def _save(self, payload: dict[str, Any]) -> None:
         """Writes a checkpoint unless it is there; a full disk is reported and tried again at the next one."""
-        if self.checkpoints is None or f"ckpt-{payload['episode']}" in self.checkpoints.names():
+        if self.checkpoints is None:
+            return
+        parts = self.comm.gather({name: payload[name] for name in PART_OF_RANK})  # every process takes part
+        if self.comm.rank > 0 or f"ckpt-{payload['episode']}" in self.checkpoints.names():
             return
         try:
-            self.checkpoints.save(payload, payload["episode"])
+            self.checkpoints.save({**payload, "others": parts[1:]}, payload["episode"])
             if self._unsaved is not None and self.watcher is not None:
                 self.watcher.message(f"ckpt-{payload['episode']} could be written again.")
             self._unsaved = None
@@ -384,7 +488,8 @@ class Trainer:
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
-        """SIGINT and SIGTERM: the first ends training after the present step, the second at once."""
+        """SIGINT, SIGTERM and SIGUSR1 (of SLURM, before its time limit): the first one ends training after the present step, the
+        second at once."""
 
         def handle(number: int, frame: Any) -> None:
             if self.signal is not None:
@@ -393,7 +498,8 @@ class Trainer:
 
         before: dict[int, Any] = {}
         try:
-            for number in (int(signal.SIGINT), int(signal.SIGTERM)):
+            for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
+                number = int(getattr(signal, name, signal.SIGINT))  # Windows has no SIGUSR1
                 before[number] = signal.signal(number, handle)
         except ValueError:  # not in the main thread: signals are the caller's business
             before = {}
@@ -414,6 +520,12 @@ def _seconds(function: Callable[[], object], repeats: int = 3) -> float:
             torch.cuda.synchronize()
         times.append(time.perf_counter() - began)
     return min(times[1:])
+
+
+def _shared(error: Raised) -> Raised:
+    """Marks an error that every process raises."""
+    error.shared = True
+    return error
 
 
 def _detached(values: dict[str, Tensor]) -> list[Tensor]:
