@@ -355,7 +355,8 @@ class Model:
                     value = getattr(self.Parameters, value)
                 values[key] = torch.tensor(value) if isinstance(value, list) else value
             try:
-                draw(Rng(0, self.device, self.dtype), (2, *self.state_columns[i].shape), **values)
+                for n in (2, 3):  # arguments that fit a number of states by chance do not fit another
+                    draw(Rng(0, self.device, self.dtype), (n, *self.state_columns[i].shape), **values)
             except (RuntimeError, TypeError, ValueError) as error:
                 raise ConfigError(f"{location}: {describe(error)}") from error
             self._inits[i] = (draw, values, location)

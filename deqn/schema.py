@@ -219,4 +219,4 @@ def _penalty(bound: float | None, penalty: float | None) -> float:
         return 0.0
     if penalty is not None:
         return penalty
-    return 1.0 / bound**2 if bound else math.inf
+    return (1.0 / bound) * (1.0 / bound) if bound else math.inf  # a power of a large number would overflow

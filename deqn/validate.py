@@ -132,7 +132,7 @@ def _describe(details: ErrorDetails, tree: Any) -> str:
             if key in context:
                 expected = f"a number {words} {context[key]}"
     hint = ""
-    if kind in ("int_type", "int_from_float") and isinstance(found, float) and found == int(found):
+    if kind in ("int_type", "int_from_float") and isinstance(found, float) and found.is_integer():
         hint = f" Write {int(found)}."
     return f"{path} = {_short(found)}: expected {expected or details['msg'].lower()}.{hint}"
 
