@@ -14,7 +14,7 @@ from deqn.checkup import checkup_table
 from deqn.config import Composed
 from deqn.cpu import configure_cpu
 from deqn.distributed import Comm
-from deqn.errors import CheckpointError, ConfigError, TrainingError
+from deqn.errors import CheckpointError, ConfigError, DEQNError, TrainingError
 from deqn.model import Model
 from deqn.monitor import Monitor, command_line, show_header, show_model, terminal
 from deqn.probe import Report
@@ -30,7 +30,12 @@ def train(composed: Composed) -> int:
     if distributed.restarted() and comm.first(lambda: bool(Checkpoints(composed.run_dir).names())):
         going_on = composed.config.model_copy(update={"STARTING_POINT": "LATEST"})
         composed = dataclasses.replace(composed, config=going_on)
-    status = _train(composed, comm)
+    try:
+        status = _train(composed, comm)
+    except BaseException as error:
+        # an error of all: together, since a launcher ends the others when the first one is gone
+        comm.close(together=isinstance(error, DEQNError) and error.shared)
+        raise
     comm.close()
     return status
 
@@ -155,4 +160,8 @@ def check(composed: Composed) -> int:
 
 
 if __name__ == "__main__":
-    config.main(train, check)
+    try:
+        config.main(train, check)
+    except SystemExit as ended:
+        distributed.end(ended.code)
+        raise

@@ -102,7 +102,8 @@ def main(task: Task, check: Task | None = None) -> None:
     """Command line of an entry point: Hydra's own, and `--check` where the entry point has one.
 
     Exit status: 0 when the asked work was done, 1 for a crash, 2 for the user's mistake, 3 for a number that is not
-    finite, 4 for a last checkpoint that could not be written, 130 or 143 after SIGINT or SIGTERM.
+    finite, 4 for a last checkpoint that could not be written, 5 when another process of the run is gone, 130, 143 or 138
+    after SIGINT, SIGTERM or SIGUSR1.
     """
     parser = get_args_parser()
     if check is not None:
@@ -125,7 +126,10 @@ def main(task: Task, check: Task | None = None) -> None:
     except DEQNError as error:
         if os.environ.get("HYDRA_FULL_ERROR"):
             raise
-        launch = launched()
+        try:
+            launch = launched()
+        except ConfigError:  # that this launch is wrong is what the error says
+            launch = None
         if launch is None or launch.rank == 0:
             print(error.report, file=sys.stderr)
         elif not error.shared:

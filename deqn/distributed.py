@@ -7,6 +7,7 @@ never so many copies of one run in one folder.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import hashlib
 import io
@@ -17,6 +18,7 @@ import socket
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -92,8 +94,8 @@ class Comm:
         """The byte tensors `[n]`, n of any size, of all processes; on other ranks than 0 an empty list."""
         return [content]
 
-    def close(self) -> None:
-        """Leaves the other processes once all are here."""
+    def close(self, together: bool = True) -> None:
+        """Leaves the other processes: once all are here, or at once where they may never come."""
 
     # -- made of these --------------------------------------------------------------------------------------------
 
@@ -158,6 +160,8 @@ def _unpacked(content: Tensor) -> Any:
 class TorchDistributed(Comm):
     """torch.distributed: gloo for tensors on the CPU, NCCL for those on a GPU."""
 
+    joined = False  # whether this process has ever been one of several
+
     def __init__(self, launch: Launch) -> None:
         import torch.distributed as dist
 
@@ -168,7 +172,11 @@ class TorchDistributed(Comm):
         if torch.cuda.is_available():
             torch.cuda.set_device(launch.local_rank % torch.cuda.device_count())
         with _failure("torch.distributed could not join the processes", ConfigError):
-            dist.init_process_group(backend, rank=launch.rank, world_size=launch.size, timeout=TIMEOUT)
+            store = _fresh_store(launch)
+            TorchDistributed.joined = True
+            dist.init_process_group(
+                backend, store=store, rank=launch.rank, world_size=launch.size, timeout=TIMEOUT
+            )  # fmt: skip
         self._peers.meet(self)
 
     def sum_(self, tensor: Tensor) -> None:
@@ -190,10 +198,38 @@ class TorchDistributed(Comm):
             self._dist.gather(padded, received)
         return [part[:n] for part, n in zip(received or [], lengths.tolist(), strict=False)]
 
-    def close(self) -> None:
+    def close(self, together: bool = True) -> None:
         # without a barrier and an explicit end, a process may abort at exit after all its work is done
-        self.sum_(torch.zeros(1))
+        if together:
+            self.sum_(torch.zeros(1))
         self._dist.destroy_process_group()
+
+
+def _fresh_store(launch: Launch) -> Any:
+    """Where the processes of this very start tell each other their addresses.
+
+    When torchrun starts them again, its store still holds those of the processes before. Rank 0 names a part of its own, and
+    answers each process; one that took the name of an earlier start gets no answer, and looks again.
+    """
+    import torch.distributed as dist
+
+    store, _, _ = next(iter(dist.rendezvous("env://", launch.rank, launch.size, timeout=TIMEOUT)))
+    own, until = uuid.uuid4().hex, time.monotonic() + TIMEOUT.total_seconds()
+    if launch.rank == 0:
+        store.set("deqn", own)
+        for rank in range(1, launch.size):
+            store.set(f"{own} {rank} {store.get(f'{own} {rank}').decode()}", "")
+        return dist.PrefixStore(own, store)
+    while True:
+        first = store.get("deqn").decode()
+        store.set(f"{first} {launch.rank}", own)
+        look_again = time.monotonic() + 1
+        while time.monotonic() < look_again:
+            if store.check([f"{first} {launch.rank} {own}"]):
+                return dist.PrefixStore(first, store)
+            time.sleep(0.005)
+        if time.monotonic() > until:
+            raise RuntimeError(f"rank 0 did not answer within {TIMEOUT}")
 
 
 class Horovod(Comm):
@@ -246,9 +282,10 @@ class Horovod(Comm):
             else:
                 operation(tensor)
 
-    def close(self) -> None:
-        self.sum_(torch.zeros(1))
-        self._hvd.shutdown()
+    def close(self, together: bool = True) -> None:
+        if together:
+            self.sum_(torch.zeros(1))
+            self._hvd.shutdown()
 
 
 def connect(environment: Mapping[str, str] = os.environ) -> Comm:
@@ -362,6 +399,18 @@ def _first_line(error: BaseException) -> str:
     if not lines:
         return type(error).__name__
     return re.sub(r"^\[\S+\] ", "", lines[0].partition(". This is typically")[0].strip())
+
+
+def end(status: Any) -> None:
+    """Ends a process that was one of several, after its work, without the destructors of C++ libraries.
+
+    Where threads of torch.distributed are still there, these abort now and then, and a finished run would end with status -6.
+    """
+    if TorchDistributed.joined:
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status if isinstance(status, int) else int(status is not None))
 
 
 # ---------------------------------------------------------------------------------------------------- restarts by torchrun

@@ -23,6 +23,7 @@ from deqn.run_folder import RunFolder, changes, comparable, config_hash, files_h
 from deqn.train_state import PART_OF_RANK, TrainState
 
 _EPISODE = 0.005  # seconds of logs and a checkpoint
+_PASSED_ON = 3.0  # seconds in which a launcher passes a signal on
 Raised = TypeVar("Raised", bound=DEQNError)
 _UPDATE = 1.25  # a step with its update of the parameters, in units of the step without
 
@@ -202,9 +203,9 @@ class Trainer:
         state, run = self.state, self.config.run
         with self.model.context(), self._signals():
             self._set_aside()
-            self._broadcast_network()
             if state.episode == 0 and self.model.post_init is not None:
                 self._post_init()
+            self._broadcast_network()
             good = self._payload()
             try:
                 while state.episode < run.N_episodes and not self.stopping:
@@ -248,11 +249,12 @@ class Trainer:
         return self._agreed if self.comm.size > 1 else self.signal is not None
 
     def _broadcast_network(self) -> None:
-        """All processes start from the parameters of rank 0."""
+        """All processes start from the parameters and buffers of rank 0, whatever `post_init` did to them on each."""
         if self.comm.size > 1:
-            vector = torch.nn.utils.parameters_to_vector(self.model.network.parameters()).detach()
-            self.comm.broadcast_(vector)
-            torch.nn.utils.vector_to_parameters(vector, self.model.network.parameters())
+            for tensor in (*self.model.network.parameters(), *self.model.network.buffers()):
+                received = tensor.detach().contiguous()
+                self.comm.broadcast_(received)
+                tensor.detach().copy_(received)
 
     def _what_is_left(self, error: ProcessError) -> ProcessError:
         names = self.checkpoints.names() if self.checkpoints is not None else []
@@ -489,12 +491,16 @@ class Trainer:
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
         """SIGINT, SIGTERM and SIGUSR1 (of SLURM, before its time limit): the first one ends training after the present step, the
-        second at once."""
+        second at once. One of several processes may get the first one twice: from the system, and from its launcher, which
+        passes it on."""
+        first = 0.0
 
         def handle(number: int, frame: Any) -> None:
-            if self.signal is not None:
+            nonlocal first
+            if self.signal is None:
+                self.signal, first = number, time.monotonic()
+            elif self.comm.size == 1 or time.monotonic() - first > _PASSED_ON:
                 raise KeyboardInterrupt
-            self.signal = number
 
         before: dict[int, Any] = {}
         try:

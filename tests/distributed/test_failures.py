@@ -1,0 +1,247 @@
+"""What clusters do to runs of many processes: nothing is lost, and the end is the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from deqn.checkpoint import Checkpoints, not_finite
+from deqn.distributed import Comm
+from tests.conftest import ROOT, TINY, assert_same, own_model, train
+from tests.distributed.launches import BOTH, Launch, last, last_episode, launch
+
+EPISODES = 800
+BM = ["model=bm1972", "net.layers.0.hidden.units=8", "net.layers.1.hidden.units=8", "hydra.run.dir=run"]
+RUN = [*BM, f"run.N_episodes={EPISODES}", "CHECKPOINT_INTERVAL=5"]
+ENDLESS = [*BM, "run.N_episodes=1000000", "CHECKPOINT_INTERVAL=5"]
+RESUME = ["STARTING_POINT=LATEST", "hydra.run.dir=run"]
+FROM = {"USE_CONFIG_FROM_RUN_DIR": "run"}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory) -> dict:
+    """Where a run that nothing happened to ends."""
+    cwd = tmp_path_factory.mktemp("whole")
+    launch("srun", 2, cwd, *RUN)
+    return last(cwd / "run")
+
+
+def resume(cwd: Path) -> Launch:
+    return launch("srun", 2, cwd, *RESUME, **FROM)
+
+
+# -- a process dies ---------------------------------------------------------------------------------------------------
+
+
+def test_a_run_whose_processes_are_killed_ends_as_if_nothing_had_happened(tmp_path, uninterrupted):
+    """First rank 1, then, in the resumed run, rank 0: the survivor ends within 30 s and says who is gone, and what is left."""
+    typed, environment, episode = RUN, {}, 0
+    for victim in (1, 0):
+        with Launch("srun", 2, tmp_path, *typed, **environment) as run:
+            run.until_episode(episode + 20)
+            pid = run.workers[victim]
+            run.kill(victim)
+            killed = time.monotonic()
+            codes = run.wait(30)
+            seconds = time.monotonic() - killed
+        episode = last_episode(tmp_path / "run")
+        assert episode < EPISODES
+        assert codes == ([5, -9] if victim == 1 else [-9, 5])
+        message = f"ProcessError: rank {victim} of 2 (process {pid} on "
+        assert run.err.count(message) == 1, run.err
+        assert re.search(r"\) (was killed by SIGKILL|has ended) ", run.err), run.err
+        assert f"The last checkpoint is ckpt-{episode}; start the same processes with STARTING_POINT=LATEST" in run.err
+        assert "Traceback" not in run.err
+        print(f"the survivor of rank {victim} had ended after {seconds:.2f} s")
+        typed, environment = RESUME, FROM
+    assert f"Resumed from ckpt-{episode}" in resume(tmp_path).out
+    assert_same(last(tmp_path / "run"), uninterrupted)
+
+
+@pytest.mark.parametrize("engine", BOTH)
+def test_a_launcher_whose_process_is_killed_ends_the_others(engine, tmp_path, uninterrupted):
+    with Launch(engine, 2, tmp_path, *RUN) as run:
+        run.until_episode(20)
+        survivor = run.workers[0]
+        run.kill(1)
+        killed = time.monotonic()
+        codes = run.wait(40)
+        while Path(f"/proc/{survivor}").exists():
+            assert time.monotonic() < killed + 30, run.text
+            time.sleep(0.01)
+        print(f"{engine}: all had ended after {time.monotonic() - killed:.2f} s")
+    assert codes[0] != 0
+    assert "ProcessError: rank 1 of 2" in run.text, run.text
+    assert "STARTING_POINT=LATEST" in run.text
+    resume(tmp_path)
+    assert_same(last(tmp_path / "run"), uninterrupted)
+
+
+def test_torchrun_starts_again_by_itself(tmp_path, uninterrupted):
+    """In the same folder, whose name holds the time of the first start, from its last checkpoint."""
+    typed = [*RUN, "hydra.run.dir=runs/${now:%H-%M-%S}"]
+    with Launch("torchrun", 2, tmp_path, *typed, options=["--max-restarts", "1"]) as run:
+        run.until(lambda: any(last_episode(folder) >= 20 for folder in tmp_path.glob("runs/*")))
+        run.kill(1)
+        assert run.wait() == [0], run.text
+    (folder,) = tmp_path.glob("runs/*")
+    assert run.out.count("Resumed from ckpt-") == 1
+    assert_same(last(folder), uninterrupted)
+
+
+# -- signals ----------------------------------------------------------------------------------------------------------
+
+
+def test_signals_stop_all_processes_at_the_same_step(tmp_path, uninterrupted):
+    """One run, stopped three times by three signals; SIGUSR1 reaches one process only. It ends as if nothing had happened."""
+    typed, environment, episode = RUN, {}, 0
+    for number, victims in ((signal.SIGUSR1, [1]), (signal.SIGTERM, [0, 1]), (signal.SIGINT, [0, 1])):
+        with Launch("srun", 2, tmp_path, *typed, **environment) as run:
+            run.until_episode(episode + 20)
+            for rank in victims:
+                run.kill(rank, number)
+            codes = run.wait(60)
+        assert codes == [128 + number] * 2, run.text
+        assert run.err.strip() == "", run.err
+        episode = last_episode(tmp_path / "run")
+        assert episode < EPISODES
+        (line,) = re.findall(r"^interrupted at episode (\d+); resume: (.*)$", run.out, re.MULTILINE)
+        assert int(line[0]) == episode
+        words = shlex.split(line[1])
+        assert words[:3] == ["USE_CONFIG_FROM_RUN_DIR=run", "python", "run_deepnet.py"]
+        assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"
+        typed, environment = words[3:], FROM
+    resume(tmp_path)
+    assert_same(last(tmp_path / "run"), uninterrupted)
+
+
+def test_a_signal_to_torchrun_and_to_its_processes(tmp_path, uninterrupted):
+    """As SLURM sends it; torchrun passes it on, and the second one must not end the run at once."""
+    with Launch("torchrun", 2, tmp_path, *RUN) as run:
+        run.until_episode(20)
+        for pid in [*run.workers.values(), run.processes[0].pid]:
+            os.kill(pid, signal.SIGTERM)
+        assert run.wait(60)[0] != 0
+    assert "stopped at once" not in run.text
+    assert run.out.count("interrupted at episode") == 1, run.text
+    resume(tmp_path)
+    assert_same(last(tmp_path / "run"), uninterrupted)
+
+
+def test_a_signal_that_a_launcher_passes_on_counts_once(monkeypatch):
+    """Later, the second one ends the process at once."""
+    trainer = train(None, "run.N_episodes=1")
+    trainer.comm = Comm(rank=0, size=2)
+    with trainer._signals():
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert trainer.signal == signal.SIGTERM
+        monkeypatch.setattr("deqn.trainer._PASSED_ON", 0.0)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_signal_to_the_launcher_alone(tmp_path, uninterrupted):
+    """Ctrl-C in a terminal."""
+    with Launch("torchrun", 2, tmp_path, *RUN) as run:
+        run.until_episode(20)
+        os.killpg(run.processes[0].pid, signal.SIGINT)
+        assert run.wait(60)[0] != 0
+    assert run.out.count("interrupted at episode") == 1, run.text
+    resume(tmp_path)
+    assert_same(last(tmp_path / "run"), uninterrupted)
+
+
+def test_a_folder_in_use_is_refused(tmp_path):
+    with Launch("srun", 2, tmp_path, *ENDLESS) as first:
+        first.until_episode(5)
+        with Launch("srun", 2, tmp_path, *BM, "seed=5") as second:
+            assert second.wait() == [2, 2], second.text
+        assert second.err.count("CheckpointError") == 1, second.err
+        assert f"in use by process {first.workers[0]}" in second.err
+        assert json.loads((tmp_path / "run" / "run.json").read_text())["seed"] == 0
+        for rank in (0, 1):
+            first.kill(rank, signal.SIGTERM)
+        assert first.wait(60) == [143, 143], first.text
+
+
+# -- errors -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("engine", BOTH)
+def test_a_wrong_key_is_one_message(engine, tmp_path):
+    with Launch(engine, 2, tmp_path, *RUN, "run.N_episode=3") as run:
+        assert run.wait(90)[0] != 0
+    assert run.text.count("ConfigError") == 1, run.text
+    assert "Did you mean" in run.text
+    assert "deqn" not in run.text.replace("run_deepnet", "").split("ConfigError")[0]
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_error_of_the_model_is_one_message(tmp_path):
+    equations = (
+        (ROOT / "models" / "brock_mirman" / "Equations.py").read_text().replace("Parameters.beta", "Parameters.bta")
+    )
+    models = own_model(tmp_path / "models", Equations=equations)
+    with Launch("srun", 2, tmp_path, *TINY, "MODEL_NAME=mine", f"MODELS_DIR={models}", "hydra.run.dir=run") as run:
+        assert run.wait() == [2, 2]
+    assert run.err.count("ModelError") == 1, run.err
+    assert "'bta'" in run.err
+    assert "Traceback" not in run.err
+
+
+NOT_FINITE = """
+import os
+
+calls = 0
+there = equations
+
+
+def equations(state, policy_state):
+    global calls
+    calls += 1
+    factor = float("nan") if calls > 60 and os.environ.get("SLURM_PROCID") == os.environ.get("BAD_RANK") else 1.0
+    return {name: factor * residual for name, residual in there(state, policy_state).items()}
+"""
+
+
+def test_a_number_that_is_not_finite_on_one_rank_stops_all(tmp_path):
+    equations = (ROOT / "models" / "brock_mirman" / "Equations.py").read_text() + NOT_FINITE
+    models = own_model(tmp_path / "models", Equations=equations)
+    typed = [*TINY, "MODEL_NAME=mine", f"MODELS_DIR={models}", "run.N_episodes=12", "hydra.run.dir=run"]
+    with Launch("srun", 2, tmp_path, *typed, BAD_RANK="1") as run:
+        assert run.wait() == [3, 3], run.text
+    assert run.err.count("TrainingError") == 1, run.err
+    assert "rank 1: equation 'euler'" in run.err
+    kept = Checkpoints(tmp_path / "run").names()
+    assert f"Kept {kept[-1]}." in run.err
+    for name in kept:
+        assert not not_finite(last(tmp_path / "run", name))
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "not finite"
+    launch("srun", 2, tmp_path, *RESUME, BAD_RANK="none", **FROM)
+    launch("srun", 2, tmp_path, *typed, "hydra.run.dir=whole", BAD_RANK="none")
+    assert_same(last(tmp_path / "run"), last(tmp_path / "whole"))
+
+
+def test_a_size_without_a_rank_is_refused(answer):
+    result = answer(*RUN, HOROVOD_SIZE="2")
+    assert result.code == 2
+    assert "ConfigError: HOROVOD_SIZE=2, but HOROVOD_RANK is not set" in result.err
+
+
+def test_several_processes_without_an_engine_are_refused(answer, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "horovod", None)
+    monkeypatch.setitem(sys.modules, "horovod.torch", None)
+    result = answer(*RUN, HOROVOD_SIZE="2", HOROVOD_RANK="0")
+    assert result.code == 2
+    for words in ("ConfigError: horovodrun has started 2 processes", "scripts/install_horovod.sh", "torchrun"):
+        assert words in result.err
+    assert not (tmp_path / "run").exists()
