@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from deqn import calibration, config, distributed, post
+from deqn import calibration, config, distributed, launch, post
 from deqn.checkpoint import Checkpoints
 from deqn.checkup import checkup_table
 from deqn.config import Composed
@@ -25,9 +25,9 @@ from deqn.trainer import Trainer
 def train(composed: Composed) -> int:
     """One run, from configuration to closing summary; returns the exit status."""
     comm = distributed.connect()
-    run_dir = comm.first(lambda: str(distributed.remembered(composed.run_dir)))  # its name may hold the time
+    run_dir = comm.first(lambda: str(launch.remembered(composed.run_dir)))  # its name may hold the time
     composed = dataclasses.replace(composed, run_dir=Path(run_dir))
-    if distributed.restarted() and comm.first(lambda: bool(Checkpoints(composed.run_dir).names())):
+    if launch.restarted() and comm.first(lambda: bool(Checkpoints(composed.run_dir).names())):
         going_on = composed.config.model_copy(update={"STARTING_POINT": "LATEST"})
         composed = dataclasses.replace(composed, config=going_on)
     try:

@@ -21,8 +21,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from deqn.distributed import launched
 from deqn.errors import ConfigError, DEQNError, count, suggestion
+from deqn.launch import launched
 from deqn.schema import Config
 from deqn.validate import parse
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import signal
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import torch
@@ -18,12 +17,13 @@ from deqn.checkpoint import Checkpoints
 from deqn.cpu import configure_cpu
 from deqn.distributed import Comm
 from deqn.errors import CheckpointError, DEQNError, ModelError, ProcessError, SaveError, TrainingError
+from deqn.gradient import FlatGradient
 from deqn.model import Model
 from deqn.run_folder import RunFolder, changes, comparable, config_hash, files_hash, versions
+from deqn.signals import Signals
 from deqn.train_state import PART_OF_RANK, TrainState
 
 _EPISODE = 0.005  # seconds of logs and a checkpoint
-_PASSED_ON = 3.0  # seconds in which a launcher passes a signal on
 Raised = TypeVar("Raised", bound=DEQNError)
 _UPDATE = 1.25  # a step with its update of the parameters, in units of the step without
 
@@ -60,29 +60,6 @@ class Interrupted(Exception):
     """A signal came while an episode was under way."""
 
 
-@dataclass
-class FlatGradient:
-    """All gradients in one tensor: one operation to clear, check, clip or average them, and memory that never moves.
-
-    Attributes:
-        flat: `[n]`, the gradients.
-        shared: `[n + 2]`, the same memory and behind it the loss and whether to stop: what processes average.
-    """
-
-    parameters: list[torch.nn.Parameter]
-    flat: Tensor = field(init=False)
-    shared: Tensor = field(init=False)
-
-    def __post_init__(self) -> None:
-        n, first = sum(p.numel() for p in self.parameters), self.parameters[0]
-        self.shared = torch.zeros(n + 2, dtype=first.dtype, device=first.device)
-        self.flat = self.shared[:n]
-        start = 0
-        for parameter in self.parameters:
-            parameter.grad = self.flat[start : start + parameter.numel()].view_as(parameter)
-            start += parameter.numel()
-
-
 class Trainer:
     """Trains one model in one run folder.
 
@@ -114,7 +91,7 @@ class Trainer:
         self.header = self._header()
         self.gradient = FlatGradient(parameters)
         self.checkpoints = Checkpoints(folder.path, config.MAX_TO_KEEP_NUMBER, checkpoint.PAYLOAD) if folder else None
-        self.signal: int | None = None
+        self.signals = Signals(passed_on=self.comm.size > 1)
         self._agreed = False  # of several processes: to stop
         self._unsaved: str | None = None
         self._last: loss.LossTerms
@@ -201,7 +178,7 @@ class Trainer:
             SaveError: when training ended but its last checkpoint could not be written.
         """
         state, run = self.state, self.config.run
-        with self.model.context(), self._signals():
+        with self.model.context(), self.signals:
             self._set_aside()
             if state.episode == 0 and self.model.post_init is not None:
                 self._post_init()
@@ -237,11 +214,16 @@ class Trainer:
             self._save(good)
             if self.comm.size > 1:
                 received = self.comm.gather(self.signal or 0)
-                self.signal = self.comm.first(lambda: max(received)) or None
+                self.signals.received = self.comm.first(lambda: max(received)) or None
         unsaved = self.comm.first(lambda: self._unsaved)
         if unsaved is not None:
             raise _shared(SaveError(f"training ended, but its last checkpoint could not be written: {unsaved}"))
         return state
+
+    @property
+    def signal(self) -> int | None:
+        """Number of the signal that ended training, or is about to."""
+        return self.signals.received
 
     @property
     def stopping(self) -> bool:
@@ -487,33 +469,6 @@ class Trainer:
                     f"ckpt-{payload['episode']} could not be written: {self._unsaved}. Training goes on; the next "
                     "checkpoint is tried again."
                 )
-
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        """SIGINT, SIGTERM and SIGUSR1 (of SLURM, before its time limit): the first one ends training after the present step, the
-        second at once. One of several processes may get the first one twice: from the system, and from its launcher, which
-        passes it on."""
-        first = 0.0
-
-        def handle(number: int, frame: Any) -> None:
-            nonlocal first
-            if self.signal is None:
-                self.signal, first = number, time.monotonic()
-            elif self.comm.size == 1 or time.monotonic() - first > _PASSED_ON:
-                raise KeyboardInterrupt
-
-        before: dict[int, Any] = {}
-        try:
-            for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
-                number = int(getattr(signal, name, signal.SIGINT))  # Windows has no SIGUSR1
-                before[number] = signal.signal(number, handle)
-        except ValueError:  # not in the main thread: signals are the caller's business
-            before = {}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def _seconds(function: Callable[[], object], repeats: int = 3) -> float:

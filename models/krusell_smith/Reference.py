@@ -410,7 +410,7 @@ def transport_path(z, D, c, log_K, p, grid, grid_power, inequality):
         inequality: whether Gini and top shares are calculated too.
 
     Returns:
-        the last D, and a dict of [T]: K, C, at_limit, mass_at_top, mass (and gini, top_10); and by_e [T, nE].
+        the last D, and a dict of [T]: K, C, at_limit, mass_at_top, mass (and gini, top_10, top_1); and by_e [T, nE].
     """
     a_grid, n, nK = p["a_grid"], p["a_grid"].shape[0], log_K.shape[0]
     row = n * jnp.arange(D.shape[0])[:, None]
@@ -436,7 +436,8 @@ def transport_path(z, D, c, log_K, p, grid, grid_power, inequality):
             cumulative = jnp.cumsum(wealth)
             out["gini"] = 1 - (by_assets * (2 * cumulative - wealth)).sum() / K  # the Lorenz curve is piecewise linear
             richer = by_assets.sum() - jnp.cumsum(by_assets)
-            out["top_10"] = jnp.minimum(by_assets, (0.1 - richer).clip(0)) @ a_grid / K
+            for name, share in (("top_10", 0.1), ("top_1", 0.01)):
+                out[name] = jnp.minimum(by_assets, (share - richer).clip(0)) @ a_grid / K
         return p["Pi_e"][z, z_next].T @ moved.reshape(D.shape), out
 
     return jax.lax.scan(step, D, (z[:-1], z[1:]))
@@ -475,7 +476,7 @@ def simulate(solution, z_indices, distribution=None, n_assets=None, inequality=F
             finer histogram. The stationary one at Z = 1 if not given. Where Z moves employment, its rows are scaled to
             the unemployment of the first Z, whatever it was before, and K moves a little with them.
         n_assets: nodes of the histogram if not those of the solution; consumption between nodes is linear in assets.
-        inequality: whether gini and top_10 are calculated too.
+        inequality: whether gini, top_10 and top_1 are calculated too.
         z_after: node of Z in the period after the last; the last one again if not given. It moves households between
             rows of the distribution that is returned, where Z moves employment.
 

@@ -144,7 +144,7 @@ def test_a_signal_that_a_launcher_passes_on_counts_once(monkeypatch):
         for _ in range(2):
             os.kill(os.getpid(), signal.SIGTERM)
         assert trainer.signal == signal.SIGTERM
-        monkeypatch.setattr("deqn.trainer._PASSED_ON", 0.0)
+        monkeypatch.setattr("deqn.signals._PASSED_ON", 0.0)
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGTERM)
 

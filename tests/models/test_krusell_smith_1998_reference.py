@@ -5,15 +5,11 @@ The calibration is that of Den Haan, Judd and Juillard (2010, Journal of Economi
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
-PATH = Path(__file__).resolve().parents[2] / "models" / "krusell_smith" / "Reference.py"
 ASSETS = 200
 SIZE = {"n_assets": ASSETS, "n_capital": 7, "periods": 5_000}
 
@@ -42,16 +38,6 @@ def wage(z: int, K: Any) -> Any:
 
 def output(z: Any, K: Any) -> Any:
     return Z[z] * K**ALPHA * LABOUR[z] ** (1 - ALPHA)
-
-
-@pytest.fixture(scope="module")
-def reference() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("krusell_smith_reference_1998", PATH)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,16 +15,6 @@ ROOT = Path(__file__).resolve().parents[2]
 PATH = ROOT / "models" / "krusell_smith" / "Reference.py"
 ASSETS = 120
 SIZE = {"n_assets": ASSETS, "n_capital": 7, "periods": 5_000}
-
-
-@pytest.fixture(scope="module")
-def reference() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("krusell_smith_reference", PATH)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")

@@ -165,3 +165,9 @@ def test_quantiles_by_weights_are_those_of_the_repeated_sample(run):
     )
     assert module.quantiles(errors)["p90"] == pytest.approx(np.quantile(errors, 0.9, method="inverted_cdf"))
     assert module.logs(np.array([0.1, 0.001, 0.0]))["mean log10"] == pytest.approx(-2)
+
+
+def test_inequality_stands_beside_the_references(report):
+    for shares in ("Gini of wealth", "share of the top 10 %", "share of the top 1 %"):
+        network, reference = (report["moments"][name][shares] for name in ("network, own grid", "reference, own grid"))
+        assert network == pytest.approx(reference, rel=0.02)

@@ -9,9 +9,10 @@ import sys
 import pytest
 import torch
 
-from deqn import distributed
-from deqn.distributed import Comm, connect, launched
+from deqn import distributed, launch
+from deqn.distributed import Comm, connect
 from deqn.errors import ConfigError
+from deqn.launch import launched
 
 LAUNCHES = {
     "horovodrun": {"HOROVOD_SIZE": "4", "HOROVOD_RANK": "3", "HOROVOD_LOCAL_RANK": "1"},
@@ -24,9 +25,9 @@ LAUNCHES = {
 
 @pytest.mark.parametrize("launcher", LAUNCHES)
 def test_every_launcher_is_recognised(launcher):
-    launch = launched(LAUNCHES[launcher])
-    assert (launch.size, launch.rank, launch.local_rank) == (4, 3, 1)
-    assert launcher.startswith(launch.launcher)
+    found = launched(LAUNCHES[launcher])
+    assert (found.size, found.rank, found.local_rank) == (4, 3, 1)
+    assert launcher.startswith(found.launcher)
 
 
 @pytest.mark.parametrize("environment", [{}, {"WORLD_SIZE": "1", "RANK": "0"}, {"HOROVOD_SIZE": ""}])
@@ -73,7 +74,7 @@ def test_how_a_process_ended_is_known_until_it_is_collected():
 def test_a_restarted_run_keeps_the_folder_of_its_first_start(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     elastic = {"TORCHELASTIC_MAX_RESTARTS": "2", "TORCHELASTIC_RUN_ID": "x"}
-    first = distributed.remembered(tmp_path / "12-00-00", elastic | {"TORCHELASTIC_RESTART_COUNT": "0"})
-    again = distributed.remembered(tmp_path / "12-00-07", elastic | {"TORCHELASTIC_RESTART_COUNT": "1"})
+    first = launch.remembered(tmp_path / "12-00-00", elastic | {"TORCHELASTIC_RESTART_COUNT": "0"})
+    again = launch.remembered(tmp_path / "12-00-07", elastic | {"TORCHELASTIC_RESTART_COUNT": "1"})
     assert first == again == tmp_path / "12-00-00"
-    assert distributed.remembered(tmp_path / "12-00-09", {}) == tmp_path / "12-00-09"
+    assert launch.remembered(tmp_path / "12-00-09", {}) == tmp_path / "12-00-09"

@@ -67,7 +67,7 @@ def test_an_interrupted_episode_is_simulated_anew_to_the_same_end(tmp_path):
                 step = trainer.step
 
                 def stop(batch):
-                    trainer.signal = 15
+                    trainer.signals.received = 15
                     return step(batch)
 
                 trainer.step = stop
@@ -87,14 +87,14 @@ def test_an_interrupted_run_without_a_folder_keeps_its_last_episode():
     trainer = Trainer(deqn.Model(compose([*TINY, "run.N_episodes=3"]).config))
     trainer.episode()
     before = trainer.state.payload()
-    trainer.signal = 15
+    trainer.signals.received = 15
     trainer.fit()
     assert_same(trainer.state.payload(), before)
-    trainer.signal = None
+    trainer.signals.received = None
     step = trainer.step
 
     def stop(batch):
-        trainer.signal = 2
+        trainer.signals.received = 2
         return step(batch)
 
     trainer.step = stop

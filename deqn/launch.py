@@ -1,0 +1,96 @@
+"""What the launcher's variables say: which process of how many this is, where they meet, whether it was started again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from deqn.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What the launcher's variables say of this process."""
+
+    launcher: str
+    size: int
+    rank: int
+    local_rank: int
+
+
+def launched(environment: Mapping[str, str] = os.environ) -> Launch | None:
+    """The launch of several processes that this one belongs to; None where it is alone.
+
+    Raises:
+        ConfigError: when there are several, but not which of them this is.
+    """
+    for launcher, size, rank, local_rank in (
+        ("horovodrun", "HOROVOD_SIZE", "HOROVOD_RANK", "HOROVOD_LOCAL_RANK"),
+        ("torchrun", "WORLD_SIZE", "RANK", "LOCAL_RANK"),
+        ("mpirun", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_LOCAL_RANK"),
+        ("mpirun", "PMI_SIZE", "PMI_RANK", "MPI_LOCALRANKID"),
+        ("srun", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "SLURM_LOCALID"),
+    ):
+        processes = environment.get(size, "")
+        if not processes.isdigit() or int(processes) < 2:
+            continue
+        if not environment.get(rank, "").isdigit():
+            raise ConfigError(
+                f"{size}={processes}, but {rank} is not set: {launcher} starts {processes} processes that do not know which "
+                f"of them they are. Start them with {launcher}, or unset {size} where it is left over."
+            )
+        return Launch(launcher, int(processes), int(environment[rank]), int(environment.get(local_rank, 0)))
+    return None
+
+
+def set_meeting_point(launch: Launch, environment: Mapping[str, str]) -> None:
+    """MASTER_ADDR and MASTER_PORT for processes on one machine, from what they have in common.
+
+    Raises:
+        ConfigError: when the processes are on several machines, and nothing says where to meet.
+    """
+    local = {
+        "mpirun": environment.get("OMPI_COMM_WORLD_LOCAL_SIZE", environment.get("MPI_LOCALNRANKS", "")),
+        "srun": str(launch.size) if environment.get("SLURM_STEP_NUM_NODES", environment.get("SLURM_NNODES")) == "1" else "",
+    }[launch.launcher]  # fmt: skip
+    if "MASTER_ADDR" not in environment:
+        if local != str(launch.size):
+            raise ConfigError(
+                f"{launch.launcher} has started {launch.size} processes on several machines, and neither Horovod with MPI nor a "
+                "place to meet is there. Set MASTER_ADDR to the name of the first machine and MASTER_PORT to a free port, "
+                "the same for all (docs/cluster.md), or use torchrun or horovodrun."
+            )
+        os.environ["MASTER_ADDR"] = "127.0.0.1"
+    if "MASTER_PORT" not in environment:
+        names = ("PMIX_NAMESPACE", "OMPI_MCA_ess_base_jobid", "SLURM_JOB_ID", "SLURM_STEP_ID")
+        job = " ".join(environment.get(name, "") for name in names)
+        os.environ["MASTER_PORT"] = str(20_000 + int(hashlib.sha256(job.encode()).hexdigest(), 16) % 10_000)
+
+
+def restarted(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether torchrun has started this process again after a failure (`--max-restarts`)."""
+    return environment.get("TORCHELASTIC_RESTART_COUNT", "0") not in ("", "0")
+
+
+def remembered(run_dir: Path, environment: Mapping[str, str] = os.environ) -> Path:
+    """The run folder of the first start under the same torchrun; the folder's name holds the time of the start."""
+    if environment.get("TORCHELASTIC_MAX_RESTARTS", "0") in ("", "0"):
+        return run_dir
+    job = f"{environment.get('TORCHELASTIC_RUN_ID', '')} {os.getppid()} {_began(os.getppid())}"
+    note = Path(tempfile.gettempdir()) / f"deqn-{os.getuid()}-{hashlib.sha256(job.encode()).hexdigest()[:16]}"
+    if restarted(environment) and note.is_file():
+        return Path(note.read_text(encoding="utf-8"))
+    note.write_text(str(run_dir), encoding="utf-8")
+    return run_dir
+
+
+def _began(pid: int) -> str:
+    """When a process began, so that another one with its number is not taken for it; '' where that is not known."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
