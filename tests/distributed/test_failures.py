@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 
 from deqn.checkpoint import Checkpoints, not_finite
-from deqn.distributed import Comm
-from tests.conftest import ROOT, TINY, assert_same, own_model, train
+from tests.conftest import ROOT, TINY, assert_same, own_model
 from tests.distributed.launches import BOTH, Launch, last, last_episode, launch
 
 EPISODES = 800
@@ -134,19 +133,6 @@ def test_a_signal_to_torchrun_and_to_its_processes(tmp_path, uninterrupted):
     assert run.out.count("interrupted at episode") == 1, run.text
     resume(tmp_path)
     assert_same(last(tmp_path / "run"), uninterrupted)
-
-
-def test_a_signal_that_a_launcher_passes_on_counts_once(monkeypatch):
-    """Later, the second one ends the process at once."""
-    trainer = train(None, "run.N_episodes=1")
-    trainer.comm = Comm(rank=0, size=2)
-    with trainer._signals():
-        for _ in range(2):
-            os.kill(os.getpid(), signal.SIGTERM)
-        assert trainer.signal == signal.SIGTERM
-        monkeypatch.setattr("deqn.signals._PASSED_ON", 0.0)
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def test_a_signal_to_the_launcher_alone(tmp_path, uninterrupted):
