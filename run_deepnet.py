@@ -14,9 +14,10 @@ from deqn.checkup import checkup_table
 from deqn.config import Composed
 from deqn.cpu import configure_cpu
 from deqn.distributed import Comm
-from deqn.errors import CheckpointError, ConfigError, DEQNError, TrainingError
+from deqn.errors import CheckpointError, ConfigError, DEQNError, TrainingError, count
 from deqn.model import Model
 from deqn.monitor import Monitor, command_line, show_header, show_model, terminal
+from deqn.output import survive_full_disk
 from deqn.probe import Report
 from deqn.run_folder import RunFolder, comparable, files_hash, provenance
 from deqn.trainer import Trainer
@@ -136,6 +137,10 @@ def _fit(trainer: Trainer, monitor: Monitor, report: Report, lines: list[str]) -
         raise
     finally:
         monitor.write_status(status, trainer.state.episode, trainer.state.step)
+    if state.rollbacks.n:
+        times = count(state.rollbacks.n, "time")
+        monitor.message(f"went back {times} from a number that was not finite: the learning rate is {state.rollbacks.factor:.3g} "
+                        "times the configured one.")  # fmt: skip
     if trainer.signal is not None:
         resume = command_line(folder, "run_deepnet.py")
         monitor.console.print(f"interrupted at episode {state.episode}; resume: {resume}", soft_wrap=True)
@@ -160,6 +165,7 @@ def check(composed: Composed) -> int:
 
 
 if __name__ == "__main__":
+    survive_full_disk()
     try:
         config.main(train, check)
     except SystemExit as ended:

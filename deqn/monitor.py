@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import math
 import re
 import shlex
@@ -21,6 +20,7 @@ from rich.table import Table
 from torch import Tensor
 
 from deqn.distributed import Comm
+from deqn.output import FULL_DISK
 from deqn.probe import Report
 from deqn.run_folder import EVENT_SUFFIX, RunFolder, versions
 from deqn.trainer import Record
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from deqn.model import Model
 
-_FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 _HISTOGRAMS = 50  # histograms of states, policies and definitions a run
 _SECONDS_BETWEEN_LINES = 5.0  # where the terminal cannot redraw a line
 
@@ -104,12 +103,19 @@ class Monitor:
         )
         if seconds is not None:
             self.console.print(f"should take about {duration(seconds)} on this machine")
-        leftover = self.config.states_per_episode % run.N_minibatch_size
+        n_pieces = len(self.config.pieces)
+        if n_pieces > 1:
+            held = self.config.pieces[0] * run.N_sim_batch
+            self.console.print(
+                f"{n_pieces} pieces an episode: {held:,} states are held at a time, and every epoch simulates them"
+            )
+        leftover = self.config.states_per_episode - self.config.steps_per_epoch * run.N_minibatch_size
         if leftover:
             self.message(f"{leftover} of {self.config.states_per_episode} states an episode are left out: N_minibatch_size "
                          f"{run.N_minibatch_size} does not divide them.")  # fmt: skip
-        if run.sorted_within_batch and run.N_episode_length % run.N_minibatch_size:
-            self.message("sorted_within_batch: minibatches cross trajectories, since N_episode_length is no multiple of "
+        if run.sorted_within_batch and any(periods % run.N_minibatch_size for periods in self.config.pieces):
+            length = "N_episode_length" if n_pieces == 1 else "a piece"
+            self.message(f"sorted_within_batch: minibatches cross trajectories, since the length of {length} is no multiple of "
                          "N_minibatch_size.")  # fmt: skip
 
     def __enter__(self) -> Monitor:
@@ -152,7 +158,7 @@ class Monitor:
         try:
             function(*arguments)
         except OSError as error:
-            if error.errno not in _FULL_DISK:
+            if error.errno not in FULL_DISK:
                 raise
             if what not in self._skipped:
                 self._skipped.add(what)
@@ -165,7 +171,7 @@ class Monitor:
                 with torch.no_grad():
                     self.model.cycle_hook(state, record.episode)
             except OSError as error:
-                if error.errno in _FULL_DISK:
+                if error.errno in FULL_DISK:
                     raise
                 raise self.model.failed("cycle_hook(state, i)", error) from error
             except Exception as error:

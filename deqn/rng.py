@@ -86,6 +86,10 @@ class Rng:
         """A random order of 0 .. n-1: `[n]`, int64."""
         return torch.randperm(n, generator=self.generator, device=self.device)
 
+    def integer(self) -> int:
+        """An integer from 0 to 2**62 - 1: the seed of another generator."""
+        return int(torch.randint(2**62, (), generator=self.generator, device=self.device))
+
     def get_state(self) -> Tensor:
         return self.generator.get_state()
 

@@ -30,6 +30,7 @@ CALIBRATION = "calibration.npz"
 _DRIVING = {
     "STARTING_POINT", "CHECKPOINT_INTERVAL", "MAX_TO_KEEP_NUMBER", "MODELS_DIR", "device", "enable_check_numerics",
     "N_simulated_batch_size", "N_simulated_episode_length", "DISABLE_SHOCKS", "error_filename",
+    "on_nonfinite", "rollback_factor", "rollback_limit",
 }  # fmt: skip
 _DRIVING_RUN = {"N_episodes", "compile", "threads"}
 

@@ -158,6 +158,11 @@ class Run(Group):
     N_minibatch_size: PositiveInt = Field(description="states of a gradient step")
     N_episodes: PositiveInt = Field(description="episodes in all; a resumed run ends there")
     sorted_within_batch: bool = Field(False, description="minibatches are contiguous pieces of trajectories")
+    N_states_held: PositiveInt | None = Field(
+        None,
+        description="(new) an episode with more states is simulated in pieces of at most so many, which are held one after the "
+        "other; every epoch simulates them anew. null: the whole episode is held",
+    )
     expectation_type: Literal["product", "monomial", "pseudo_random"] = Field(
         "product", description="quadrature on the nodes of Dynamics.py, or random draws"
     )
@@ -189,6 +194,15 @@ class Config(Group):
     error_filename: str = Field("error_file.txt", description="file in the run folder with the errors of each epoch")
     enable_check_numerics: bool = Field(False, description="name the operation that makes a number not finite (slow)")
     device: str = Field("auto", description="(new) auto, cpu, cuda or cuda:<n>")
+    on_nonfinite: Literal["stop", "rollback"] = Field(
+        "stop",
+        description="(new) when a number is not finite: stop, or go back to the last good episode and on with a smaller "
+        "learning rate",
+    )
+    rollback_factor: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.5, description="(new) the learning rate is multiplied by it at each rollback"
+    )
+    rollback_limit: PositiveInt = Field(10, description="(new) rollbacks of a run, after which it stops")
     N_simulated_batch_size: PositiveInt | None = Field(None, description="trajectories of post_process.py")
     N_simulated_episode_length: PositiveInt | None = Field(None, description="periods of post_process.py")
     DISABLE_SHOCKS: bool = Field(False, description="(new) Globals.DISABLE_SHOCKS of post_process.py")
@@ -205,8 +219,27 @@ class Config(Group):
         return self.run.N_sim_batch * self.run.N_episode_length
 
     @property
+    def pieces(self) -> list[int]:
+        """Periods of the pieces of an episode that are held one after the other; one piece unless `N_states_held` is smaller."""
+        run = self.run
+        if run.N_states_held is None or run.N_states_held >= self.states_per_episode:
+            return [run.N_episode_length]
+        periods = run.N_states_held // run.N_sim_batch
+        even = run.N_minibatch_size // math.gcd(
+            run.N_minibatch_size, run.N_sim_batch
+        )  # periods that leave no states over
+        if periods >= even:
+            periods -= periods % even
+        whole, rest = divmod(run.N_episode_length, periods)
+        return [periods] * whole + [rest] * (rest > 0)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return sum(periods * self.run.N_sim_batch // self.run.N_minibatch_size for periods in self.pieces)
+
+    @property
     def steps_per_episode(self) -> int:
-        return self.run.N_epochs_per_episode * (self.states_per_episode // self.run.N_minibatch_size)
+        return self.run.N_epochs_per_episode * self.steps_per_epoch
 
 
 def reserved_names() -> set[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -19,6 +19,23 @@ _SCHEDULED = {"params", "lr", "initial_lr", "betas", "momentum", "base_momentum"
 PART_OF_RANK = ("rng", "torch_rng", "cuda_rng", "starting_state")
 
 
+@dataclass(frozen=True)
+class Rollbacks:
+    """What `on_nonfinite: rollback` has done to a run.
+
+    Attributes:
+        n: how often training went back.
+        factor: what the learning rate is multiplied by since.
+        failed: the latest episode in which a number was not finite.
+        target: the episode after which training went on last.
+    """
+
+    n: int = 0
+    factor: float = 1.0
+    failed: int = 0
+    target: int = 0
+
+
 @dataclass
 class TrainState:
     """Exactly what a checkpoint holds; nothing else in a run is mutable."""
@@ -31,6 +48,7 @@ class TrainState:
     learning_rate: float
     episode: int = 0
     step: int = 0
+    rollbacks: Rollbacks = Rollbacks()
 
     def payload(self) -> dict[str, Any]:
         """A copy as tensors and plain values."""
@@ -43,6 +61,7 @@ class TrainState:
                     "learning_rate": self.learning_rate,
                     "episode": self.episode,
                     "step": self.step,
+                    "rollbacks": asdict(self.rollbacks),
                 }
             )
             | self.part_of_rank()
@@ -76,6 +95,18 @@ class TrainState:
             index = torch.arange(n, device=self.starting_state.device) % len(payload["starting_state"])
             self.starting_state.copy_(payload["starting_state"].to(self.starting_state)[index])
         self.episode, self.step = payload["episode"], payload["step"]
+        self.rollbacks = Rollbacks(**payload.get("rollbacks", {}))
+
+    def roll_back(self, payload: dict[str, Any], rollbacks: Rollbacks) -> None:
+        """Takes everything from a payload but the learning rate, which is smaller from now on."""
+        self.restore(snapshot(payload))  # an optimizer goes on in the very tensors that it is given
+        ratio = rollbacks.factor / self.rollbacks.factor
+        self._scale_learning_rate(ratio)
+        for group in self.optimizer.param_groups:  # the ends between which OneCycleLR and CyclicLR move
+            group.update({key: group[key] * ratio for key in ("max_lr", "min_lr") if key in group})
+        if self.schedule is not None and hasattr(self.schedule, "max_lrs"):
+            self.schedule.max_lrs = [rate * ratio for rate in self.schedule.max_lrs]
+        self.rollbacks = rollbacks
 
     def _restore_optimizer(self, payload: dict[str, Any]) -> None:
         """Moments and schedule of the checkpoint, with the learning rate and options of today's configuration."""
@@ -84,15 +115,20 @@ class TrainState:
             for group in self.optimizer.param_groups
         ]
         self.optimizer.load_state_dict(payload["optimizer"])
-        ratio = self.learning_rate / payload["learning_rate"]
         for group, option in zip(self.optimizer.param_groups, options, strict=True):
             group.update(option)
-            if ratio != 1.0:
-                group.update({key: group[key] * ratio for key in ("lr", "initial_lr") if key in group})
         if self.schedule is not None and payload["schedule"] is not None:
             self.schedule.load_state_dict(snapshot(payload["schedule"]))
-            if ratio != 1.0:
-                self.schedule.base_lrs = [rate * ratio for rate in self.schedule.base_lrs]
+        self._scale_learning_rate(self.learning_rate / payload["learning_rate"])
+
+    def _scale_learning_rate(self, ratio: float) -> None:
+        """Multiplies the learning rate of now and of the rest of the schedule."""
+        if ratio == 1.0:
+            return
+        for group in self.optimizer.param_groups:
+            group.update({key: group[key] * ratio for key in ("lr", "initial_lr") if key in group})
+        if self.schedule is not None:
+            self.schedule.base_lrs = [rate * ratio for rate in self.schedule.base_lrs]
 
 
 def _plain(state: dict[str, Any]) -> dict[str, Any]:

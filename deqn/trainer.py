@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,15 +12,15 @@ import torch
 from torch import Tensor
 
 from deqn import checkpoint, diagnose, loss, resolve, simulate
-from deqn.checkpoint import Checkpoints
 from deqn.cpu import configure_cpu
 from deqn.distributed import Comm
-from deqn.errors import CheckpointError, DEQNError, ModelError, ProcessError, SaveError, TrainingError
+from deqn.errors import DEQNError, ModelError, ProcessError, SaveError, TrainingError
 from deqn.gradient import FlatGradient
 from deqn.model import Model
-from deqn.run_folder import RunFolder, changes, comparable, config_hash, files_hash, versions
+from deqn.run_folder import RunFolder
+from deqn.saving import Saver
 from deqn.signals import Signals
-from deqn.train_state import PART_OF_RANK, TrainState
+from deqn.train_state import Rollbacks, TrainState
 
 _EPISODE = 0.005  # seconds of logs and a checkpoint
 Raised = TypeVar("Raised", bound=DEQNError)
@@ -88,12 +87,11 @@ class Trainer:
         schedule = make_schedule(optimizer) if make_schedule is not None else None
         starting_state = model.initial_states(config.run.N_sim_batch)
         self.state = TrainState(model.network, optimizer, schedule, model.rng, starting_state, learning_rate)
-        self.header = self._header()
         self.gradient = FlatGradient(parameters)
-        self.checkpoints = Checkpoints(folder.path, config.MAX_TO_KEEP_NUMBER, checkpoint.PAYLOAD) if folder else None
+        self.saver = Saver(model, self.state, folder, self.comm, self._say)
         self.signals = Signals(passed_on=self.comm.size > 1)
         self._agreed = False  # of several processes: to stop
-        self._unsaved: str | None = None
+        self._beginning: dict[str, Any] | None = None
         self._last: loss.LossTerms
         # a check on the host would wait for the GPU in every step; there the optimizer itself skips the step
         self._skip_on_device = starting_state.is_cuda and getattr(optimizer, "_step_supports_amp_scaling", False)
@@ -106,69 +104,9 @@ class Trainer:
 
     # -- start and end --------------------------------------------------------------------------------------------
 
-    def _header(self) -> dict[str, Any]:
-        """What a checkpoint was made with; compared before it is loaded."""
-        variables = self.config.variables
-        shapes = [[*p.shape] for p in self.model.network.parameters()]
-        weights = [shape for shape in shapes if len(shape) > 1]
-        network = "x".join(map(str, [weights[0][1], *(shape[0] for shape in weights)])) if weights else "none"
-        return {
-            "format": checkpoint.FORMAT,
-            "model": self.model.name,
-            "states": [{"name": v.name, "shape": v.shape} for v in variables.states],
-            "policies": [{"name": v.name, "shape": v.shape} for v in variables.policies],
-            "network": f"{network} ({sum(p.numel() for p in self.model.network.parameters())} parameters)",
-            "dtype": self.config.run.keras_precision,
-            "optimizer": type(self.state.optimizer).__name__,
-            "configuration": config_hash(self.config),
-            "model_files": files_hash(self.model.folder),
-            "versions": versions(),
-        }
-
     def restore(self, starting_point: str) -> list[str]:
-        """Fills the state from `LATEST` or a named checkpoint.
-
-        Returns:
-            Lines that tell what was done.
-
-        Raises:
-            CheckpointError: when there is none, or it does not fit.
-        """
-        if self.checkpoints is None:
-            raise CheckpointError("there is no run folder to resume from.")
-        checkpoints, header = self.checkpoints, self.header
-
-        def read() -> tuple[dict[str, Any], str, list[str]]:
-            payload, name, lines = checkpoints.load(starting_point)
-            checkpoint.check_fit(payload["header"], header, name, checkpoints.folder.parent)
-            return payload, name, lines
-
-        payload, name, lines = self.comm.first(read)
-        before = 1 + len(payload.get("others", []))
-        if before != self.comm.size:
-            lines.append(f"{name} was written by {before} process{'es' if before > 1 else ''}, this run has {self.comm.size}: "
-                         "it goes on from the same parameters; processes without states of their own draw them.")  # fmt: skip
-        try:
-            self.state.restore(self._own_part(payload))
-        except (KeyError, ValueError, RuntimeError) as error:
-            raise CheckpointError(
-                f"{name} was trained with another network or optimizer: {' '.join(str(error).split())[:200]}\n  Use the "
-                f"run's own configuration: USE_CONFIG_FROM_RUN_DIR={self.checkpoints.folder.parent}"
-            ) from error
-        lines.append(f"Resumed from {name}: {self.state.episode} episodes, {self.state.step} gradient steps.")
-        if payload["header"]["model_files"] != header["model_files"]:
-            lines.append(f"The files of {self.model.folder} have changed since {name} was written.")
-        if payload["header"]["configuration"] != header["configuration"] and self.folder is not None:
-            differences = changes(self.folder.read().get("configuration", {}), comparable(self.config))
-            lines.append(f"The configuration has changed since {name} was written: {'; '.join(differences[:5])}.")
-        return lines
-
-    def _own_part(self, payload: dict[str, Any]) -> dict[str, Any]:
-        """The payload with the generators and states of this rank; with newly drawn ones where it has none."""
-        others, rank = payload.get("others", []), self.comm.rank
-        if rank == 0:
-            return payload
-        return payload | (others[rank - 1] if rank <= len(others) else self.state.part_of_rank())
+        """Goes on from `LATEST` or a named checkpoint; see `Saver.restore`."""
+        return self.saver.restore(starting_point)
 
     def fit(self) -> TrainState:
         """Trains until `N_episodes` or a signal; writes a checkpoint at the end in either case.
@@ -177,31 +115,38 @@ class Trainer:
             TrainingError: at the first number that is not finite; the last good checkpoint is kept.
             SaveError: when training ended but its last checkpoint could not be written.
         """
-        state, run = self.state, self.config.run
+        state, run, saver = self.state, self.config.run, self.saver
         with self.model.context(), self.signals:
-            self._set_aside()
+            saver.set_aside()
             if state.episode == 0 and self.model.post_init is not None:
                 self._post_init()
             self._broadcast_network()
-            good = self._payload()
+            good = saver.payload()
+            self._beginning = good if self.config.on_nonfinite == "rollback" else None
             try:
                 while state.episode < run.N_episodes and not self.stopping:
-                    record = self.episode()
-                    good = self._finite_payload()
+                    try:
+                        record = self.episode()
+                        good = self._finite_payload()
+                    except TrainingError as error:
+                        if not self._may_roll_back(error):
+                            raise
+                        good = self._roll_back(good, error)
+                        continue
                     if state.episode % self.config.CHECKPOINT_INTERVAL == 0:
-                        self._save(good)
+                        saver.save(good)
                     if self.watcher is not None:
                         self.watcher.episode(record, state.starting_state)
             except Interrupted:
                 state.restore(good)  # the episode under way is simulated anew, from the same generators
             except TrainingError as error:
-                self._save(good)
+                saver.save(good)
                 raise self._advise(error, good["episode"]) from error
             except ProcessError as error:
-                raise self._what_is_left(error) from error
+                raise saver.what_is_left(error) from error
             except Exception as error:
                 if self.comm.size == 1:  # else the other processes are elsewhere
-                    self._save(good)  # a hook that fails costs no episode
+                    saver.save(good)  # a hook that fails costs no episode
                 if run.compile and type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
                     reason = " ".join(str(error).split())[:300]
                     raise ModelError(
@@ -211,11 +156,11 @@ class Trainer:
                 raise
             finally:
                 self.model.network.eval()
-            self._save(good)
+            saver.save(good)
             if self.comm.size > 1:
                 received = self.comm.gather(self.signal or 0)
                 self.signals.received = self.comm.first(lambda: max(received)) or None
-        unsaved = self.comm.first(lambda: self._unsaved)
+        unsaved = self.comm.first(lambda: saver.unsaved)
         if unsaved is not None:
             raise _shared(SaveError(f"training ended, but its last checkpoint could not be written: {unsaved}"))
         return state
@@ -238,11 +183,6 @@ class Trainer:
                 self.comm.broadcast_(received)
                 tensor.detach().copy_(received)
 
-    def _what_is_left(self, error: ProcessError) -> ProcessError:
-        names = self.checkpoints.names() if self.checkpoints is not None else []
-        kept = f"The last checkpoint is {names[-1]}" if names else "There is no checkpoint yet"
-        return ProcessError(f"{error}\n  {kept}; start the same processes with STARTING_POINT=LATEST to go on.")
-
     def estimate_seconds(self) -> float | None:
         """How long the run should take on this machine: one simulated period and one step are timed, and nothing is changed.
 
@@ -263,7 +203,8 @@ class Trainer:
             )
         self.state.rng.set_state(rng_state)
         left = run.N_episodes - self.state.episode
-        return left * (run.N_episode_length * period + self.config.steps_per_episode * step * _UPDATE + _EPISODE)
+        periods = run.N_episode_length * (run.N_epochs_per_episode if len(self.config.pieces) > 1 else 1)
+        return left * (periods * period + self.config.steps_per_episode * step * _UPDATE + _EPISODE)
 
     def _post_init(self) -> None:
         try:
@@ -279,34 +220,30 @@ class Trainer:
         """Simulates one episode and takes its gradient steps; the numbers of the episode."""
         state, config = self.state, self.config
         began = time.perf_counter()
-        self.model.network.eval()
-        states, next_start = simulate.episode(self._step, state.starting_state, config.run.N_episode_length)
-        self.model.network.train()
-        epochs = [self._epoch(states) for _ in range(config.run.N_epochs_per_episode)]
-        self.model.network.eval()
-        if config.redraw:
-            next_start = self.model.initial_states(config.run.N_sim_batch)
-        state.starting_state.copy_(next_start)
+        network = self.model.network
+        simulated = simulate.Episode(self._step, state.starting_state, config.pieces, network, state.rng)
+        network.train()
+        epochs = [self._epoch(simulated) for _ in range(config.run.N_epochs_per_episode)]
+        network.eval()
+        simulated.close()
+        start = self.model.initial_states(config.run.N_sim_batch) if config.redraw else simulated.end
+        state.starting_state.copy_(start)
         state.episode += 1
-        return self._record(states, epochs, began)
+        return self._record(epochs, began)
 
-    def _epoch(self, states: Tensor) -> Tensor:
+    def _epoch(self, simulated: simulate.Episode) -> Tensor:
         """One pass over the states; the sums over its steps of loss, net loss, deviations and penalties."""
-        run = self.config.run
-        sums = torch.zeros((), dtype=states.dtype, device=states.device)
-        for batch in simulate.minibatches(states, run.N_minibatch_size, run.sorted_within_batch, self.state.rng):
-            self._last = terms = self.step(batch)
-            scalars = torch.stack(
-                [
-                    terms.loss.detach(),
-                    terms.net_loss.detach(),
-                    *_detached(terms.deviations),
-                    *_detached(terms.penalties),
-                ]
-            )
-            sums = sums + scalars
-            if self.stopping:
-                raise Interrupted
+        run, state = self.config.run, self.state
+        sums = state.starting_state.new_zeros(())
+        for states in simulated:
+            for batch in simulate.minibatches(states, run.N_minibatch_size, run.sorted_within_batch, state.rng):
+                self._last = terms = self.step(batch)
+                scalars = [terms.loss, terms.net_loss, *terms.deviations.values(), *terms.penalties.values()]
+                sums = sums + torch.stack([scalar.detach() for scalar in scalars])
+                if self.stopping:
+                    raise Interrupted
+            if self._skip_on_device and bool(self._bad_step):
+                self._stop_not_finite(states.flatten(0, 1))
         return sums
 
     def step(self, states: Tensor) -> loss.LossTerms:
@@ -342,16 +279,15 @@ class Trainer:
             self._agreed = self._agreed or bool(shared[-1] > 0)
         return shared[-2]
 
-    def _record(self, states: Tensor, epochs: list[Tensor], began: float) -> Record:
+    def _record(self, epochs: list[Tensor], began: float) -> Record:
         """The episode's numbers, brought from the device at once."""
         rows = torch.stack(epochs)
         if self.comm.size > 1:
             self._average_over_episode(rows)
-        if self._skip_on_device and bool(self._bad_step):
-            self._stop_not_finite(states.reshape(-1, states.shape[-1]))
-        run = self.config.run
-        per_epoch = self.config.steps_per_episode // run.N_epochs_per_episode
-        n_states, n_steps = per_epoch * run.N_minibatch_size, self.config.steps_per_episode
+        n_states, n_steps = (
+            self.config.steps_per_epoch * self.config.run.N_minibatch_size,
+            self.config.steps_per_episode,
+        )
         numbers = torch.cat([rows, rows.sum(0, keepdim=True)]).tolist()
         terms = self._last
         names = ["loss", "net_loss", *(f"dev_{name}" for name in terms.deviations), *terms.penalties]
@@ -402,7 +338,9 @@ class Trainer:
         )
 
     def _advise(self, error: TrainingError, episode: int) -> TrainingError:
-        kept = f"Kept ckpt-{episode}." if self.checkpoints is not None else f"The last good episode is {episode}."
+        kept = f"Kept ckpt-{episode}." if self.saver.checkpoints is not None else f"The last good episode is {episode}."
+        if self.state.rollbacks.n:
+            kept += f" Going back {self.state.rollbacks.n} times did not help."
         advice = TrainingError(
             f"{error}\n  {kept} Try: a smaller optimizer.learning_rate, optimizer.clipvalue, or bounds in the YAML on what "
             "must stay positive."
@@ -422,12 +360,45 @@ class Trainer:
         if isinstance(error, diagnose.NotFinite):
             raise TrainingError(f"not a finite number in episode {self.state.episode + 1}: {error}.") from error
 
-    def _payload(self) -> dict[str, Any]:
-        return {"header": self.header, **self.state.payload()}
+    def _may_roll_back(self, error: TrainingError) -> bool:
+        everywhere = error.shared or self.comm.size == 1
+        config = self.config
+        return config.on_nonfinite == "rollback" and everywhere and self.state.rollbacks.n < config.rollback_limit
+
+    def _roll_back(self, good: dict[str, Any], error: TrainingError) -> dict[str, Any]:
+        """Goes back to the last good episode and on with a smaller learning rate; the payload of that moment.
+
+        A network can be past saving episodes before a number overflows: as long as training does not get beyond the episode
+        that failed before, it goes back twice as far each time.
+        """
+        before, failed = self.state.rollbacks, good["episode"] + 1
+        target = good
+        if failed <= before.failed:
+            far = 2 * (before.failed - before.target)
+            target = self.saver.up_to(before.failed - far) or self._beginning or good
+        rollbacks = Rollbacks(
+            before.n + 1, before.factor * self.config.rollback_factor, max(failed, before.failed), target["episode"]
+        )
+        self.state.roll_back(target, rollbacks)
+        self._bad_step.zero_()
+        self.saver.set_aside()
+        payload = self.saver.payload()
+        if self.state.episode > 0:
+            self.saver.save(payload, again=True)  # what is resumed after a kill is on this path
+        rate = float(self.state.optimizer.param_groups[0]["lr"])
+        self._say(
+            f"{error}\n  Back to the end of episode {self.state.episode}, and on with learning rate {rate:.3g} (rollback "
+            f"{rollbacks.n} of {self.config.rollback_limit})."
+        )
+        return payload
+
+    def _say(self, text: str) -> None:
+        if self.watcher is not None:
+            self.watcher.message(text)
 
     def _finite_payload(self) -> dict[str, Any]:
         """The payload after an episode; its last gradient step or last simulated period may have left no finite number."""
-        payload = self._payload()
+        payload = self.saver.payload()
         bad = checkpoint.not_finite(payload)
         anywhere = torch.tensor(float(bool(bad)))
         self.comm.sum_(anywhere)
@@ -437,38 +408,6 @@ class Trainer:
             reason = self._explain(self.state.starting_state)
             raise _shared(TrainingError(f"{bad} is not finite at the end of episode {self.state.episode}: {reason}"))
         return payload
-
-    def _set_aside(self) -> None:
-        """Checkpoints that are later than where training goes on belong to another path."""
-        if self.checkpoints is None or self.comm.rank > 0:
-            return
-        later = self.checkpoints.set_aside(self.state.episode)
-        if later and self.watcher is not None:
-            self.watcher.message(
-                f"training goes on from episode {self.state.episode}: {', '.join(later)} renamed to <name>.pt.old"
-            )
-
-    def _save(self, payload: dict[str, Any]) -> None:
-        """Writes a checkpoint unless it is there; a full disk is reported and tried again at the next one."""
-        if self.checkpoints is None:
-            return
-        parts = self.comm.gather({name: payload[name] for name in PART_OF_RANK})  # every process takes part
-        if self.comm.rank > 0 or f"ckpt-{payload['episode']}" in self.checkpoints.names():
-            return
-        try:
-            self.checkpoints.save({**payload, "others": parts[1:]}, payload["episode"])
-            if self._unsaved is not None and self.watcher is not None:
-                self.watcher.message(f"ckpt-{payload['episode']} could be written again.")
-            self._unsaved = None
-        except OSError as error:
-            first = self._unsaved is None
-            free = shutil.disk_usage(self.checkpoints.folder.parent).free
-            self._unsaved = f"{error} ({free:,} bytes free in {self.checkpoints.folder})"
-            if first and self.watcher is not None:
-                self.watcher.message(
-                    f"ckpt-{payload['episode']} could not be written: {self._unsaved}. Training goes on; the next "
-                    "checkpoint is tried again."
-                )
 
 
 def _seconds(function: Callable[[], object], repeats: int = 3) -> float:
@@ -487,7 +426,3 @@ def _shared(error: Raised) -> Raised:
     """Marks an error that every process raises."""
     error.shared = True
     return error
-
-
-def _detached(values: dict[str, Tensor]) -> list[Tensor]:
-    return [value.detach() for value in values.values()]

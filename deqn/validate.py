@@ -177,6 +177,13 @@ def _check_groups(groups: dict[str, Group]) -> list[str]:
             f"N_episode_length {run.N_episode_length} = {run.N_sim_batch * run.N_episode_length} states): no step would "
             "be taken."
         )
+    if isinstance(run, Run) and run.N_states_held is not None:
+        at_least = run.N_sim_batch * -(-run.N_minibatch_size // run.N_sim_batch)
+        if run.N_states_held < min(at_least, run.N_sim_batch * run.N_episode_length):
+            problems.append(
+                f"run.N_states_held = {run.N_states_held}: expected at least {at_least}, the smallest number of whole periods "
+                f"(N_sim_batch = {run.N_sim_batch} states) that holds a minibatch (N_minibatch_size = {run.N_minibatch_size})."
+            )
     if isinstance(optimizer, Optimizer):
         problems += _problems(lambda: _try_optimizer(optimizer))
     return problems

@@ -15,7 +15,7 @@ import pytest
 
 from deqn.checkpoint import Checkpoints, not_finite
 from tests.conftest import ROOT, TINY, assert_same, own_model
-from tests.distributed.launches import BOTH, Launch, last, last_episode, launch
+from tests.distributed.launches import BOTH, Launch, last, last_episode, launch, needs_horovod
 
 EPISODES = 800
 BM = ["model=bm1972", "net.layers.0.hidden.units=8", "net.layers.1.hidden.units=8", "hydra.run.dir=run"]
@@ -215,6 +215,77 @@ def test_a_number_that_is_not_finite_on_one_rank_stops_all(tmp_path):
     launch("srun", 2, tmp_path, *RESUME, BAD_RANK="none", **FROM)
     launch("srun", 2, tmp_path, *typed, "hydra.run.dir=whole", BAD_RANK="none")
     assert_same(last(tmp_path / "run"), last(tmp_path / "whole"))
+
+
+ONCE = NOT_FINITE.replace("calls > 60", "calls == 60")
+
+
+@pytest.mark.parametrize("engine", ["srun", pytest.param("horovodrun", marks=needs_horovod)])
+def test_all_processes_go_back_together(engine, tmp_path):
+    """The other ranks have finite numbers, and go back and lower their learning rate all the same."""
+    ranks = {"srun": "SLURM_PROCID", "horovodrun": "HOROVOD_RANK"}
+    once = ONCE.replace("SLURM_PROCID", ranks[engine])
+    equations = (ROOT / "models" / "brock_mirman" / "Equations.py").read_text() + once
+    models = own_model(tmp_path / "models", Equations=equations)
+    typed = [*TINY, "MODEL_NAME=mine", f"MODELS_DIR={models}", "hydra.run.dir=run", "on_nonfinite=rollback"]
+    ended = launch(engine, 2, tmp_path, *typed, "run.N_episodes=12", "MAX_TO_KEEP_NUMBER=20", BAD_RANK="1")
+    assert ended.out.count("(rollback 1 of 10)") == 1
+    (episode,) = map(int, re.findall(r"Back to the end of episode (\d+)", ended.out))
+    end = last(tmp_path / "run")
+    assert end["episode"] == 12
+    assert end["rollbacks"] == {"n": 1, "factor": 0.5, "failed": episode + 1, "target": episode}
+    plain = [*typed, "hydra.run.dir=plain"]
+    launch("srun", 2, tmp_path, *plain, f"run.N_episodes={episode}", BAD_RANK="none")
+    half = ["optimizer.learning_rate=0.0015", "run.N_episodes=12", "STARTING_POINT=LATEST"]
+    launch("srun", 2, tmp_path, *plain, *half, BAD_RANK="none")
+    for part in ("policy", "others", "starting_state", "rng"):
+        assert_same(end[part], last(tmp_path / "plain")[part])
+
+
+# -- the disk is full -------------------------------------------------------------------------------------------------
+
+MESSAGE = r"note ckpt-\d+ could not be written: .*\([\d,]+ bytes free in .*\)\. Training goes on; the next checkpoint is tried"
+KEEP_ALL = "MAX_TO_KEEP_NUMBER=100000"
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_full_disk_that_is_emptied_again(n, tmp_path, small_disk):
+    """Training goes on, earlier checkpoints stay whole, the next ones are tried again, and nothing is lost."""
+    on_disk = f"hydra.run.dir={small_disk / 'run'}"
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(700_000))
+    environment = {"PYTHONUNBUFFERED": "1"}
+    with Launch("srun", n, tmp_path, *ENDLESS, KEEP_ALL, on_disk, **environment) as run:
+        run.until(lambda: "could not be written" in run.out)
+        full = last_episode(small_disk / "run")
+        assert last(small_disk / "run")["episode"] == full
+        assert re.search(MESSAGE, " ".join(run.out.split())), run.out
+        ballast.unlink()
+        run.until(lambda: "could be written again" in run.out)
+        assert last_episode(small_disk / "run") > full
+        for rank in range(n):
+            run.kill(rank, signal.SIGTERM)
+        assert run.wait(60) == [143] * n, run.text
+    assert run.err.strip() == "", run.err
+    stopped = last_episode(small_disk / "run")
+    # until that episode nothing differs from a run on a disk with room
+    launch("srun", n, tmp_path, *BM, f"run.N_episodes={stopped}", "hydra.run.dir=roomy", "CHECKPOINT_INTERVAL=1000000")
+    assert_same(last(small_disk / "run"), last(tmp_path / "roomy"))
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_disk_that_is_full_to_the_end_is_an_exit_status(n, small_disk):
+    """What is printed goes to the same disk, and is lost in part."""
+    (small_disk / "ballast").write_bytes(bytes(700_000))
+    with Launch("srun", n, small_disk, *RUN, KEEP_ALL) as run:
+        assert run.wait() == [4] * n, run.text
+        assert "Traceback" not in run.text
+    names = Checkpoints(small_disk / "run").names()
+    assert names
+    assert f"ckpt-{EPISODES}" not in names
+    for name in names:
+        assert last(small_disk / "run", name)["episode"] < EPISODES
+    assert not list(small_disk.rglob("*.tmp"))
 
 
 def test_a_size_without_a_rank_is_refused(answer):

@@ -25,6 +25,7 @@ SETTINGS = {
     "momentum": [*SGD, "optimizer.optimizer_kwargs={momentum: 0.9}"],
     "RMSprop": [*TINY, "optimizer.optimizer=RMSprop", "run.expectation_type=pseudo_random"],
     "schedule": [*TINY, "optimizer.schedule_kwargs={decay_steps: 32}", "optimizer.clipvalue=0.01"],
+    "pieces": [*TINY, DROPOUT, "run.N_states_held=32"],
     "krusell_smith": KRUSELL_SMITH,
 }
 ON = {"torchrun": [*SETTINGS], "horovodrun": ["dropout", "batch_normalize", "krusell_smith"]}  # with two processes

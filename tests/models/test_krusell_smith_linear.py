@@ -154,8 +154,8 @@ def test_the_networks_generalised_responses_are_near_the_linear_ones(tmp_path):
         peak = rows["linear"].abs().max()
         assert rows["error"].max() < 0.01 * peak
         assert (rows["network"] - rows["linear"]).abs().max() < 0.1 * peak, name
-    capital = table[table["variable"] == "K"]
-    assert (capital[capital["quarter"] == 0][["network", "plain", "linear"]].abs() < 1e-9).all(axis=None)
+    capital = table[table["variable"] == "K"]  # predetermined; one float32 rounding of one economy is 5e-9 of the mean
+    assert (capital[capital["quarter"] == 0][["network", "plain", "linear"]].abs() < 1e-7).all(axis=None)
 
 
 def test_common_draws_keep_economies_at_the_same_node_together(model):

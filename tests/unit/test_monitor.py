@@ -132,7 +132,7 @@ def test_a_hook_that_fails_is_an_error_and_no_remark(tmp_path):
     trainer = Trainer(model, folder, Monitor(model, folder, Console(file=io.StringIO())))
     with pytest.raises(ModelError, match=r"mine/Hooks.py:2: cycle_hook\(state, i\) failed: ValueError: in the hook"):
         trainer.fit()
-    assert trainer.checkpoints.names() == ["ckpt-1"]  # the episode before the hook is not lost
+    assert trainer.saver.checkpoints.names() == ["ckpt-1"]  # the episode before the hook is not lost
 
 
 def test_post_init_runs_once_before_the_first_episode(tmp_path, capsys):

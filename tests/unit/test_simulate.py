@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from deqn import simulate
@@ -54,6 +55,92 @@ def test_sorted_minibatches_have_every_state_once_in_random_order_of_the_pieces(
     assert len({tuple(map(tuple, batch.tolist())) for batch in batches}) == 8
     in_order = numbered().transpose(0, 1).reshape(-1, 2)
     assert not torch.equal(torch.cat(batches), in_order)
+
+
+@pytest.mark.parametrize("size", [3, 4, 5, 8])
+def test_sorted_minibatches_are_the_trajectories_one_after_the_other(size):
+    in_order = numbered().transpose(0, 1).reshape(-1, 2)
+    expected = in_order[: 24 // size * size].reshape(-1, size, 2)
+    batches = torch.stack(list(simulate.minibatches(numbered(), size, True, Rng(1))))
+    assert sorted(batches.tolist()) == expected.tolist()
+
+
+# -- episodes in pieces -----------------------------------------------------------------------------------------------
+
+
+class Economy:
+    """x' = a x + e, with a the weight of a network and e a draw."""
+
+    def __init__(self):
+        self.network = torch.nn.Linear(1, 1, bias=False)
+        torch.nn.init.constant_(self.network.weight, 0.5)
+        self.rng = Rng(7)
+        self.start = torch.tensor([[1.0], [2.0], [3.0]])
+        self.modes = []
+
+    def step(self, x):
+        self.modes.append(self.network.training)
+        with torch.no_grad():
+            return self.network(x) + self.rng.normal(x.shape)
+
+    def train(self):
+        """What gradient steps do: parameters change, numbers are drawn."""
+        with torch.no_grad():
+            self.network.weight.mul_(1.1)
+        self.rng.uniform([3])
+
+    def episode(self, pieces):
+        return simulate.Episode(self.step, self.start, pieces, self.network, self.rng)
+
+
+def test_every_pass_over_an_episode_in_pieces_has_the_states_of_one_that_is_held():
+    held, other = Economy(), Economy()
+    held.rng.integer()
+    states, end = simulate.episode(held.step, held.start, 7)
+    episode = other.episode([3, 3, 1])
+    other.network.train()
+    for _ in range(2):
+        seen = []
+        for piece in episode:
+            assert other.network.training
+            seen.append(piece.clone())
+            other.train()
+        assert [len(piece) for piece in seen] == [3, 3, 1]
+        assert torch.equal(torch.cat(seen), states)
+        assert torch.equal(episode.end, end)
+    assert not any(other.modes)
+    assert float(other.network.weight.detach()) == pytest.approx(0.5 * 1.1**6)
+    assert len(other.modes) == 14
+
+
+def test_after_an_episode_in_pieces_the_draws_go_on_behind_its_shocks():
+    held, other = Economy(), Economy()
+    held.rng.integer()
+    simulate.episode(held.step, held.start, 4)
+    episode = other.episode([2, 2])
+    for _ in episode:
+        other.train()
+    episode.close()
+    assert torch.equal(other.rng.uniform([5]), held.rng.uniform([5]))
+
+
+def test_gradient_steps_of_an_episode_in_pieces_draw_other_numbers_than_its_shocks():
+    economy = Economy()
+    episode = economy.episode([1, 1])
+    drawn = []
+    for _ in range(2):
+        for _ in episode:
+            drawn += economy.rng.uniform([4]).tolist()
+    assert len(set(drawn)) == 16
+
+
+def test_one_piece_is_simulated_once():
+    economy = Economy()
+    episode = economy.episode([4])
+    first, second = ([piece.clone() for piece in episode] for _ in range(2))
+    assert len(economy.modes) == 4
+    assert torch.equal(first[0], second[0])
+    assert torch.equal(first[0], simulate.episode(Economy().step, economy.start, 4)[0])
 
 
 def test_finite_marks_states_with_a_number_that_is_not():

@@ -33,6 +33,7 @@ VARIANTS = {
     "states drawn anew": [*COSINE, "initialize_each_episode=true"],
     "sorted minibatches": [*COSINE, "run.sorted_within_batch=true"],
     "pseudo-random expectations": [*COSINE, "run.expectation_type=pseudo_random"],
+    "an episode in pieces": [*COSINE, *DROPOUT, "run.N_states_held=32", "run.expectation_type=pseudo_random"],
     "float64": [*COSINE, "run.keras_precision=float64"],
 }
 
@@ -167,7 +168,7 @@ def test_a_checkpoint_of_another_precision_is_refused(tmp_path):
 def test_a_changed_model_file_is_remarked_after_a_restart(tmp_path):
     train(tmp_path, "run.N_episodes=1")
     trainer = Trainer(deqn.Model(compose(TINY).config), RunFolder(tmp_path))
-    trainer.header["model_files"] = "another"
+    trainer.saver.header["model_files"] = "another"
     assert any("have changed since ckpt-1" in line for line in trainer.restore("LATEST"))
 
 

@@ -1,0 +1,171 @@
+"""What a run leaves in its folder while it trains, and how it goes on from there."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+from deqn import checkpoint
+from deqn.checkpoint import Checkpoints
+from deqn.distributed import Comm
+from deqn.errors import CheckpointError, ProcessError
+from deqn.model import Model
+from deqn.run_folder import RunFolder, changes, comparable, config_hash, files_hash, versions
+from deqn.train_state import PART_OF_RANK, TrainState
+
+
+class Saver:
+    """Writes and reads the checkpoints of a run; all its processes take part, and rank 0 alone touches the disk.
+
+    Args:
+        folder: the run folder; without one nothing is written.
+        say: shows a remark to the user.
+
+    Attributes:
+        header: what a checkpoint was made with; compared before it is loaded.
+        unsaved: why the last checkpoint could not be written, if so.
+    """
+
+    def __init__(
+        self, model: Model, state: TrainState, folder: RunFolder | None, comm: Comm, say: Callable[[str], None]
+    ) -> None:  # fmt: skip
+        self.model, self.config, self.state, self.folder, self.comm, self.say = (
+            model, model.config, state, folder, comm, say,
+        )  # fmt: skip
+        self.header = _header(model, state)
+        self.checkpoints = (
+            Checkpoints(folder.path, self.config.MAX_TO_KEEP_NUMBER, checkpoint.PAYLOAD) if folder else None
+        )
+        self.unsaved: str | None = None
+
+    def payload(self) -> dict[str, Any]:
+        """What a checkpoint of this moment holds: a copy."""
+        return {"header": self.header, **self.state.payload()}
+
+    # -- writing --------------------------------------------------------------------------------------------------
+
+    def save(self, payload: dict[str, Any], again: bool = False) -> None:
+        """Writes a checkpoint unless it is there; a full disk is reported and tried again at the next one.
+
+        Args:
+            again: write it also where one of the same episode is there.
+        """
+        if self.checkpoints is None:
+            return
+        parts = self.comm.gather({name: payload[name] for name in PART_OF_RANK})  # every process takes part
+        name = f"ckpt-{payload['episode']}"
+        if self.comm.rank > 0 or (not again and name in self.checkpoints.names()):
+            return
+        try:
+            self.checkpoints.save({**payload, "others": parts[1:]}, payload["episode"])
+            if self.unsaved is not None:
+                self.say(f"{name} could be written again.")
+            self.unsaved = None
+        except OSError as error:
+            first = self.unsaved is None
+            free = shutil.disk_usage(self.checkpoints.folder.parent).free
+            self.unsaved = f"{error} ({free:,} bytes free in {self.checkpoints.folder})"
+            if first:
+                self.say(
+                    f"{name} could not be written: {self.unsaved}. Training goes on; the next checkpoint is tried again."
+                )
+
+    def set_aside(self) -> None:
+        """Checkpoints that are later than where training goes on belong to another path."""
+        if self.checkpoints is None or self.comm.rank > 0:
+            return
+        later = self.checkpoints.set_aside(self.state.episode)
+        if later:
+            self.say(f"training goes on from episode {self.state.episode}: {', '.join(later)} renamed to <name>.pt.old")
+
+    def what_is_left(self, error: ProcessError) -> ProcessError:
+        """The error with what the user can go on from."""
+        names = self.checkpoints.names() if self.checkpoints is not None else []
+        kept = f"The last checkpoint is {names[-1]}" if names else "There is no checkpoint yet"
+        return ProcessError(f"{error}\n  {kept}; start the same processes with STARTING_POINT=LATEST to go on.")
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    def restore(self, starting_point: str) -> list[str]:
+        """Fills the state from `LATEST` or a named checkpoint.
+
+        Returns:
+            Lines that tell what was done.
+
+        Raises:
+            CheckpointError: when there is none, or it does not fit.
+        """
+        if self.checkpoints is None:
+            raise CheckpointError("there is no run folder to resume from.")
+        checkpoints, header = self.checkpoints, self.header
+
+        def read() -> tuple[dict[str, Any], str, list[str]]:
+            payload, name, lines = checkpoints.load(starting_point)
+            checkpoint.check_fit(payload["header"], header, name, checkpoints.folder.parent)
+            return payload, name, lines
+
+        payload, name, lines = self.comm.first(read)
+        before = 1 + len(payload.get("others", []))
+        if before != self.comm.size:
+            lines.append(f"{name} was written by {before} process{'es' if before > 1 else ''}, this run has {self.comm.size}: "
+                         "it goes on from the same parameters; processes without states of their own draw them.")  # fmt: skip
+        try:
+            self.state.restore(self._own_part(payload))
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise CheckpointError(
+                f"{name} was trained with another network or optimizer: {' '.join(str(error).split())[:200]}\n  Use the "
+                f"run's own configuration: USE_CONFIG_FROM_RUN_DIR={checkpoints.folder.parent}"
+            ) from error
+        lines.append(f"Resumed from {name}: {self.state.episode} episodes, {self.state.step} gradient steps.")
+        if payload["header"]["model_files"] != header["model_files"]:
+            lines.append(f"The files of {self.model.folder} have changed since {name} was written.")
+        if payload["header"]["configuration"] != header["configuration"] and self.folder is not None:
+            differences = changes(self.folder.read().get("configuration", {}), comparable(self.config))
+            if differences:
+                lines.append(f"The configuration has changed since {name} was written: {'; '.join(differences[:5])}.")
+        return lines
+
+    def up_to(self, episode: int) -> dict[str, Any] | None:
+        """The newest whole checkpoint of an episode or of one before it, if any, with this rank's own generators and states."""
+        if self.checkpoints is None:
+            return None
+        checkpoints = self.checkpoints
+
+        def read() -> dict[str, Any] | None:
+            for name in reversed(checkpoints.names()):
+                if int(name.removeprefix("ckpt-")) <= episode:
+                    try:
+                        return checkpoints.load(name)[0]
+                    except CheckpointError as error:
+                        self.say(f"{error} The one before it is taken.")
+            return None
+
+        payload = self.comm.first(read)
+        return None if payload is None else self._own_part(payload)
+
+    def _own_part(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """The payload with the generators and states of this rank; with newly drawn ones where it has none."""
+        others, rank = payload.get("others", []), self.comm.rank
+        if rank == 0:
+            return payload
+        return payload | (others[rank - 1] if rank <= len(others) else self.state.part_of_rank())
+
+
+def _header(model: Model, state: TrainState) -> dict[str, Any]:
+    shapes = [[*p.shape] for p in model.network.parameters()]
+    weights = [shape for shape in shapes if len(shape) > 1]
+    network = "x".join(map(str, [weights[0][1], *(shape[0] for shape in weights)])) if weights else "none"
+    variables = model.config.variables
+    return {
+        "format": checkpoint.FORMAT,
+        "model": model.name,
+        "states": [{"name": v.name, "shape": v.shape} for v in variables.states],
+        "policies": [{"name": v.name, "shape": v.shape} for v in variables.policies],
+        "network": f"{network} ({sum(p.numel() for p in model.network.parameters())} parameters)",
+        "dtype": model.config.run.keras_precision,
+        "optimizer": type(state.optimizer).__name__,
+        "configuration": config_hash(model.config),
+        "model_files": files_hash(model.folder),
+        "versions": versions(),
+    }

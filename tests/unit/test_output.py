@@ -1,0 +1,41 @@
+"""Printing onto a full disk."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from deqn.output import Output
+
+FULL = "/dev/full"  # Linux: every write fails with "No space left on device"
+
+
+@pytest.mark.skipif(not Path(FULL).exists(), reason="no device that is always full")
+def test_what_does_not_fit_is_dropped():
+    with pytest.raises(OSError, match="No space"), open(FULL, "w") as plain:
+        plain.write("x" * 100_000)
+        plain.flush()
+    with open(FULL, "w") as stream:
+        output = Output(stream)
+        for _ in range(3):
+            output.write("x" * 100_000)
+            output.flush()
+
+
+def test_other_errors_are_raised():
+    class Broken(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        Output(Broken()).write("x")
+
+
+def test_it_is_the_stream_otherwise():
+    stream = io.StringIO()
+    output = Output(stream)
+    assert output.write("text") == 4
+    assert output.getvalue() == "text"
+    assert not output.isatty()
