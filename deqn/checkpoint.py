@@ -6,7 +6,7 @@ import os
 import pickle
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +17,29 @@ from deqn.errors import CheckpointError, suggestion
 
 FORMAT = 1
 # what a checkpoint and its header must hold
-PAYLOAD = (
-    "policy",
-    "optimizer",
-    "schedule",
-    "learning_rate",
-    "rng",
-    "torch_rng",
-    "cuda_rng",
-    "starting_state",
-    "episode",
-    "step",
-)
-HEADER = ("model", "states", "policies", "network", "dtype", "optimizer", "configuration", "model_files")
+PAYLOAD: dict[str, type | tuple[type, ...]] = {
+    "policy": dict,
+    "optimizer": dict,
+    "schedule": (dict, type(None)),
+    "learning_rate": (float, int),
+    "rng": Tensor,
+    "torch_rng": Tensor,
+    "cuda_rng": list,
+    "starting_state": Tensor,
+    "episode": int,
+    "step": int,
+}
+HEADER: dict[str, type | tuple[type, ...]] = {
+    "model": str,
+    "states": list,
+    "policies": list,
+    "network": str,
+    "dtype": str,
+    "optimizer": str,
+    "configuration": str,
+    "model_files": str,
+}
+_FOLDER = 0x10  # in a zip entry's attributes; PyTorch reads nothing of such an entry and leaves its tensor unfilled
 _NAME = re.compile(r"ckpt-(\d+)\.pt")
 
 
@@ -39,13 +49,15 @@ class Checkpoints:
     Args:
         folder: the run folder.
         keep: number of newest checkpoints kept.
-        required: entries without which a file is no checkpoint of a run.
+        required: entries without which a file is no checkpoint of a run, and their types.
     """
 
-    def __init__(self, folder: Path, keep: int = 10, required: Sequence[str] = ()) -> None:
+    def __init__(
+        self, folder: Path, keep: int = 10, required: Mapping[str, type | tuple[type, ...]] | None = None
+    ) -> None:  # fmt: skip
         self.folder = folder / "ckpt"
         self.keep = keep
-        self.required = required
+        self.required = required or {}
 
     def names(self) -> list[str]:
         """Names in the order of episodes, `['ckpt-1', 'ckpt-2']`."""
@@ -81,7 +93,8 @@ class Checkpoints:
             temporary.unlink(missing_ok=True)
             raise
         for old in self.names()[: -self.keep]:
-            self.path(old).unlink(missing_ok=True)
+            if not self.path(old).is_dir():
+                self.path(old).unlink(missing_ok=True)
         return path
 
     def set_aside(self, episode: int) -> list[str]:
@@ -93,21 +106,33 @@ class Checkpoints:
         """
         later = [name for name in self.names() if int(name.removeprefix("ckpt-")) > episode]
         for name in later:
-            os.replace(self.path(name), self.path(name).with_suffix(".pt.old"))
+            aside = self.path(name).with_suffix(".pt.old")
+            while aside.is_dir():  # something of another program: it stays
+                aside = aside.with_name(f"{aside.name}.old")
+            os.replace(self.path(name), aside)
         return later
 
     def clear(self) -> None:
         """Removes the checkpoints of this folder, and nothing else."""
         left = [path for pattern in ("ckpt-*.tmp", "ckpt-*.pt.old") for path in self.folder.glob(pattern)]
         for path in [*map(self.path, self.names()), *left]:
-            path.unlink(missing_ok=True)
+            if not path.is_dir():  # a folder of that name is not ours
+                path.unlink(missing_ok=True)
         if self.folder.is_dir() and not any(self.folder.iterdir()):
             self.folder.rmdir()
 
-    def load(self, starting_point: str, device: torch.device | str = "cpu") -> tuple[dict[str, Any], str, list[str]]:
+    def load(
+        self,
+        starting_point: str,
+        device: torch.device | str = "cpu",
+        fits: Callable[[dict[str, Any], str], None] = lambda payload, name: None,
+    ) -> tuple[dict[str, Any], str, list[str]]:
         """The payload of `LATEST` or of a named checkpoint.
 
-        `LATEST` falls back to the newest whole checkpoint; a named one must be whole.
+        `LATEST` falls back to the newest whole checkpoint that fits; a named one must be whole and fit.
+
+        Args:
+            fits: raises a CheckpointError for a payload and its name that this run cannot use.
 
         Returns:
             payload, name, and warnings about damaged checkpoints that were passed over.
@@ -130,18 +155,31 @@ class Checkpoints:
                 raise CheckpointError(
                     f"STARTING_POINT={starting_point}: no such checkpoint in {self.folder}.{nearest} {listed}"
                 )
-            return self._read(name, device), name, []
+            payload = self._read(name, device)
+            fits(payload, name)
+            return payload, name, []
         if not names:
             raise CheckpointError(
                 f"STARTING_POINT=LATEST: no checkpoint in {self.folder}. Start a new run with STARTING_POINT=NEW, or give "
                 "hydra.run.dir=<folder of the run to continue>."
             )
         warnings: list[str] = []
+        misfit: CheckpointError | None = None
         for name in reversed(names):
             try:
-                return self._read(name, device), name, warnings
+                payload = self._read(name, device)
             except CheckpointError as error:
                 warnings.append(f"{error} Falling back to the one before it.")
+                continue
+            try:
+                fits(payload, name)
+            except CheckpointError as error:
+                misfit = misfit or error
+                warnings.append(f"{error} Falling back to the one before it.")
+                continue
+            return payload, name, warnings
+        if misfit is not None:
+            raise misfit
         raise CheckpointError(
             f"STARTING_POINT=LATEST: every checkpoint in {self.folder} is damaged. {warnings[0]} "
             "Start a new run with STARTING_POINT=NEW."
@@ -157,6 +195,8 @@ class Checkpoints:
         try:
             with zipfile.ZipFile(path) as archive:
                 bad = archive.testzip()  # the CRC-32 of every entry
+                if any(entry.external_attr & _FOLDER for entry in archive.infolist()):
+                    raise zipfile.BadZipFile("an entry is marked as a folder")
             payload = None if bad is not None else torch.load(path, map_location=device, weights_only=True)
         except zipfile.BadZipFile as error:
             raise CheckpointError(f"{path} is damaged: {error}.") from error
@@ -172,10 +212,17 @@ class Checkpoints:
             raise CheckpointError(f"{foreign}: it has no header.")
         if payload["header"].get("format") != FORMAT:
             raise CheckpointError(f"{path} has format {payload['header'].get('format')}; this program reads {FORMAT}.")
-        missing = [key for key in self.required if key not in payload]
-        missing += [key for key in HEADER if self.required and key not in payload["header"]]
-        if missing:
-            raise CheckpointError(f"{foreign}: {', '.join(missing)} missing.")
+        kinds = [(payload, self.required), (payload["header"], HEADER if self.required else {})]
+        wrong = [
+            key for part, expected in kinds for key, kind in expected.items() if not isinstance(part.get(key), kind)
+        ]
+        if self.required and not isinstance(payload.get("others", []), list):
+            wrong.append("others")
+        if wrong:
+            raise CheckpointError(f"{foreign}: {', '.join(wrong)} missing or of another kind.")
+        not_a_number = not_finite(payload)
+        if not_a_number:
+            raise CheckpointError(f"{path} is damaged: {not_a_number} is not finite.")
         return payload
 
 

@@ -81,7 +81,25 @@ def explain(model: Model, states: Tensor) -> str:
         bad = ~torch.isfinite(residual.reshape(len(states), -1)).all(-1)
         if bool(bad.any()):
             return f"equation {name!r}: {_count(model, states, bad)}.{culprit}"
-    return f"{ONLY_GRADIENT}, but the loss or its gradient is not.{culprit}"
+    found = _gradient(model, states)
+    return f"{found or f'{ONLY_GRADIENT}, but the loss or its gradient is not'}.{culprit}"
+
+
+def _gradient(model: Model, states: Tensor) -> str:
+    """The first equation whose gradient is not finite, and at which states: each state's gradient passes through its own row."""
+    states = states.detach().clone().requires_grad_()
+    policies = model.policy(states)
+    for name, residual in model.equations(states, policies).items():
+        gradients = torch.autograd.grad(
+            loss.squared_sum(residual), [states, policies], allow_unused=True, retain_graph=True
+        )
+        bad = torch.zeros(len(states), dtype=torch.bool, device=states.device)
+        for gradient in gradients:
+            if gradient is not None:
+                bad |= ~finite(gradient)
+        if bool(bad.any()):
+            return f"gradient of equation {name!r}, whose residual is finite: {_count(model, states.detach(), bad)}"
+    return ""
 
 
 def _count(model: Model, states: Tensor, bad: Tensor) -> str:

@@ -153,7 +153,9 @@ class _Probe:
         if not bool(torch.isfinite(probs).all()) or bool((probs < 0).any()):
             self.problems.append(f"{file}: shock_probs has an entry that is negative or not finite.")
         elif abs(float(worst) - 1.0) > 1e-4:
-            self.problems.append(f"{file}: shock_probs sums to {float(worst):.6g}, not 1.")
+            self.problems.append(
+                f"{file}: shock_probs sums to {float(worst):.6g}, not 1. Divide it by its sum, or add the node that is missing."
+            )
         values = getattr(model.expectations.dynamics, "shock_values", None)
         if isinstance(values, Tensor) and values.ndim and values.shape[0] != nodes:
             self.problems.append(f"{file}: shock_values has {values.shape[0]} rows, shock_probs has {nodes} entries.")
@@ -233,14 +235,18 @@ class _Probe:
         gradients = torch.autograd.grad(total, parts, allow_unused=True)
         for column, gradient in zip(self.model.policy_columns, gradients, strict=True):
             if gradient is None:
-                self.problems.append(f"no equation depends on policy {column.name!r}: the network could not learn it.")
+                self.problems.append(
+                    f"no equation depends on policy {column.name!r}: the network could not learn it. Use it in Equations.py, "
+                    "remove a .detach() on the way, or take it out of variables.policies."
+                )
             elif not bool(torch.isfinite(gradient).all()):
                 self.problems.append(
                     f"the gradient of the equations with respect to policy {column.name!r} is not finite."
                 )
             elif not bool(gradient.any()) and self._unused(column, torch.cat(parts, dim=-1).detach()):
                 self.problems.append(
-                    f"no equation depends on policy {column.name!r}, today or tomorrow: the network could not learn it."
+                    f"no equation depends on policy {column.name!r}, today or tomorrow: the network could not learn it. Use it "
+                    "in Equations.py, or take it out of variables.policies."
                 )
             elif not bool(gradient.any()):
                 self.report.notes.append(
@@ -249,11 +255,8 @@ class _Probe:
                 )
 
     def _unused(self, column: Column, policies: Tensor) -> bool:
-        """Whether two values of a policy inside its bounds give the same residuals, and no penalty could move it."""
+        """Whether two values of a policy inside its bounds give the same residuals; a penalty alone determines no policy."""
         model, bound = self.model, column.bound
-        bounds = [bound, *model.definition_bounds.values()]
-        if any(b.penalty_lower or b.penalty_upper for b in bounds):
-            return False
         low = bound.lower if bound.lower is not None else (0.0 if bound.upper is None else bound.upper - 1.0)
         high = bound.upper if bound.upper is not None else low + 1.0
         results = []

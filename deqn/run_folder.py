@@ -67,8 +67,11 @@ class RunFolder:
             ) from error
 
     def release(self) -> None:
+        if (
+            os.name == "posix"
+        ):  # first: afterwards it could be that of the next process; elsewhere it cannot while it is held
+            (self.path / _LOCK_FILE).unlink(missing_ok=True)
         self._lock.release()
-        (self.path / _LOCK_FILE).unlink(missing_ok=True)
 
     def read(self) -> dict[str, Any]:
         """`run.json`, or nothing where there is none."""

@@ -101,9 +101,10 @@ class Saver:
         checkpoints, header = self.checkpoints, self.header
 
         def read() -> tuple[dict[str, Any], str, list[str]]:
-            payload, name, lines = checkpoints.load(starting_point)
-            checkpoint.check_fit(payload["header"], header, name, checkpoints.folder.parent)
-            return payload, name, lines
+            def fits(payload: dict[str, Any], name: str) -> None:
+                checkpoint.check_fit(payload["header"], header, name, checkpoints.folder.parent)
+
+            return checkpoints.load(starting_point, fits=fits)
 
         payload, name, lines = self.comm.first(read)
         before = 1 + len(payload.get("others", []))
@@ -112,7 +113,7 @@ class Saver:
                          "it goes on from the same parameters; processes without states of their own draw them.")  # fmt: skip
         try:
             self.state.restore(self._own_part(payload))
-        except (KeyError, ValueError, RuntimeError) as error:
+        except (KeyError, ValueError, RuntimeError, TypeError, AttributeError, IndexError, ZeroDivisionError) as error:
             raise CheckpointError(
                 f"{name} was trained with another network or optimizer: {' '.join(str(error).split())[:200]}\n  Use the "
                 f"run's own configuration: USE_CONFIG_FROM_RUN_DIR={checkpoints.folder.parent}"

@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import torch
@@ -251,7 +252,7 @@ class Trainer:
         state, clip = self.state, self.config.optimizer.clipvalue
         flat = self.gradient.flat
         flat.zero_()
-        with self._numerics():
+        with self._numerics(states):
             terms = self._terms(self.model, states)
             terms.loss.backward()
         value = self._average(terms.loss.detach()) if self.comm.size > 1 else terms.loss.detach()
@@ -347,18 +348,22 @@ class Trainer:
         )
         return _shared(advice) if error.shared else advice
 
-    def _numerics(self) -> contextlib.AbstractContextManager[Any]:
+    def _numerics(self, states: Tensor) -> contextlib.AbstractContextManager[Any]:
         if not self.config.enable_check_numerics:
             return contextlib.nullcontext()
         stack = contextlib.ExitStack()
+        stack.push(partial(self._raise_numerics, states))  # left last: what explains the error is not checked itself
         stack.enter_context(torch.autograd.set_detect_anomaly(True, check_nan=True))
         stack.enter_context(diagnose.CheckNumerics(self.model.folder))
-        stack.push(self._raise_numerics)
         return stack
 
-    def _raise_numerics(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+    def _raise_numerics(self, states: Tensor, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, diagnose.NotFinite):
-            raise TrainingError(f"not a finite number in episode {self.state.episode + 1}: {error}.") from error
+            reason = diagnose.explain(self.model, states)
+            operation = "" if str(error) in reason else f"{error}; "
+            raise TrainingError(
+                f"not a finite number in episode {self.state.episode + 1}: {operation}{reason}"
+            ) from error
 
     def _may_roll_back(self, error: TrainingError) -> bool:
         everywhere = error.shared or self.comm.size == 1

@@ -175,7 +175,7 @@ def _check_groups(groups: dict[str, Group]) -> list[str]:
         problems.append(
             f"run.N_minibatch_size = {run.N_minibatch_size} exceeds one episode (N_sim_batch {run.N_sim_batch} x "
             f"N_episode_length {run.N_episode_length} = {run.N_sim_batch * run.N_episode_length} states): no step would "
-            "be taken."
+            "be taken. Make it smaller, or the episode larger."
         )
     if isinstance(run, Run) and run.N_states_held is not None:
         at_least = run.N_sim_batch * -(-run.N_minibatch_size // run.N_sim_batch)
@@ -269,7 +269,8 @@ def _check_bounds(where: str, variable: Variable, *, is_state: bool) -> list[str
     problems = []
     bounds = variable.bounds
     if bounds.lower is not None and bounds.upper is not None and bounds.lower >= bounds.upper:
-        problems.append(f"{where}: bounds.lower = {bounds.lower} is not below bounds.upper = {bounds.upper}.")
+        problems.append(f"{where}: bounds.lower = {bounds.lower} is not below bounds.upper = {bounds.upper}. "
+                        "Swap or change them.")  # fmt: skip
     for side in ("lower", "upper"):
         # a state's bound carries no penalty (its gradient does not reach the network), so zero is fine there
         if not is_state and getattr(bounds, side) == 0 and getattr(bounds, f"penalty_{side}") is None:

@@ -38,7 +38,7 @@ def test_a_gradient_that_is_not_finite_is_told_from_a_loss_that_is_not(model):
     """sqrt at zero: the value is finite, its derivative is not."""
     model._equations = lambda s, p: {"root": (p - p).abs().sqrt().sum(-1)}
     assert explain(model, model.initial_states(6)).startswith(
-        "the residuals are finite, but the loss or its gradient is not"
+        "gradient of equation 'root', whose residual is finite: 6 of 6 states, first at K="
     )
 
 

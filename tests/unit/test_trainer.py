@@ -334,7 +334,9 @@ def test_check_numerics_names_the_operation_and_the_line():
     trainer = Trainer(model)
     states = model.initial_states(16)
     states[3, 0] = -1.0
-    with pytest.raises(TrainingError, match=r"`pow`, called in brock_mirman/Definitions.py:12"):
+    with pytest.raises(
+        TrainingError, match=r"equation 'euler': 1 of 16 states, first at K=-1.*`pow`, called in .*Definitions.py:12"
+    ):
         trainer.step(states)
 
 
