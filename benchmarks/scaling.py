@@ -6,7 +6,7 @@
     python benchmarks/scaling.py --gpu-latency 1e-5 --gpu-bandwidth 5e10 ...    another network in the prediction
 
 Strong scaling divides a minibatch (and the simulated economies) among the processes; weak scaling gives each as many as one
-has. Every figure is the best of several rounds in three launches, which take turns.
+has. Every figure is the median of several rounds on the slowest process, in the quietest of the launches, which take turns.
 
 The model. A gradient step of b states on one of p processes takes
 
@@ -63,7 +63,7 @@ ROUNDS, SECONDS = 5, 0.3
 
 
 class Clock:
-    """Times what all processes do together: the best of several rounds, of equally many repeats on all of them."""
+    """Times what all processes do together: the median of several rounds, of equally many repeats on all of them."""
 
     def __init__(self, comm: Comm, device: torch.device) -> None:
         self.comm, self.device = comm, device
@@ -84,24 +84,25 @@ class Clock:
         seconds = self.comm.first(lambda: self.read() - began)
         return max(2, min(2000, int(SECONDS / seconds)))
 
-    def best(self, function: Callable[[], object], after: Callable[[int], None] = lambda n: None) -> float:
-        """Seconds a call; `after` is told the number of calls after each round."""
-        n, best = self.repeats(function), math.inf
+    def median(self, function: Callable[[], object], after: Callable[[int], None] = lambda n: None) -> float:
+        """Seconds a call on the slowest process; `after` is told the number of calls after each round."""
+        n, rounds = self.repeats(function), []
         for _ in range(ROUNDS):
             self.together()
             began = self.read()
             for _ in range(n):
                 function()
-            best = min(best, (self.read() - began) / n)
+            rounds.append((self.read() - began) / n)
             after(n)
-        return best
+        everywhere = self.comm.gather(float(np.median(rounds)))
+        return self.comm.first(lambda: max(everywhere))
 
 
 class Spent:
     """Time that the gradient steps of a process spend in the operations that it shares with the others."""
 
     def __init__(self, comm: Comm) -> None:
-        self.seconds, self.best = 0.0, math.inf
+        self.seconds, self.rounds = 0.0, []  # type: ignore[var-annotated]
         mean = comm.mean_
 
         def timed(tensor: torch.Tensor) -> None:
@@ -112,7 +113,8 @@ class Spent:
         comm.mean_ = timed  # type: ignore[method-assign]
 
     def after(self, n: int) -> None:
-        self.best, self.seconds = min(self.best, self.seconds / n), 0.0
+        self.rounds.append(self.seconds / n)
+        self.seconds = 0.0
 
 
 def sent_bytes() -> int | None:
@@ -142,7 +144,7 @@ def measure(arguments: argparse.Namespace) -> None:
     with model.context():
         if comm.size > 1:
             tensors = {n: torch.zeros(n, device=model.device) for n in (*SUMS, found["entries"])}
-            found["sum"] = {n: clock.best(lambda x=x: comm.sum_(x)) for n, x in tensors.items()}
+            found["sum"] = {n: clock.median(lambda x=x: comm.sum_(x)) for n, x in tensors.items()}
             states = model.initial_states(MINIBATCHES[0])
             n, before = 200, sent_bytes()
             for _ in range(n):
@@ -150,16 +152,15 @@ def measure(arguments: argparse.Namespace) -> None:
             if before is not None:
                 found["bytes"] = (sent_bytes() - before) / n
         batches = {b: model.initial_states(b) for b in MINIBATCHES}
-        found["apart"] = {b: clock.best(lambda s=s: alone.step(s)) for b, s in batches.items()}
+        found["apart"] = {b: clock.median(lambda s=s: alone.step(s)) for b, s in batches.items()}
         found["step"], found["shared"] = {}, {}
         spent = Spent(comm)
         for b, states in batches.items():
-            spent.best = spent.seconds = 0.0
-            spent.best = math.inf
-            found["step"][b] = clock.best(lambda s=states: trainer.step(s), spent.after)
-            found["shared"][b] = spent.best if comm.size > 1 else 0.0
+            spent.seconds, spent.rounds = 0.0, []
+            found["step"][b] = clock.median(lambda s=states: trainer.step(s), spent.after)
+            found["shared"][b] = float(np.median(spent.rounds)) if comm.size > 1 else 0.0
         economies = {b: model.initial_states(b) for b in ECONOMIES}
-        found["period"] = {b: clock.best(lambda s=s: model.step(s)) for b, s in economies.items()}
+        found["period"] = {b: clock.median(lambda s=s: model.step(s)) for b, s in economies.items()}
         if comm.size == 1:
             found["model"] = counted(alone, batches, clock)
     comm.first(lambda: Path(arguments.write).write_text(json.dumps(found)))
@@ -189,11 +190,11 @@ def counted(trainer: Trainer, batches: dict[int, torch.Tensor], clock: Clock) ->
         with Counter() as counter, FlopCounterMode(display=False) as flops:
             trainer.step(states)
         wide = states.abs() + 1.0
-        seconds = clock.best(lambda x=wide: x * x)
+        seconds = clock.median(lambda x=wide: x * x)
         result["ops"][b], result["bytes"][b], result["flops"][b] = counter.ops, counter.bytes, flops.get_total_flops()
         result["bandwidth"][b] = 3 * states.numel() * states.element_size() / seconds
     square, small = torch.rand(512, 512, device=states.device), torch.rand(8, device=states.device, requires_grad=True)
-    result["rate"] = 2 * 512**3 / clock.best(lambda: square @ square)
+    result["rate"] = 2 * 512**3 / clock.median(lambda: square @ square)
 
     def tiny() -> None:
         x = small
@@ -203,7 +204,7 @@ def counted(trainer: Trainer, batches: dict[int, torch.Tensor], clock: Clock) ->
 
     with Counter() as counter:
         tiny()
-    result["t_op"] = clock.best(tiny) / counter.ops
+    result["t_op"] = clock.median(tiny) / counter.ops
     return result
 
 
@@ -245,7 +246,7 @@ def launch(arguments: argparse.Namespace, engine: str, n: int) -> dict[str, Any]
 
 
 def best_of(launches: list[dict[str, Any]]) -> dict[str, Any]:
-    """The best of several launches in each figure; the time in sums is that of the best step."""
+    """The quietest of several launches in each figure; the time in sums is that of its step."""
     merged = dict(launches[0])
     for name in {"sum", "apart", "step", "period"} & merged.keys():
         merged[name] = {b: min(found[name][b] for found in launches) for b in merged[name]}
@@ -404,7 +405,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--processes", type=int, nargs="*", default=[1, 2, 4])
     parser.add_argument("--engines", nargs="*", choices=ENGINES, help="default: those that are installed")
-    parser.add_argument("--launches", type=int, default=3, help="the best of so many starts of each")
+    parser.add_argument("--launches", type=int, default=3, help="the quietest of so many starts of each counts")
     parser.add_argument("--model", default="krusell_smith")
     parser.add_argument("--device", default="cpu")
     parser.add_argument(

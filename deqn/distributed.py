@@ -199,8 +199,6 @@ class Horovod(Comm):
     """Horovod, as scripts/install_horovod.sh builds it. Tensors on a GPU go through the CPU unless it was built with NCCL."""
 
     def __init__(self, launch: Launch) -> None:
-        # its thread wakes up every millisecond by default, longer than a small gradient takes
-        os.environ.setdefault("HOROVOD_CYCLE_TIME", "0.1")
         try:
             import horovod.torch as hvd
         except ImportError as error:
