@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from deqn import config, figures, post
+from deqn import config, figures, launch, post
 from deqn.checkup import binding
 from deqn.config import RUN_DIR_VARIABLE, Composed
 from deqn.errors import ConfigError
@@ -20,7 +20,9 @@ from deqn.monitor import terminal
 
 
 def post_process(composed: Composed) -> int:
-    """Simulates the run's policy, writes tables and figures, runs the model's own PostProcess.py."""
+    """Simulates the run's policy, writes tables and figures, runs the model's own PostProcess.py: one process does."""
+    if not launch.is_first():
+        return 0
     if composed.source is None:
         raise ConfigError(
             f"post_process.py needs a run: {RUN_DIR_VARIABLE}=<run folder> python post_process.py STARTING_POINT=LATEST "

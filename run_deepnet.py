@@ -58,7 +58,8 @@ def _train(composed: Composed, comm: Comm) -> int:
         model.set_run(LOG_DIR=str(folder.path))
         trainer.fit()
         return 128 + trainer.signal if trainer.signal is not None else 0
-    comm.first(folder.acquire)
+    # asked once more: another process may have finished a run there since
+    comm.first(lambda: folder.acquire(lambda: _refuse_to_start_over(composed, folder)))
     try:
         _prepare(folder, composed, model, new)
         return _fit(trainer, Monitor(model, folder, comm=comm), report, lines)
@@ -71,11 +72,9 @@ def _link(composed: Composed, folder: RunFolder, comm: Comm) -> tuple[Model, Rep
     settings, made = composed.config, []
 
     def link() -> dict[str, torch.Tensor]:
-        calibrated = None
-        if settings.STARTING_POINT == "NEW":
-            folder.refuse_to_start_over(settings, _typed_new(composed))
-        else:
-            calibrated = calibration.of_run(folder, settings.constants)
+        _refuse_to_start_over(composed, folder)
+        new = settings.STARTING_POINT == "NEW"
+        calibrated = None if new else calibration.of_run(folder, settings.constants)
         model = Model(settings, calibrated, comm.rank, comm.local_rank)
         made.append((model, model.probe()))
         calibration.keep(model.calibration, model.folder, settings.constants)
@@ -109,15 +108,17 @@ def _prepare(folder: RunFolder, composed: Composed, model: Model, new: bool) -> 
         ) from error
 
 
-def _typed_new(composed: Composed) -> bool:
-    """Whether STARTING_POINT=NEW was typed; the run whose configuration is read is started over, and so lost, only then."""
+def _refuse_to_start_over(composed: Composed, folder: RunFolder) -> None:
+    """What stands in the folder is not lost by a start from NEW; the run whose configuration is read only if NEW was typed."""
+    if composed.config.STARTING_POINT != "NEW":
+        return
     typed = any(override.startswith("STARTING_POINT=") for override in composed.overrides)
     if composed.source == composed.run_dir and not typed:
         raise ConfigError(
             f"{composed.run_dir} would be started over. Give STARTING_POINT=LATEST to go on, hydra.run.dir=<a new folder> "
             "for a new run with its configuration, or STARTING_POINT=NEW to start it over."
         )
-    return typed
+    folder.refuse_to_start_over(composed.config, typed)
 
 
 def _fit(trainer: Trainer, monitor: Monitor, report: Report, lines: list[str]) -> int:
@@ -152,6 +153,8 @@ def _fit(trainer: Trainer, monitor: Monitor, report: Report, lines: list[str]) -
 
 def check(composed: Composed) -> int:
     """`--check`: links the model and tries it on seven states; writes nothing."""
+    if not launch.is_first():
+        return 0
     model = Model(composed.config)
     report = model.probe()
     Trainer(model)  # optimizer and schedule

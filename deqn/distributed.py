@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from deqn.errors import ConfigError, DEQNError, ProcessError
-from deqn.launch import Launch, launched, set_meeting_point
+from deqn.launch import Launch, launched, refuse_one_of_many_tasks, set_meeting_point
 
 TIMEOUT = timedelta(
     minutes=30
@@ -257,6 +257,7 @@ def connect(environment: Mapping[str, str] = os.environ) -> Comm:
     """
     launch = launched(environment)
     if launch is None:
+        refuse_one_of_many_tasks(environment)
         return Comm()
     if launch.launcher == "horovodrun":
         return Horovod(launch)

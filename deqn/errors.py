@@ -53,9 +53,9 @@ class ProcessError(DEQNError):
     exit_code = 5
 
 
-def count(n: int, noun: str) -> str:
+def count(n: int, noun: str, plural: str | None = None) -> str:
     """'1 problem', '2 problems'."""
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+    return f"{n} {noun}" if n == 1 else f"{n} {plural or noun + 's'}"
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -22,19 +22,23 @@ class Launch:
     local_rank: int
 
 
+# launcher, and its variables for the number of processes, which of them this is, and which of those on this machine
+_VARIABLES = (
+    ("horovodrun", "HOROVOD_SIZE", "HOROVOD_RANK", "HOROVOD_LOCAL_RANK"),
+    ("torchrun", "WORLD_SIZE", "RANK", "LOCAL_RANK"),
+    ("mpirun", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_LOCAL_RANK"),
+    ("mpirun", "PMI_SIZE", "PMI_RANK", "MPI_LOCALRANKID"),
+    ("srun", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "SLURM_LOCALID"),
+)
+
+
 def launched(environment: Mapping[str, str] = os.environ) -> Launch | None:
     """The launch of several processes that this one belongs to; None where it is alone.
 
     Raises:
         ConfigError: when there are several, but not which of them this is.
     """
-    for launcher, size, rank, local_rank in (
-        ("horovodrun", "HOROVOD_SIZE", "HOROVOD_RANK", "HOROVOD_LOCAL_RANK"),
-        ("torchrun", "WORLD_SIZE", "RANK", "LOCAL_RANK"),
-        ("mpirun", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_LOCAL_RANK"),
-        ("mpirun", "PMI_SIZE", "PMI_RANK", "MPI_LOCALRANKID"),
-        ("srun", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "SLURM_LOCALID"),
-    ):
+    for launcher, size, rank, local_rank in _VARIABLES:
         processes = environment.get(size, "")
         if not processes.isdigit() or int(processes) < 2:
             continue
@@ -45,6 +49,27 @@ def launched(environment: Mapping[str, str] = os.environ) -> Launch | None:
             )
         return Launch(launcher, int(processes), int(environment[rank]), int(environment.get(local_rank, 0)))
     return None
+
+
+def refuse_one_of_many_tasks(environment: Mapping[str, str]) -> None:
+    """SLURM has given several tasks to a job (sbatch, salloc), and no launcher has started them.
+
+    Raises:
+        ConfigError: with the command that does.
+    """
+    tasks = environment.get("SLURM_NTASKS", "")
+    if tasks.isdigit() and int(tasks) > 1 and not any(environment.get(size) for _, size, *_ in _VARIABLES):
+        raise ConfigError(
+            f"SLURM_NTASKS={tasks}: this job has {tasks} tasks, but one process was started, outside of srun. Start it with "
+            f"srun python run_deepnet.py ..., or torchrun --nproc-per-node {tasks} run_deepnet.py ... (docs/cluster.md); to "
+            "train with one process, ask for one task, or set SLURM_NTASKS=1."
+        )
+
+
+def is_first(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether this process is alone or the first of several: what one process does is then done once."""
+    launch = launched(environment)
+    return launch is None or launch.rank == 0
 
 
 def set_meeting_point(launch: Launch, environment: Mapping[str, str]) -> None:

@@ -9,7 +9,8 @@ import platform
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
@@ -25,6 +26,7 @@ from deqn.schema import Config
 EVENT_SUFFIX = ".deqn"  # marks TensorBoard files as ours
 RUN_FILE = "run.json"
 _LOCK_FILE = "run.lock"
+_SECONDS_TO_SAY_WHO = 2.0
 CALIBRATION = "calibration.npz"
 # how a run is driven, not what it solves: may differ between the starts of one run
 _DRIVING = {
@@ -46,8 +48,12 @@ class RunFolder:
         self.path = path.resolve()
         self._lock = FileLock(self.path / _LOCK_FILE, blocking=False)
 
-    def acquire(self) -> None:
+    def acquire(self, check: Callable[[], None] = lambda: None) -> None:
         """Makes the folder and takes it; the operating system gives it back when the process ends, however it ends.
+
+        Args:
+            check: looks at what stands in the folder now that no other process changes it; where it raises, the folder is
+                given back.
 
         Raises:
             CheckpointError: when another process uses it, or it cannot be written.
@@ -56,7 +62,7 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
         except Timeout:
-            owner = self.read()
+            owner = self._owner()
             raise CheckpointError(
                 f"{self.path} is in use by process {owner.get('pid', '?')} on {owner.get('host', '?')} (started "
                 f"{owner.get('started', '?')}). Wait for it, or give another hydra.run.dir."
@@ -66,12 +72,29 @@ class RunFolder:
                 f"{self.path} cannot be written: {error.strerror}. Give another hydra.run.dir."
             ) from error
 
+        try:
+            check()
+        except BaseException:
+            self.release()
+            raise
+
     def release(self) -> None:
-        if (
-            os.name == "posix"
-        ):  # first: afterwards it could be that of the next process; elsewhere it cannot while it is held
+        # first: afterwards it could be that of the next process; elsewhere it cannot while it is held
+        if os.name == "posix":
             (self.path / _LOCK_FILE).unlink(missing_ok=True)
         self._lock.release()
+
+    def _owner(self) -> dict[str, Any]:
+        """`run.json` of the process that holds the folder, which writes it some milliseconds after it took it."""
+        until = time.monotonic() + _SECONDS_TO_SAY_WHO
+        while True:
+            found = self.read()
+            here = found.get("host") == socket.gethostname()
+            if found.get("status") == "running" and (not here or _lives(found.get("pid"))):
+                return found
+            if time.monotonic() > until:
+                return found
+            time.sleep(0.01)
 
     def read(self) -> dict[str, Any]:
         """`run.json`, or nothing where there is none."""
@@ -141,6 +164,19 @@ class RunFolder:
         ]
         for path in ours:
             path.unlink(missing_ok=True)
+
+
+def _lives(pid: Any) -> bool:
+    """Whether a process of this machine runs; taken for granted where it cannot be asked."""
+    if os.name != "posix" or not isinstance(pid, int):
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # that of another user
+        return True
+    return True
 
 
 def comparable(config: Config) -> dict[str, Any]:

@@ -6,10 +6,12 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
+import torch
+
 from deqn import checkpoint
 from deqn.checkpoint import Checkpoints
 from deqn.distributed import Comm
-from deqn.errors import CheckpointError, ProcessError
+from deqn.errors import CheckpointError, ProcessError, count
 from deqn.model import Model
 from deqn.run_folder import RunFolder, changes, comparable, config_hash, files_hash, versions
 from deqn.train_state import PART_OF_RANK, TrainState
@@ -107,12 +109,9 @@ class Saver:
             return checkpoints.load(starting_point, fits=fits)
 
         payload, name, lines = self.comm.first(read)
-        before = 1 + len(payload.get("others", []))
-        if before != self.comm.size:
-            lines.append(f"{name} was written by {before} process{'es' if before > 1 else ''}, this run has {self.comm.size}: "
-                         "it goes on from the same parameters; processes without states of their own draw them.")  # fmt: skip
         try:
             self.state.restore(self._own_part(payload))
+            lines += self._other_sizes(payload, name)
         except (KeyError, ValueError, RuntimeError, TypeError, AttributeError, IndexError, ZeroDivisionError) as error:
             raise CheckpointError(
                 f"{name} was trained with another network or optimizer: {' '.join(str(error).split())[:200]}\n  Use the "
@@ -146,11 +145,35 @@ class Saver:
         return None if payload is None else self._own_part(payload)
 
     def _own_part(self, payload: dict[str, Any]) -> dict[str, Any]:
-        """The payload with the generators and states of this rank; with newly drawn ones where it has none."""
-        others, rank = payload.get("others", []), self.comm.rank
-        if rank == 0:
-            return payload
-        return payload | (others[rank - 1] if rank <= len(others) else self.state.part_of_rank())
+        """The payload with the generators and states of this rank.
+
+        With another number of processes or trajectories the states that there are are dealt out in the order of ranks; what is
+        missing is newly drawn, and so are generators.
+        """
+        parts, rank = _parts(payload), self.comm.rank
+        drawn = self.state.part_of_rank()
+        own = parts[rank] if rank < len(parts) else drawn
+        n = len(self.state.starting_state)
+        dealt = torch.cat([part["starting_state"] for part in parts])[rank * n : (rank + 1) * n]
+        states = torch.cat([dealt.to(drawn["starting_state"]), drawn["starting_state"][len(dealt) :]])
+        return payload | {name: own[name] for name in PART_OF_RANK} | {"starting_state": states}
+
+    def _other_sizes(self, payload: dict[str, Any], name: str) -> list[str]:
+        """What the user is told where the checkpoint is that of another number of processes or trajectories."""
+        parts = _parts(payload)
+        n, before = len(self.state.starting_state) * self.comm.size, sum(len(part["starting_state"]) for part in parts)
+        if len(parts) == self.comm.size and n == before:
+            return []
+        return [
+            f"{name} was written by {count(len(parts), 'process', 'processes')} with "
+            f"{count(before, 'trajectory', 'trajectories')}, this run has {self.comm.size} with {n}: it goes on from the same "
+            f"parameters; {min(n, before)} trajectories go on, {max(0, n - before)} begin anew."
+        ]
+
+
+def _parts(payload: dict[str, Any]) -> list[dict[str, Any]]:
+    """What each process had of its own when the checkpoint was written, in the order of ranks."""
+    return [payload, *payload.get("others", [])]
 
 
 def _header(model: Model, state: TrainState) -> dict[str, Any]:

@@ -88,12 +88,7 @@ class TrainState:
         if self.starting_state.is_cuda:
             for state in payload["cuda_rng"][:1]:
                 torch.cuda.set_rng_state(state.cpu(), self.starting_state.device)
-        if payload["starting_state"].shape == self.starting_state.shape:
-            self.starting_state.copy_(payload["starting_state"])
-        else:  # another N_sim_batch: the states that there are, over and over
-            n = len(self.starting_state)
-            index = torch.arange(n, device=self.starting_state.device) % len(payload["starting_state"])
-            self.starting_state.copy_(payload["starting_state"].to(self.starting_state)[index])
+        self.starting_state.copy_(payload["starting_state"])
         self.episode, self.step = payload["episode"], payload["step"]
         self.rollbacks = Rollbacks(**payload.get("rollbacks", {}))
 

@@ -151,3 +151,14 @@ def post_process(run):
     assert process.returncode == 0, process.stderr
     (folder,) = (tmp_path / "run" / "post").iterdir()
     assert (folder / "own.txt").read_text() == "0.96 24"
+
+
+def test_of_several_processes_the_first_does_it(answer, finished_run, tmp_path):
+    shutil.copytree(finished_run, tmp_path / "run")
+    before = contents(tmp_path / "run")
+    typed = ["STARTING_POINT=LATEST", "hydra.run.dir=run"]
+    second = answer(*typed, script="post_process.py", USE_CONFIG_FROM_RUN_DIR="run", WORLD_SIZE="2", RANK="1")
+    assert (second.code, second.out, second.err) == (0, "", "")
+    assert contents(tmp_path / "run") == before
+    assert answer(*typed, script="post_process.py", USE_CONFIG_FROM_RUN_DIR="run", WORLD_SIZE="2", RANK="0").code == 0
+    assert len(list((tmp_path / "run" / "post").iterdir())) == 1

@@ -97,9 +97,11 @@ def test_two_and_two_more_equal_four(engine, name, done):
     assert_same(parts, whole)
 
 
-@pytest.mark.parametrize("n", [1, 4])
-def test_one_and_four_processes_too(n, done):
-    folder = done("srun" if n == 1 else "torchrun", n)
+@pytest.mark.parametrize(
+    ("engine", "n"), [("srun", 1), ("torchrun", 4), pytest.param("horovodrun", 4, marks=needs_horovod)]
+)
+def test_one_and_four_processes_too(engine, n, done):
+    folder = done(engine, n)
     whole, parts = last(folder / "whole" / "dropout"), last(folder / "parts" / "dropout")
     assert len(whole["others"]) == n - 1
     assert_same(parts, whole)
@@ -225,11 +227,17 @@ def test_another_number_of_processes_goes_on_and_says_so(tmp_path):
 
     start(2, 2, "NEW")
     two = last(tmp_path / "run")
-    assert "ckpt-2 was written by 2 processes, this run has 1" in start(1, 3, "LATEST")
+    first = "ckpt-2 was written by 2 processes with 32 trajectories, this run has 1 with 16"
+    assert f"{first}: it goes on from the same parameters; 16 trajectories go on, 0 begin anew." in start(
+        1, 3, "LATEST"
+    )
     one = last(tmp_path / "run")
     assert (one["episode"], one["step"], len(one["others"])) == (3, 24, 0)
     assert not torch.equal(one["rng"], two["rng"])
-    assert "ckpt-3 was written by 1 process, this run has 2" in start(2, 4, "LATEST")
+    second = "ckpt-3 was written by 1 process with 16 trajectories, this run has 2 with 32"
+    assert f"{second}: it goes on from the same parameters; 16 trajectories go on, 16 begin anew." in start(
+        2, 4, "LATEST"
+    )
     again = last(tmp_path / "run")
     assert (again["episode"], again["step"], len(again["others"])) == (4, 32, 1)
     assert not torch.equal(again["starting_state"], again["others"][0]["starting_state"])

@@ -43,6 +43,29 @@ def test_several_processes_that_do_not_know_their_rank_are_refused(launcher):
         launched({size: "4"})
 
 
+def test_a_job_of_several_tasks_that_starts_one_process_is_refused():
+    job = {"SLURM_NTASKS": "4", "SLURM_PROCID": "0", "SLURM_JOB_ID": "7"}
+    with pytest.raises(
+        ConfigError, match=r"SLURM_NTASKS=4: this job has 4 tasks, but one process was started.*srun python"
+    ):
+        connect(job)
+
+
+@pytest.mark.parametrize(
+    "started",
+    [{"SLURM_NTASKS": "1"}, {"SLURM_STEP_NUM_TASKS": "1"}, {"WORLD_SIZE": "1", "RANK": "0"}, {"HOROVOD_SIZE": "1"}],
+)
+def test_one_process_of_such_a_job_that_a_launcher_started_is_alone(started):
+    assert connect({"SLURM_NTASKS": "4"} | started).size == 1
+
+
+def test_what_one_process_does_is_done_by_the_first():
+    assert launch.is_first({})
+    assert launch.is_first({"SLURM_NTASKS": "4"})
+    assert launch.is_first({"WORLD_SIZE": "4", "RANK": "0"})
+    assert not launch.is_first({"WORLD_SIZE": "4", "RANK": "1"})
+
+
 def test_torchrun_under_srun_is_torchrun():
     assert launched(LAUNCHES["srun"] | LAUNCHES["torchrun"]).launcher == "torchrun"
 

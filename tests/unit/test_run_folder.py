@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
+
 import pytest
 
 from deqn.config import compose
@@ -12,7 +17,7 @@ from deqn.run_folder import RunFolder, changes, comparable, config_hash, files_h
 def test_a_folder_is_held_by_one_at_a_time(tmp_path):
     first, second = RunFolder(tmp_path / "run"), RunFolder(tmp_path / "run")
     first.acquire()
-    first.write(**provenance())
+    first.write(status="running", **provenance())
     with pytest.raises(CheckpointError, match=r"in use by process \d+ on .* \(started 20"):
         second.acquire()
     first.release()
@@ -23,6 +28,27 @@ def test_a_folder_is_held_by_one_at_a_time(tmp_path):
 def test_nothing_is_made_before_it_is_taken(tmp_path):
     RunFolder(tmp_path / "run").read()
     assert not (tmp_path / "run").exists()
+
+
+def test_the_process_that_holds_the_folder_is_waited_for_until_it_says_who_it_is(tmp_path, monkeypatch):
+    """Not a run of before that was killed, nor nobody."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    first = RunFolder(tmp_path)
+    first.acquire()
+    first.write(status="running", host=socket.gethostname(), pid=gone.pid, started="before")
+    monkeypatch.setattr("time.sleep", lambda _: first.write(pid=os.getpid(), started="now"))
+    with pytest.raises(CheckpointError, match=rf"in use by process {os.getpid()} on .* \(started now\)"):
+        RunFolder(tmp_path).acquire()
+
+
+def test_a_folder_that_another_process_has_changed_in_the_meantime_is_given_back(tmp_path):
+    def refuse():
+        raise CheckpointError("it holds another run")
+
+    with pytest.raises(CheckpointError, match="it holds another run"):
+        RunFolder(tmp_path).acquire(refuse)
+    RunFolder(tmp_path).acquire()
 
 
 def test_the_lock_is_gone_after_the_run(tmp_path):
