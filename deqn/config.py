@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +23,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from deqn.errors import ConfigError, DEQNError, count, suggestion
-from deqn.launch import launched
+from deqn.errors import ConfigError, DEQNError, ProcessError, count, suggestion
+from deqn.launch import is_first, launched
 from deqn.schema import Config
 from deqn.validate import parse
 
@@ -113,27 +115,18 @@ def main(task: Task, check: Task | None = None) -> None:
     try:
         for_hydra = ("help", "hydra_help", "cfg", "multirun", "shell_completion", "info", "config_name", "config_path")
         if any(getattr(arguments, name, None) for name in for_hydra):
-            if getattr(arguments, "check", False):
-                raise ConfigError("--check takes one configuration: leave out -m, --cfg and the like.")
-            _through_hydra(task, arguments, run_dir)
+            with _on_all_processes():
+                if getattr(arguments, "check", False):
+                    raise ConfigError("--check takes one configuration: leave out -m, --cfg and the like.")
+                _through_hydra(task, arguments, run_dir)
             return
-        try:
+        with _on_all_processes():
             composed = compose(arguments.overrides, arguments.config_dir, run_dir)
-        except DEQNError as error:
-            error.shared = True
-            raise
         code = (check if check is not None and arguments.check else task)(composed)
     except DEQNError as error:
         if os.environ.get("HYDRA_FULL_ERROR"):
             raise
-        try:
-            launch = launched()
-        except ConfigError:  # that this launch is wrong is what the error says
-            launch = None
-        if launch is None or launch.rank == 0:
-            print(error.report, file=sys.stderr)
-        elif not error.shared:
-            print(f"rank {launch.rank}: {error.report}", file=sys.stderr)
+        _show(error)
         sys.exit(error.exit_code)
     except (MemoryError, RuntimeError) as error:  # torch's allocators raise a RuntimeError
         if os.environ.get("HYDRA_FULL_ERROR") or not re.search(
@@ -150,6 +143,28 @@ def main(task: Task, check: Task | None = None) -> None:
         print("stopped at once; the last checkpoint is whole", file=sys.stderr)
         sys.exit(130)
     sys.exit(code or 0)
+
+
+@contextlib.contextmanager
+def _on_all_processes() -> Iterator[None]:
+    """Where a mistake is seen by every process of a run, so that one of them is enough to say so."""
+    try:
+        yield
+    except DEQNError as error:
+        error.shared = True
+        raise
+
+
+def _show(error: DEQNError) -> None:
+    """Prints an error; one that all processes raise is printed by the first."""
+    try:
+        launch = launched()
+    except ConfigError:  # that this launch is wrong is what the error says
+        launch = None
+    if launch is None or launch.rank == 0:
+        print(error.report, file=sys.stderr)
+    elif not error.shared:
+        print(f"rank {launch.rank}: {error.report}", file=sys.stderr)
 
 
 def write_run_configuration(composed: Composed, run_dir: Path) -> None:
@@ -353,7 +368,13 @@ def _first_lines(error: BaseException, n: int = 3) -> str:
 
 
 def _through_hydra(task: Task, arguments: Any, run_dir: str | None) -> None:
-    """Sweeps (`-m`), `--cfg`, `--help` and the like: Hydra drives, and makes the folders of a sweep's jobs."""
+    """Sweeps (`-m`), `--cfg`, `--help` and the like: Hydra drives, and makes the folders of a sweep's jobs.
+
+    Of several processes that train the jobs together, Hydra prints and writes in the first only.
+    """
+    first = is_first()
+    if not first and not arguments.multirun:
+        return
     failed: list[str] = []
     done: list[int] = []
 
@@ -365,10 +386,14 @@ def _through_hydra(task: Task, arguments: Any, run_dir: str | None) -> None:
         with open_dict(whole):
             whole.hydra = own
         try:
-            _refuse_hidden_files(arguments.config_dir, whole.hydra)
-            code = task(_composed(whole, tuple(own.overrides.task), out, None)) or 0
+            with _on_all_processes():
+                _refuse_hidden_files(arguments.config_dir, whole.hydra)
+                composed = _composed(whole, tuple(own.overrides.task), out, None)
+            code = task(composed) or 0
         except DEQNError as error:
-            print(error.report, file=sys.stderr)
+            _show(error)
+            if isinstance(error, ProcessError):  # the next job would wait for the process that is gone
+                sys.exit(error.exit_code)
             failed.append(str(out))
         else:
             if code > 128:  # a signal ends the sweep, not only this job
@@ -380,16 +405,19 @@ def _through_hydra(task: Task, arguments: Any, run_dir: str | None) -> None:
     options = [argument for argument in sys.argv[1:] if argument not in (*arguments.overrides, "--check")]
     overrides = _with_preset(_parse_overrides(arguments.overrides), folders, run_dir)
     arguments.overrides = [str(override.input_line) for override in overrides]
-    sys.argv[1:] = [*options, *(_for_hydra(override, arguments, run_dir) for override in arguments.overrides)]
+    typed = [_for_hydra(override, arguments, run_dir) for override in arguments.overrides]
     GlobalHydra.instance().clear()
-    try:
-        hydra.main(config_path=str(folder), config_name="config", version_base="1.3")(job)()
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(_first_lines(error, 4)) from error
-    if failed:
+    with tempfile.TemporaryDirectory() as nowhere:
+        quiet = [f"hydra.sweep.dir={nowhere}", "hydra/job_logging=disabled", "hydra/hydra_logging=disabled"]
+        sys.argv[1:] = [*options, f"hydra.job.name={Path(sys.argv[0]).stem}", *typed, *([] if first else quiet)]
+        try:
+            hydra.main(config_path=str(folder), config_name="config", version_base="1.3")(job)()
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ConfigError(_first_lines(error, 4)) from error
+    if failed and first:
         print(f"{len(failed)} of {len(failed) + len(done)} jobs failed: {', '.join(failed)}", file=sys.stderr)
-        if not done:
-            sys.exit(2)
+    if failed and not done:
+        sys.exit(2)
 
 
 def _for_hydra(argument: str, arguments: Any, run_dir: str | None) -> str:

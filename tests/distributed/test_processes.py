@@ -13,7 +13,7 @@ from deqn.checkpoint import Checkpoints
 from deqn.config import compose
 from deqn.model import Model
 from tests.conftest import ROOT, TINY, assert_same, own_model, train
-from tests.distributed.launches import BOTH, last, launch, needs_horovod, several
+from tests.distributed.launches import BOTH, last, launch, needs_horovod, needs_mpirun, several
 from tests.distributed.several import BATCH_NORM, CLIP, DROPOUT, SGD
 
 KRUSELL_SMITH = [
@@ -215,6 +215,35 @@ def test_a_calibration_is_computed_once(from_the_command_line):
     cwd, *_ = from_the_command_line
     assert len((cwd / "calibrated_at_first").read_text().split()) == 1
     assert not (cwd / "calibrated").exists()  # a resumed run reads it
+
+
+@needs_mpirun
+def test_mpirun_gives_the_same_bits(tmp_path):
+    """Open MPI's own launcher; torch.distributed joins the processes."""
+    typed = [*SETTINGS["dropout"], "run.N_episodes=2", "hydra.run.dir=run"]
+    first = launch("mpirun", 2, tmp_path, *typed)
+    assert "2 processes (torch.distributed" in first.out or "2 processes (horovod mpi" in first.out
+    launch("mpirun", 2, tmp_path, "STARTING_POINT=LATEST", "run.N_episodes=4", USE_CONFIG_FROM_RUN_DIR="run")
+    launch("srun", 2, tmp_path, *typed, "run.N_episodes=4", "hydra.run.dir=whole")
+    assert_same(last(tmp_path / "run"), last(tmp_path / "whole"))
+
+
+# -- sweeps -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("engine", ["srun", *BOTH])
+def test_a_sweep_trains_each_job_with_all_processes(engine, tmp_path):
+    """The second job is refused; the first process alone says so, and alone leaves anything on the disk."""
+    typed = [*TINY, "run.N_episodes=1", "optimizer.learning_rate=0.003,-1", "hydra.sweep.dir=sweep"]
+    ended = launch(engine, 2, tmp_path, "-m", *typed)
+    folder = tmp_path / "sweep"
+    assert len(last(folder / "0")["others"]) == 1
+    assert (folder / "0" / "run_deepnet.log").is_file()
+    assert not (folder / "1" / "ckpt").exists()
+    assert ended.text.count("optimizer.learning_rate = -1: expected a number greater than 0") == 1
+    assert ended.text.count("1 of 2 jobs failed") == ended.text.count("Launching 2 jobs") == 1
+    launch("srun", 2, tmp_path, *TINY, "run.N_episodes=1", "optimizer.learning_rate=0.003", "hydra.run.dir=alone")
+    assert_same(last(folder / "0"), last(tmp_path / "alone"))
 
 
 # -- another number of processes --------------------------------------------------------------------------------------
