@@ -358,7 +358,10 @@ class Model:
                 for n in (2, 3):  # arguments that fit a number of states by chance do not fit another
                     draw(Rng(0, self.device, self.dtype), (n, *self.state_columns[i].shape), **values)
             except (RuntimeError, TypeError, ValueError) as error:
-                raise ConfigError(f"{location}: {describe(error)}") from error
+                shape = (*self.state_columns[i].shape,)
+                raise ConfigError(
+                    f"{location}.kwargs = {kwargs} do not fit a state of shape {shape}: {describe(error)}"
+                ) from error
             self._inits[i] = (draw, values, location)
 
     def _policy_from_state(self, accessor: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:

@@ -267,11 +267,23 @@ def schedule(name: str | None, kwargs: dict[str, Any], total_steps: int, where: 
                 f"{where}.schedule_kwargs.{key} is not an argument of {name}.{suggestion(key, names)} "
                 f"Known: {', '.join(names)}."
             )
+    missing = [
+        n for n in names if accepted[n].default is inspect.Parameter.empty and n not in kwargs and n != "decay_steps"
+    ]
+    if missing:
+        raise ConfigError(
+            f"{where}.schedule_kwargs = {kwargs}: {missing[0]!r} is missing for {name}({', '.join(names)})."
+        )
     arguments = dict(kwargs)
     try:
         if keras is None:
             inspect.signature(getattr(library, name)).bind(None, **arguments)
-            return partial(_torch_schedule, getattr(library, name), arguments, f"{where}.schedule_kwargs for {name}")
+            return partial(
+                _torch_schedule, getattr(library, name), arguments, f"{where}.schedule_kwargs = {kwargs} for {name}"
+            )
+        for key, value in kwargs.items():
+            if isinstance(value, str):
+                raise ConfigError(f"{where}.schedule_kwargs.{key} = {value!r}: expected a number.")
         if "decay_steps" in accepted:
             arguments.setdefault("decay_steps", max(total_steps - int(arguments.get("warmup_steps", 0)), 1))
         if any(isinstance(v, (int, float)) and v < 0 for v in arguments.values()) or arguments.get("decay_steps") == 0:
@@ -279,7 +291,7 @@ def schedule(name: str | None, kwargs: dict[str, Any], total_steps: int, where: 
         factor = keras(**arguments)
         factor(1)
     except (ValueError, TypeError, ZeroDivisionError) as error:
-        raise ConfigError(f"{where}.schedule_kwargs for {name}: {error}.") from error
+        raise ConfigError(f"{where}.schedule_kwargs = {kwargs} for {name}: {error}.") from error
     return partial(library.LambdaLR, lr_lambda=factor)
 
 

@@ -277,8 +277,11 @@ def _check_bounds(where: str, variable: Variable, *, is_state: bool) -> list[str
             problems.append(
                 f"{where}: bounds.{side} is 0, so the default penalty 1/bound**2 is infinite. Set bounds.penalty_{side}."
             )
-        if getattr(bounds, side) is None and getattr(bounds, f"penalty_{side}") is not None:
-            problems.append(f"{where}: bounds.penalty_{side} is set without bounds.{side}.")
+        penalty = getattr(bounds, f"penalty_{side}")
+        if getattr(bounds, side) is None and penalty is not None:
+            problems.append(
+                f"{where}: bounds.penalty_{side} = {penalty:g} is set without bounds.{side}. Set that too, or leave it out."
+            )
     if isinstance(variable, PolicyVariable) and variable.activation == "implied":
         missing = [side for side in ("lower", "upper") if getattr(bounds, side) is None]
         if missing:

@@ -82,6 +82,9 @@ def test_any_change_trains_or_is_explained(model, data):
     if isinstance(explained, ConfigError):
         names = [str(key) for key in path if not isinstance(key, int)]
         assert any(name in str(explained) for name in names), f"{path} {change} {value!r}: {explained}"
+        if change == "replace" and isinstance(value, (int, float, str)):
+            shown = {str(value), repr(value), f"{value:g}" if isinstance(value, float) else ""} - {""}
+            assert any(text in str(explained) for text in shown or {repr(value)}), f"{path} {value!r}: {explained}"
 
 
 def test_the_valid_configurations_train():

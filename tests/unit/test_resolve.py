@@ -154,7 +154,7 @@ def test_a_schedule_of_pytorch_is_found():
 
 
 def test_a_schedule_without_what_it_needs_is_refused():
-    with pytest.raises(ConfigError, match=r"schedule_kwargs for ExponentialDecay: .*decay_rate"):
+    with pytest.raises(ConfigError, match=r"schedule_kwargs = \{\}: 'decay_rate' is missing for ExponentialDecay"):
         resolve.schedule("ExponentialDecay", {}, 10)
 
 

@@ -81,7 +81,7 @@ def test_hidden_layers_come_first_and_one_output_last(tree, layers):
 def test_a_penalty_without_its_bound_is_refused(tree):
     tree["variables"]["policies"][0]["bounds"] = {"lower": 0.1, "penalty_upper": 3.0}
     tree["variables"]["policies"][0]["activation"] = None
-    assert "bounds.penalty_upper is set without bounds.upper" in problems(tree)[0]
+    assert "bounds.penalty_upper = 3 is set without bounds.upper" in problems(tree)[0]
 
 
 @pytest.mark.parametrize("name", ["lambda", "2K", "K t", "_K"])
