@@ -91,6 +91,8 @@ class Trainer:
         self.gradient = FlatGradient(parameters)
         self.saver = Saver(model, self.state, folder, self.comm, self._say)
         self.signals = Signals(passed_on=self.comm.size > 1)
+        largest = torch.finfo(model.dtype).max
+        self._clip = None if settings.clipvalue is None else min(settings.clipvalue, largest)
         self._agreed = False  # of several processes: to stop
         self._beginning: dict[str, Any] | None = None
         self._last: loss.LossTerms
@@ -249,8 +251,7 @@ class Trainer:
 
     def step(self, states: Tensor) -> loss.LossTerms:
         """One gradient step on a minibatch `[batch, n_states]`."""
-        state, clip = self.state, self.config.optimizer.clipvalue
-        flat = self.gradient.flat
+        state, clip, flat = self.state, self._clip, self.gradient.flat
         flat.zero_()
         with self._numerics(states):
             terms = self._terms(self.model, states)

@@ -192,6 +192,14 @@ def test_clipvalue_cuts_each_entry_of_the_gradient():
         torch.testing.assert_close(p.detach(), b - g.clamp(-1e-3, 1e-3))
 
 
+def test_a_clipvalue_beyond_the_floating_type_cuts_nothing():
+    ends = [
+        train(None, "run.N_episodes=1", f"optimizer.clipvalue={value}").state.payload()["policy"]
+        for value in ("1e300", "null")
+    ]
+    assert_same(*ends)
+
+
 def test_a_gradient_step_is_keras_adam_with_epsilon_1e_7():
     overrides = ["optimizer.learning_rate_schedule=null", "optimizer.schedule_kwargs={}", "run.keras_precision=float64"]
     model = deqn.Model(compose([*TINY, *overrides]).config)
