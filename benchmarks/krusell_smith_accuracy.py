@@ -4,6 +4,7 @@
     python benchmarks/krusell_smith_accuracy.py --presets teaching default production   three presets
     python benchmarks/krusell_smith_accuracy.py --states capital moments learned histogram --presets teaching --seeds 0
     python benchmarks/krusell_smith_accuracy.py --model krusell_smith_1998
+    python benchmarks/krusell_smith_accuracy.py --processes 2                           each run trained by two processes
     python benchmarks/krusell_smith_accuracy.py --keep runs/accuracy --jobs 2 run.threads=1   keeps the runs, two at a time
 
 Trains each run with run_deepnet.py and lets Report.py hold it against Reference.py on the same 10,000 shocks: as it is against
@@ -54,7 +55,9 @@ def train(folder: Path, preset: str, state: str, seed: int, arguments: argparse.
     run = folder / f"{arguments.model}-{preset}-{state}-{seed}"
     if run.is_dir() and json.loads((run / "run.json").read_text(encoding="utf-8")).get("status") == "finished":
         return run
-    command = [sys.executable, str(ROOT / "run_deepnet.py"), f"model={arguments.model}", f"preset={preset}"]
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(arguments.processes)]
+    command = [sys.executable, *(torchrun if arguments.processes > 1 else []), str(ROOT / "run_deepnet.py")]
+    command += [f"model={arguments.model}", f"preset={preset}"]
     command += [f"seed={seed}", f"net.options.aggregate_state={state}", f"hydra.run.dir={run}", *arguments.overrides]
     process = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if process.returncode:
@@ -106,6 +109,7 @@ def main() -> None:
     parser.add_argument("--states", nargs="*", default=["capital"], help="of net.options.aggregate_state")
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
     parser.add_argument("--jobs", type=int, default=1, help="runs trained at the same time")
+    parser.add_argument("--processes", type=int, default=1, help="that train each run together, started by torchrun")
     parser.add_argument("--keep", type=Path, help="folder for the runs (default: a temporary one)")
     parser.add_argument("overrides", nargs="*", help="further arguments for run_deepnet.py")
     arguments = parser.parse_intermixed_args()

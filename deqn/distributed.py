@@ -99,13 +99,13 @@ class Comm:
 
     def _send(self, value: Any) -> None:
         content = _packed(value)
-        self.broadcast_(torch.tensor([len(content)]))
+        self.broadcast_(torch.tensor([len(content)], device="cpu"))
         self.broadcast_(content)
 
     def _receive(self) -> Any:
-        length = torch.zeros(1, dtype=torch.int64)
+        length = torch.zeros(1, dtype=torch.int64, device="cpu")
         self.broadcast_(length)
-        content = torch.empty(int(length), dtype=torch.uint8)
+        content = torch.empty(int(length), dtype=torch.uint8, device="cpu")
         self.broadcast_(content)
         return _unpacked(content)
 
@@ -151,20 +151,20 @@ class TorchDistributed(Comm):
             self._dist.broadcast(tensor, 0)
 
     def gather_bytes(self, content: Tensor) -> list[Tensor]:
-        lengths = torch.zeros(self.size, dtype=torch.int64)
+        lengths = torch.zeros(self.size, dtype=torch.int64, device="cpu")
         lengths[self.rank] = len(content)
         self.sum_(lengths)
         longest = int(lengths.max())
         padded = torch.nn.functional.pad(content, (0, longest - len(content)))
-        received = [torch.empty(longest, dtype=torch.uint8) for _ in range(self.size)] if self.rank == 0 else None
+        received = torch.empty(self.size if self.rank == 0 else 0, longest, dtype=torch.uint8, device="cpu")
         with self._peers.noticed():
-            self._dist.gather(padded, received)
-        return [part[:n] for part, n in zip(received or [], lengths.tolist(), strict=False)]
+            self._dist.gather(padded, [*received] or None)
+        return [part[:n] for part, n in zip(received, lengths.tolist(), strict=False)]
 
     def close(self, together: bool = True) -> None:
         # without a barrier and an explicit end, a process may abort at exit after all its work is done
         if together:
-            self.sum_(torch.zeros(1))
+            self.sum_(torch.zeros(1, device="cpu"))
         self._dist.destroy_process_group()
 
 
@@ -230,7 +230,7 @@ class Horovod(Comm):
 
     def gather_bytes(self, content: Tensor) -> list[Tensor]:
         with self._peers.noticed():
-            lengths = self._hvd.allgather(torch.tensor([len(content)]), name="lengths")
+            lengths = self._hvd.allgather(torch.tensor([len(content)], device="cpu"), name="lengths")
             together = self._hvd.allgather(content, name="bytes")
         return list(together.split(lengths.tolist())) if self.rank == 0 else []
 
@@ -245,7 +245,7 @@ class Horovod(Comm):
 
     def close(self, together: bool = True) -> None:
         if together:
-            self.sum_(torch.zeros(1))
+            self.sum_(torch.zeros(1, device="cpu"))
             self._hvd.shutdown()
 
 

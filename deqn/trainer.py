@@ -406,7 +406,7 @@ class Trainer:
         """The payload after an episode; its last gradient step or last simulated period may have left no finite number."""
         payload = self.saver.payload()
         bad = checkpoint.not_finite(payload)
-        anywhere = torch.tensor(float(bool(bad)))
+        anywhere = torch.tensor(float(bool(bad)), device="cpu")
         self.comm.sum_(anywhere)
         if anywhere:
             found = self.comm.gather(bad)

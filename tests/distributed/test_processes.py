@@ -148,6 +148,15 @@ def test_every_rank_has_the_same_network(inside):
     assert_same(inside[0]["after_post_init"], inside[1]["after_post_init"])
 
 
+def test_what_processes_tell_each_other_does_not_depend_on_the_default_device(inside):
+    (gathered, first), (nothing, same) = (found["told"] for found in inside)
+    assert [told["rank"] for told in gathered] == [0, 1]
+    assert nothing == []
+    assert first[0] == same[0] == 7
+    for tensor in (first[1], same[1], *(told["x"] for told in gathered)):
+        assert torch.equal(tensor, torch.linspace(0.5, 1.0, 32).reshape(16, 2))
+
+
 def test_learning_rate_times_processes(inside):
     for found in inside:
         assert found["learning_rate"] == pytest.approx(0.02)
