@@ -124,10 +124,9 @@ class Checkpoints:
     def load(
         self,
         starting_point: str,
-        device: torch.device | str = "cpu",
         fits: Callable[[dict[str, Any], str], None] = lambda payload, name: None,
     ) -> tuple[dict[str, Any], str, list[str]]:
-        """The payload of `LATEST` or of a named checkpoint.
+        """The payload of `LATEST` or of a named checkpoint, on the CPU.
 
         `LATEST` falls back to the newest whole checkpoint that fits; a named one must be whole and fit.
 
@@ -155,7 +154,7 @@ class Checkpoints:
                 raise CheckpointError(
                     f"STARTING_POINT={starting_point}: no such checkpoint in {self.folder}.{nearest} {listed}"
                 )
-            payload = self._read(name, device)
+            payload = self._read(name)
             fits(payload, name)
             return payload, name, []
         if not names:
@@ -167,7 +166,7 @@ class Checkpoints:
         misfit: CheckpointError | None = None
         for name in reversed(names):
             try:
-                payload = self._read(name, device)
+                payload = self._read(name)
             except CheckpointError as error:
                 warnings.append(f"{error} Falling back to the one before it.")
                 continue
@@ -185,7 +184,7 @@ class Checkpoints:
             "Start a new run with STARTING_POINT=NEW."
         )
 
-    def _read(self, name: str, device: torch.device | str) -> dict[str, Any]:
+    def _read(self, name: str) -> dict[str, Any]:
         path = self.path(name)
         foreign = f"{path} is not a checkpoint of this program"
         if not path.is_file():
@@ -197,7 +196,7 @@ class Checkpoints:
                 bad = archive.testzip()  # the CRC-32 of every entry
                 if any(entry.external_attr & _FOLDER for entry in archive.infolist()):
                     raise zipfile.BadZipFile("an entry is marked as a folder")
-            payload = None if bad is not None else torch.load(path, map_location=device, weights_only=True)
+            payload = None if bad is not None else torch.load(path, map_location="cpu", weights_only=True)
         except zipfile.BadZipFile as error:
             raise CheckpointError(f"{path} is damaged: {error}.") from error
         except pickle.UnpicklingError as error:  # weights_only refuses what is not tensors and plain values

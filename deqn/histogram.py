@@ -125,7 +125,7 @@ def _recognise(nodes: Tensor) -> tuple[str, float, float]:
         straight = _straighten(exact, low, kind, parameter)
         slope = (n - 1) / straight[-1].item()
         # Nodes in float32 are not quite those that the formula gives.
-        if (straight * slope - torch.arange(n)).abs().max() < 1e-3:
+        if (straight * slope - torch.arange(n, device=exact.device)).abs().max() < 1e-3:
             return kind, parameter, slope
     return "search", 0.0, 0.0
 

@@ -56,7 +56,7 @@ def rebuild(composed: config.Composed, starting_point: str) -> Run:
     with model.context():
         model.Globals.__dict__.update(POST_PROCESSING=True, DISABLE_SHOCKS=composed.config.DISABLE_SHOCKS)
         model.probe()
-    payload, name, warnings = Checkpoints(source, required=checkpoint.PAYLOAD).load(starting_point, model.device)
+    payload, name, warnings = Checkpoints(source, required=checkpoint.PAYLOAD).load(starting_point)
     run = Run(model, source, payload["starting_state"].to(model.device), payload["episode"])
     checkpoint.load_policy(model.network, payload, name, source)
     before = folder.read()

@@ -1,0 +1,115 @@
+"""Every model on a GPU: a real one where there is one, else one that is pretended and refuses what a GPU would refuse."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+import deqn
+from deqn import figures
+from deqn.config import compose, write_run_configuration
+from deqn.run_folder import RunFolder, comparable
+from deqn.trainer import Trainer
+from tests.pretend_cuda import pretend_cuda
+
+SIZES = ["run.N_sim_batch=8", "run.N_episode_length=4", "run.N_minibatch_size=16", "run.N_episodes=2", "device=cuda"]
+MODELS = {
+    "bm1972": [],
+    "brock_mirman": [],
+    "krusell_smith": ["constants.nA=40"],
+    "krusell_smith_1998": ["constants.nA=40"],
+}
+SETTINGS = {
+    "dropout and batch normalisation": [
+        "++net.layers.1.hidden.dropout_rate=0.5", "++net.layers.1.hidden.batch_normalize={momentum: 0.5}",
+    ],
+    "float64": ["run.keras_precision=float64"],
+    "sorted minibatches": ["run.sorted_within_batch=true", "run.N_minibatch_size=4"],
+    "pieces": ["run.N_states_held=16"],
+    "random draws": ["run.expectation_type=pseudo_random"],
+    "an optimizer that cannot skip a step": ["optimizer.optimizer=RMSprop", "optimizer.clipvalue=0.1"],
+    "normalised inputs": ["net.normalize_inputs=true"],
+    "an episode of one period": ["run.N_episode_length=1", "run.N_minibatch_size=8"],
+    "checks of each operation": ["enable_check_numerics=true"],
+}  # fmt: skip
+STATES = ["moments", "learned", "histogram"]
+
+
+@pytest.fixture(autouse=True)
+def _a_gpu() -> Iterator[None]:
+    with contextlib.nullcontext() if torch.cuda.is_available() else pretend_cuda():
+        yield
+
+
+def trainer(model: str, *overrides: str, folder=None) -> Trainer:
+    composed = compose([f"model={model}", *SIZES, *MODELS[model], *overrides])
+    made = deqn.Model(composed.config)
+    made.probe()
+    if folder is not None:
+        folder.mkdir(exist_ok=True)
+        write_run_configuration(composed, folder)
+        RunFolder(folder).write(status="running", configuration=comparable(composed.config), versions={})
+    return Trainer(made, None if folder is None else RunFolder(folder))
+
+
+def trains(*arguments: str) -> None:
+    made = trainer(*arguments)
+    made.fit()
+    assert made.state.episode == 2
+    assert made.state.starting_state.is_cuda
+    assert all(p.is_cuda for p in made.model.network.parameters())
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_two_episodes_and_two_more_and_what_is_shown_of_them(model, tmp_path):
+    first = trainer(model, folder=tmp_path / "run")
+    assert first.estimate_seconds() > 0
+    first.fit()
+    second = trainer(model, "run.N_episodes=4", folder=tmp_path / "run")
+    second.restore("LATEST")
+    second.fit()
+    assert second.state.episode == 4
+    run = deqn.load_run(tmp_path / "run")
+    states = run.simulate(batch=4, length=6)
+    assert states.is_cuda
+    frames = run.frames(states)
+    assert len(frames["simulated_states"]) == 24
+    cloud = states.flatten(0, 1)
+    assert run.accuracy(cloud).notna().all().all()
+    assert run.accuracy(run.wider_box(cloud)).notna().all().all()
+    figures.euler_discrepancies(run.residuals(cloud), tmp_path / "euler.png")
+    figures.paths(run, states, tmp_path / "paths.png")
+    figures.policies(run, cloud, tmp_path / "policies.png")
+    run.closing_lines()
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_every_setting(setting):
+    trains("brock_mirman", *SETTINGS[setting])
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_every_aggregate_state(state):
+    trains("krusell_smith", f"net.options.aggregate_state={state}")
+
+
+@pytest.mark.parametrize("skips", [True, False])
+def test_a_number_that_is_not_finite(skips):
+    """Where the optimizer skips steps by itself, it is noticed at the end of the pass."""
+    made = trainer("brock_mirman", "on_nonfinite=rollback", *([] if skips else ["optimizer.optimizer=RMSprop"]))
+    assert made._skip_on_device == skips
+    terms = made._terms
+
+    def poisoned(model, states):
+        result = terms(model, states)
+        if made.state.step == 3 and made.state.rollbacks.n == 0:
+            result.loss = result.loss * float("nan")
+        return result
+
+    made._terms = poisoned
+    made.fit()
+    assert made.state.rollbacks.n == 1
+    assert made.state.episode == 2
