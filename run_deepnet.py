@@ -26,12 +26,13 @@ from deqn.trainer import Trainer
 def train(composed: Composed) -> int:
     """One run, from configuration to closing summary; returns the exit status."""
     comm = distributed.connect()
-    run_dir = comm.first(lambda: str(launch.remembered(composed.run_dir)))  # its name may hold the time
-    composed = dataclasses.replace(composed, run_dir=Path(run_dir))
-    if launch.restarted() and comm.first(lambda: bool(Checkpoints(composed.run_dir).names())):
-        going_on = composed.config.model_copy(update={"STARTING_POINT": "LATEST"})
-        composed = dataclasses.replace(composed, config=going_on)
     try:
+        distributed.refuse_shared_gpus(comm, composed.config.device)
+        run_dir, going_on = comm.first(lambda: _where(composed))
+        composed = dataclasses.replace(composed, run_dir=Path(run_dir))
+        if going_on:
+            latest = composed.config.model_copy(update={"STARTING_POINT": "LATEST"})
+            composed = dataclasses.replace(composed, config=latest)
         status = _train(composed, comm)
     except BaseException as error:
         # an error of all: together, since a launcher ends the others when the first one is gone
@@ -39,6 +40,19 @@ def train(composed: Composed) -> int:
         raise
     comm.close()
     return status
+
+
+def _where(composed: Composed) -> list[str | bool]:
+    """The run folder, whose name may hold the time, and whether a run that torchrun has started again goes on there.
+
+    Of a run that may be started again nothing is lost either where torchrun itself was: only a NEW that was typed starts it over.
+    """
+    path, again = launch.first_folder(composed.run_dir, composed.job)
+    folder = RunFolder(path)
+    if launch.may_be_restarted() and not again:
+        new = composed.config.STARTING_POINT == "NEW" and not composed.typed("STARTING_POINT")
+        again = new and folder.read().get("status") != "finished"
+    return [str(path), again and bool(Checkpoints(path).names())]
 
 
 def _train(composed: Composed, comm: Comm) -> int:
@@ -112,7 +126,7 @@ def _refuse_to_start_over(composed: Composed, folder: RunFolder) -> None:
     """What stands in the folder is not lost by a start from NEW; the run whose configuration is read only if NEW was typed."""
     if composed.config.STARTING_POINT != "NEW":
         return
-    typed = any(override.startswith("STARTING_POINT=") for override in composed.overrides)
+    typed = composed.typed("STARTING_POINT")
     if composed.source == composed.run_dir and not typed:
         raise ConfigError(
             f"{composed.run_dir} would be started over. Give STARTING_POINT=LATEST to go on, hydra.run.dir=<a new folder> "

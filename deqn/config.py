@@ -23,7 +23,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from deqn.errors import ConfigError, DEQNError, ProcessError, count, suggestion
+from deqn.errors import ConfigError, DEQNError, count, suggestion
 from deqn.launch import is_first, launched
 from deqn.schema import Config
 from deqn.validate import parse
@@ -46,6 +46,7 @@ class Composed:
         overrides: what was typed.
         run_dir: `hydra.run.dir`, absolute; nothing has been created there.
         source: the run folder that the configuration was read from, if any.
+        job: which job of a sweep, and what was typed.
     """
 
     config: Config
@@ -54,6 +55,14 @@ class Composed:
     overrides: tuple[str, ...]
     run_dir: Path
     source: Path | None = None
+
+    @property
+    def job(self) -> str:
+        return " ".join([str(OmegaConf.select(self.hydra, "job.num", default="")), *self.overrides])
+
+    def typed(self, key: str) -> bool:
+        """Whether a key was given on the command line."""
+        return any(override.lstrip("+").startswith(f"{key}=") for override in self.overrides)
 
 
 # what composing raises for a user's mistake: Hydra's own, and a YAML file that cannot be read
@@ -392,7 +401,7 @@ def _through_hydra(task: Task, arguments: Any, run_dir: str | None) -> None:
             code = task(composed) or 0
         except DEQNError as error:
             _show(error)
-            if isinstance(error, ProcessError):  # the next job would wait for the process that is gone
+            if launched() is not None and not error.shared:  # the other processes have ended, or will
                 sys.exit(error.exit_code)
             failed.append(str(out))
         else:

@@ -25,7 +25,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deqn.errors import ConfigError, DEQNError, ProcessError
+from deqn.errors import ConfigError, DEQNError, ElsewhereError, ProcessError, count
 from deqn.launch import Launch, launched, refuse_one_of_many_tasks, set_meeting_point
 
 TIMEOUT = timedelta(
@@ -77,7 +77,11 @@ class Comm:
     def first(self, function: Callable[[], Any]) -> Any:
         """What a function gives on rank 0, where alone it is called: tensors and plain values, nested.
 
-        Where it fails on rank 0, the other processes end silently with the same exit status.
+        Where it fails on rank 0 by one of our errors, the other processes raise one too, which is not shown; where it fails
+        otherwise, they end with status 1.
+
+        Raises:
+            ElsewhereError: on other ranks than 0.
         """
         if self.size == 1:
             return function()
@@ -85,16 +89,19 @@ class Comm:
             try:
                 value = function()
             except DEQNError as error:
-                self._send({"exit": error.exit_code})
+                error.shared = True
+                self._send({"error": error.exit_code})
                 raise
             except BaseException:
-                self._send({"exit": 1})
+                self._send({"crash": 1})
                 raise
             self._send({"value": value})
             return value
         answer = self._receive()
-        if "exit" in answer:
-            sys.exit(answer["exit"])
+        if "error" in answer:
+            raise ElsewhereError(answer["error"])
+        if "crash" in answer:
+            sys.exit(1)
         return answer["value"]
 
     def _send(self, value: Any) -> None:
@@ -268,6 +275,36 @@ def connect(environment: Mapping[str, str] = os.environ) -> Comm:
     return TorchDistributed(launch)
 
 
+def refuse_shared_gpus(comm: Comm, device: str) -> None:
+    """Several processes have a GPU each.
+
+    Args:
+        device: of the configuration.
+
+    Raises:
+        ConfigError: on all processes, where two of them would be on one GPU.
+    """
+    if comm.size == 1 or device == "cpu" or not torch.cuda.is_available():
+        return
+    if re.fullmatch(r"cuda:\d+", device):
+        error = ConfigError(
+            f"device = {device!r} is one GPU for {comm.size} processes. Give device=cuda: each takes its own."
+        )
+        error.shared = True
+        raise error
+    n_gpus = torch.cuda.device_count()
+    without = comm.gather(comm.local_rank >= n_gpus)
+
+    def check() -> None:
+        if any(without) and "NCCL" in comm.engine:
+            raise ConfigError(
+                f"there are more processes on a machine than GPUs ({count(n_gpus, 'GPU')} on the first one), and NCCL needs one "
+                "each. Start as many processes as there are GPUs, or give device=cpu."
+            )
+
+    comm.first(check)
+
+
 def _horovod_has_mpi() -> bool:
     try:
         import horovod.torch as hvd
@@ -312,7 +349,10 @@ class _Peers:
                 if host == here and rank != self._rank and (end := _how_it_ended(pid)):
                     return f"rank {rank} of {len(self._all)} (process {pid} on {host}) {end}"
             time.sleep(0.001)
-        return f"a process of this run is gone; rank {self._rank} of {len(self._all)} cannot go on without it"
+        return (
+            f"a process of this run is gone, or what all of them do together has failed; rank {self._rank} of {len(self._all)} "
+            "cannot go on"
+        )
 
 
 def _how_it_ended(pid: int) -> str:

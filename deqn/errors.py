@@ -53,6 +53,16 @@ class ProcessError(DEQNError):
     exit_code = 5
 
 
+class ElsewhereError(DEQNError):
+    """The first process has failed, and says why; this one ends with the same exit status."""
+
+    shared = True
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__("the first process has failed.")
+        self.exit_code = exit_code
+
+
 def count(n: int, noun: str, plural: str | None = None) -> str:
     """'1 problem', '2 problems'."""
     return f"{n} {noun}" if n == 1 else f"{n} {plural or noun + 's'}"

@@ -42,6 +42,8 @@ def launched(environment: Mapping[str, str] = os.environ) -> Launch | None:
         processes = environment.get(size, "")
         if not processes.isdigit() or int(processes) < 2:
             continue
+        if size == "PMI_SIZE" and _is_of_srun(environment):
+            continue
         if not environment.get(rank, "").isdigit():
             raise ConfigError(
                 f"{size}={processes}, but {rank} is not set: {launcher} starts {processes} processes that do not know which "
@@ -49,6 +51,12 @@ def launched(environment: Mapping[str, str] = os.environ) -> Launch | None:
             )
         return Launch(launcher, int(processes), int(environment[rank]), int(environment.get(local_rank, 0)))
     return None
+
+
+def _is_of_srun(environment: Mapping[str, str]) -> bool:
+    """`srun --mpi=pmi2` sets the variables of MPICH's launcher too, without the rank on this machine."""
+    pairs = (("PMI_SIZE", "SLURM_STEP_NUM_TASKS"), ("PMI_RANK", "SLURM_PROCID"))
+    return all(environment.get(one) == environment.get(other) for one, other in pairs)
 
 
 def refuse_one_of_many_tasks(environment: Mapping[str, str]) -> None:
@@ -96,21 +104,31 @@ def set_meeting_point(launch: Launch, environment: Mapping[str, str]) -> None:
         os.environ["MASTER_PORT"] = str(20_000 + int(hashlib.sha256(job.encode()).hexdigest(), 16) % 10_000)
 
 
-def restarted(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether torchrun has started this process again after a failure (`--max-restarts`)."""
-    return environment.get("TORCHELASTIC_RESTART_COUNT", "0") not in ("", "0")
+def may_be_restarted(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether torchrun starts processes again after a failure (`--max-restarts`).
+
+    Its count of restarts is that of one machine, and some restarts are not counted: it does not tell a first start.
+    """
+    return environment.get("TORCHELASTIC_MAX_RESTARTS", "0") not in ("", "0")
 
 
-def remembered(run_dir: Path, environment: Mapping[str, str] = os.environ) -> Path:
-    """The run folder of the first start under the same torchrun; the folder's name holds the time of the start."""
-    if environment.get("TORCHELASTIC_MAX_RESTARTS", "0") in ("", "0"):
-        return run_dir
-    job = f"{environment.get('TORCHELASTIC_RUN_ID', '')} {os.getppid()} {_began(os.getppid())}"
-    note = Path(tempfile.gettempdir()) / f"deqn-{os.getuid()}-{hashlib.sha256(job.encode()).hexdigest()[:16]}"
-    if restarted(environment) and note.is_file():
-        return Path(note.read_text(encoding="utf-8"))
+def first_folder(run_dir: Path, job: str, environment: Mapping[str, str] = os.environ) -> tuple[Path, bool]:
+    """The run folder of the first start of this job under the same torchrun, since its name may hold the time of the start.
+
+    Args:
+        job: tells the runs apart that one torchrun starts, those of a sweep.
+
+    Returns:
+        The folder, and whether there was a start before this one.
+    """
+    if not may_be_restarted(environment):
+        return run_dir, False
+    names = f"{environment.get('TORCHELASTIC_RUN_ID', '')} {os.getppid()} {_began(os.getppid())} {job}"
+    note = Path(tempfile.gettempdir()) / f"deqn-{os.getuid()}-{hashlib.sha256(names.encode()).hexdigest()[:16]}"
+    if note.is_file():
+        return Path(note.read_text(encoding="utf-8")), True
     note.write_text(str(run_dir), encoding="utf-8")
-    return run_dir
+    return run_dir, False
 
 
 def _began(pid: int) -> str:

@@ -96,6 +96,23 @@ def test_torchrun_starts_again_by_itself(tmp_path, uninterrupted):
     assert_same(last(folder), uninterrupted)
 
 
+def test_where_torchrun_itself_is_started_again_nothing_is_lost(tmp_path):
+    """Its count of restarts is zero then, on some machines or on all; only a NEW that was typed starts over."""
+    typed = [*TINY, "hydra.run.dir=run"]
+    launch("srun", 2, tmp_path, *typed, "run.N_episodes=2")
+    whole = last(tmp_path / "run")
+    state = json.loads((tmp_path / "run" / "run.json").read_text())
+    (tmp_path / "run" / "run.json").write_text(json.dumps(state | {"status": "running"}))
+    again = launch(
+        "srun", 2, tmp_path, *typed, "run.N_episodes=3", TORCHELASTIC_MAX_RESTARTS="3", TORCHELASTIC_RUN_ID="x"
+    )
+    assert again.out.count("Resumed from ckpt-2") == 1
+    assert_same(last(tmp_path / "run", "ckpt-2"), whole)
+    over = launch("srun", 2, tmp_path, *typed, "STARTING_POINT=NEW", "run.N_episodes=1", TORCHELASTIC_MAX_RESTARTS="3")
+    assert "Resumed" not in over.out
+    assert Checkpoints(tmp_path / "run").names() == ["ckpt-1"]
+
+
 # -- signals ----------------------------------------------------------------------------------------------------------
 
 

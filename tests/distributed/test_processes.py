@@ -255,6 +255,24 @@ def test_a_sweep_trains_each_job_with_all_processes(engine, tmp_path):
     assert_same(last(folder / "0"), last(tmp_path / "alone"))
 
 
+def test_a_job_that_fails_on_the_first_process_alone_ends_on_all(tmp_path):
+    """The calibration is that of the first process: the others hear of its failure, and all go on with the next job."""
+    calibration = (ROOT / "models" / "brock_mirman" / "Calibration.py").read_text()
+    fails = "\nthere = calibrate\n\ndef calibrate(constants):\n    assert constants['beta'] < 0.99\n    return there(constants)\n"
+    models = own_model(tmp_path / "models", Calibration=calibration + fails)
+    mine = [
+        "MODEL_NAME=mine",
+        f"MODELS_DIR={models}",
+        "run.N_episodes=1",
+        "hydra.sweep.dir=sweep",
+        "constants.beta=0.995,0.95",
+    ]
+    ended = launch("srun", 2, tmp_path, "-m", *TINY, *mine)
+    assert ended.text.count("ModelError") == 1
+    assert "rank 1" not in ended.text
+    assert len(last(tmp_path / "sweep" / "1")["others"]) == 1
+
+
 # -- another number of processes --------------------------------------------------------------------------------------
 
 

@@ -97,7 +97,17 @@ def test_how_a_process_ended_is_known_until_it_is_collected():
 def test_a_restarted_run_keeps_the_folder_of_its_first_start(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     elastic = {"TORCHELASTIC_MAX_RESTARTS": "2", "TORCHELASTIC_RUN_ID": "x"}
-    first = launch.remembered(tmp_path / "12-00-00", elastic | {"TORCHELASTIC_RESTART_COUNT": "0"})
-    again = launch.remembered(tmp_path / "12-00-07", elastic | {"TORCHELASTIC_RESTART_COUNT": "1"})
-    assert first == again == tmp_path / "12-00-00"
-    assert launch.remembered(tmp_path / "12-00-09", {}) == tmp_path / "12-00-09"
+    assert launch.first_folder(tmp_path / "12-00-00", "seed=1", elastic) == (tmp_path / "12-00-00", False)
+    assert launch.first_folder(tmp_path / "12-00-03", "seed=2", elastic) == (tmp_path / "12-00-03", False)  # of a sweep
+    assert launch.first_folder(tmp_path / "12-00-07", "seed=1", elastic) == (tmp_path / "12-00-00", True)
+    assert launch.first_folder(tmp_path / "12-00-08", "seed=2", elastic) == (tmp_path / "12-00-03", True)
+    assert launch.first_folder(tmp_path / "12-00-09", "seed=1", {}) == (tmp_path / "12-00-09", False)
+
+
+def test_srun_with_pmi2_is_srun():
+    """It sets the variables of MPICH's launcher too, without the rank on this machine."""
+    found = launched(LAUNCHES["srun"] | {"PMI_SIZE": "4", "PMI_RANK": "3"})
+    assert (found.launcher, found.local_rank) == ("srun", 1)
+    assert (
+        launched({"SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "1"} | LAUNCHES["mpirun (MPICH)"]).launcher == "mpirun"
+    )
