@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,11 @@ from deqn.config import Composed
 from deqn.cpu import configure_cpu
 from deqn.distributed import Comm
 from deqn.errors import CheckpointError, ConfigError, DEQNError, TrainingError, count
-from deqn.model import Model
-from deqn.monitor import Monitor, command_line, show_header, show_model, terminal
+from deqn.model import Model, model_folder
+from deqn.monitor import Monitor, NoWriter, command_line, show_header, show_model, terminal
 from deqn.output import survive_full_disk
 from deqn.probe import Report
-from deqn.run_folder import RunFolder, comparable, files_hash, provenance
+from deqn.run_folder import RunFolder, changes, comparable, files_hash, provenance
 from deqn.trainer import Trainer
 
 
@@ -27,6 +28,7 @@ def train(composed: Composed) -> int:
     """One run, from configuration to closing summary; returns the exit status."""
     comm = distributed.connect()
     try:
+        _refuse_other_commands(composed, comm)
         distributed.refuse_shared_gpus(comm, composed.config.device)
         run_dir, going_on = comm.first(lambda: _where(composed))
         composed = dataclasses.replace(composed, run_dir=Path(run_dir))
@@ -42,16 +44,41 @@ def train(composed: Composed) -> int:
     return status
 
 
+def _refuse_other_commands(composed: Composed, comm: Comm) -> None:
+    """All processes solve one model: what is typed on several machines, and lies there, may differ by a slip."""
+    config = composed.config
+    own = (
+        config.model_dump(exclude={"MODELS_DIR", "device"}),
+        files_hash(model_folder(config.MODEL_NAME, config.MODELS_DIR)),
+    )
+    everyone = [json.loads(text) for text in comm.gather(json.dumps(own))]
+
+    def check() -> None:
+        for rank, (tree, files) in enumerate(everyone):
+            differences = changes(everyone[0][0], tree)
+            if files != everyone[0][1]:
+                differences.append(f"the files of {config.MODEL_NAME}")
+            if differences:
+                raise ConfigError(
+                    f"rank {rank} was not started like rank 0: {'; '.join(differences[:5])}. Start all processes with the same "
+                    "command and the same files."
+                )
+
+    comm.first(check)
+
+
 def _where(composed: Composed) -> list[str | bool]:
     """The run folder, whose name may hold the time, and whether a run that torchrun has started again goes on there.
 
     Of a run that may be started again nothing is lost either where torchrun itself was: only a NEW that was typed starts it over.
     """
-    path, again = launch.first_folder(composed.run_dir, composed.job)
-    folder = RunFolder(path)
+    noted = launch.FolderNote(composed.job).read()
+    path, again = noted or composed.run_dir, noted is not None
     if launch.may_be_restarted() and not again:
+        before = RunFolder(path).read()
         new = composed.config.STARTING_POINT == "NEW" and not composed.typed("STARTING_POINT")
-        again = new and folder.read().get("status") != "finished"
+        same = "configuration" in before and not changes(before["configuration"], comparable(composed.config))
+        again = new and same and before.get("status") != "finished"
     return [str(path), again and bool(Checkpoints(path).names())]
 
 
@@ -69,13 +96,11 @@ def _train(composed: Composed, comm: Comm) -> int:
         )
     if comm.rank > 0:
         comm.first(lambda: None)
-        model.set_run(LOG_DIR=str(folder.path))
+        model.set_run(LOG_DIR=str(folder.path), summary=NoWriter())
         trainer.fit()
         return 128 + trainer.signal if trainer.signal is not None else 0
-    # asked once more: another process may have finished a run there since
-    comm.first(lambda: folder.acquire(lambda: _refuse_to_start_over(composed, folder)))
+    comm.first(lambda: folder.acquire(lambda: _prepare(folder, composed, trainer)))
     try:
-        _prepare(folder, composed, model, new)
         return _fit(trainer, Monitor(model, folder, comm=comm), report, lines)
     finally:
         folder.release()
@@ -92,7 +117,7 @@ def _link(composed: Composed, folder: RunFolder, comm: Comm) -> tuple[Model, Rep
         model = Model(settings, calibrated, comm.rank, comm.local_rank)
         made.append((model, model.probe()))
         calibration.keep(model.calibration, model.folder, settings.constants)
-        return {name: torch.as_tensor(np.asarray(value)) for name, value in model.calibration.items()}
+        return {name: torch.as_tensor(np.array(value, order="C")) for name, value in model.calibration.items()}
 
     received = comm.first(link)
     if not made:
@@ -102,11 +127,15 @@ def _link(composed: Composed, folder: RunFolder, comm: Comm) -> tuple[Model, Rep
     return made[0]
 
 
-def _prepare(folder: RunFolder, composed: Composed, model: Model, new: bool) -> None:
+def _prepare(folder: RunFolder, composed: Composed, trainer: Trainer) -> None:
     """Writes what a run leaves in its folder before it trains, and removes what an earlier one left."""
-    settings = composed.config
+    settings, model = composed.config, trainer.model
+    # asked once more, now that the folder is taken: another process may have trained there since
+    _refuse_to_start_over(composed, folder)
+    trainer.saver.refuse_if_it_went_on()
+    launch.FolderNote(composed.job).write(folder.path)
     try:
-        if new:
+        if settings.STARTING_POINT == "NEW":
             folder.clear()
         folder.write(
             status="running", configuration=comparable(settings), seed=settings.seed, N_episodes=settings.run.N_episodes,
@@ -157,7 +186,7 @@ def _fit(trainer: Trainer, monitor: Monitor, report: Report, lines: list[str]) -
         monitor.message(f"went back {times} from a number that was not finite: the learning rate is {state.rollbacks.factor:.3g} "
                         "times the configured one.")  # fmt: skip
     if trainer.signal is not None:
-        resume = command_line(folder, "run_deepnet.py")
+        resume = command_line(folder, "run_deepnet.py", launch.command())
         monitor.console.print(f"interrupted at episode {state.episode}; resume: {resume}", soft_wrap=True)
         return 128 + trainer.signal
     run = post.Run(trainer.model, folder.path)

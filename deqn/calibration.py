@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -44,8 +45,9 @@ def keep(calibration: Calibration, folder: Path, constants: Mapping[str, Any]) -
     path = _kept(folder, constants)
     if not calibration or path.is_file() or not os.access(folder, os.W_OK):
         return
-    path.parent.mkdir(exist_ok=True)
-    save(calibration, path)
+    with contextlib.suppress(OSError):  # computed anew at the next start
+        path.parent.mkdir(exist_ok=True)
+        save(calibration, path)
 
 
 def _kept(folder: Path, constants: Mapping[str, Any]) -> Path:

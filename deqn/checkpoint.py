@@ -86,6 +86,7 @@ class Checkpoints:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
+            _flush_names(self.folder)
         except RuntimeError as error:  # torch's zip writer turns a full disk into this
             temporary.unlink(missing_ok=True)
             raise OSError(str(error).splitlines()[0]) from error
@@ -99,11 +100,14 @@ class Checkpoints:
 
     def set_aside(self, episode: int) -> list[str]:
         """Renames checkpoints of episodes after `episode` to `<name>.pt.old`: training goes on from an earlier one, and
-        LATEST must not return to the path that was left, or to a damaged file.
+        LATEST must not return to the path that was left, or to a damaged file. Removes what a killed process left half written.
 
         Returns:
             their names.
         """
+        for path in self.folder.glob("ckpt-*.tmp"):
+            if not path.is_dir():
+                path.unlink(missing_ok=True)
         later = [name for name in self.names() if int(name.removeprefix("ckpt-")) > episode]
         for name in later:
             aside = self.path(name).with_suffix(".pt.old")
@@ -223,6 +227,16 @@ class Checkpoints:
         if not_a_number:
             raise CheckpointError(f"{path} is damaged: {not_a_number} is not finite.")
         return payload
+
+
+def _flush_names(folder: Path) -> None:
+    """Makes the disk know a new name before an older file is removed; Windows cannot be asked."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def describe(header: Mapping[str, Any]) -> str:

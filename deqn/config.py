@@ -102,6 +102,10 @@ def compose(
         _set_constants(whole, constants)
         _replace_mappings(whole, [o for o in parsed if o not in constants])
         out = Path(str(whole.hydra.run.dir)).resolve()
+        if not str(whole.hydra.run.dir).strip():
+            raise ConfigError(
+                "hydra.run.dir is empty: the run would be written into the working directory. Name a folder."
+            )
     except _COMPOSING as error:
         raise ConfigError(_first_lines(error, 4)) from error
     if run_dir is None:
@@ -160,7 +164,7 @@ def _on_all_processes() -> Iterator[None]:
     try:
         yield
     except DEQNError as error:
-        error.shared = True
+        error.shared = error.on_each_machine = True
         raise
 
 
@@ -172,7 +176,7 @@ def _show(error: DEQNError) -> None:
         launch = None
     if launch is None or launch.rank == 0:
         print(error.report, file=sys.stderr)
-    elif not error.shared:
+    elif not error.shared or (error.on_each_machine and launch.local_rank == 0):
         print(f"rank {launch.rank}: {error.report}", file=sys.stderr)
 
 
@@ -387,8 +391,11 @@ def _through_hydra(task: Task, arguments: Any, run_dir: str | None) -> None:
     failed: list[str] = []
     done: list[int] = []
 
+    began: list[str] = []
+
     def job(tree: DictConfig) -> None:
         own = HydraConfig.get()
+        began.append(str(own.runtime.output_dir))
         out = Path(own.runtime.output_dir)
         whole = OmegaConf.create(OmegaConf.to_container(tree))
         assert isinstance(whole, DictConfig)
@@ -419,10 +426,22 @@ def _through_hydra(task: Task, arguments: Any, run_dir: str | None) -> None:
     with tempfile.TemporaryDirectory() as nowhere:
         quiet = [f"hydra.sweep.dir={nowhere}", "hydra/job_logging=disabled", "hydra/hydra_logging=disabled"]
         sys.argv[1:] = [*options, f"hydra.job.name={Path(sys.argv[0]).stem}", *typed, *([] if first else quiet)]
+        full_error = os.environ.get("HYDRA_FULL_ERROR")
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what it would print otherwise, with a part of the traceback
         try:
             hydra.main(config_path=str(folder), config_name="config", version_base="1.3")(job)()
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except _COMPOSING as error:
             raise ConfigError(_first_lines(error, 4)) from error
+        except OSError as error:
+            if len(began) > len(failed) + len(done):  # of a job
+                raise
+            raise ConfigError(
+                f"{error.filename} cannot be written: {error.strerror}. Give another hydra.sweep.dir."
+            ) from error
+        finally:
+            os.environ.pop("HYDRA_FULL_ERROR")
+            if full_error is not None:
+                os.environ["HYDRA_FULL_ERROR"] = full_error
     if failed and first:
         print(f"{len(failed)} of {len(failed) + len(done)} jobs failed: {', '.join(failed)}", file=sys.stderr)
     if failed and not done:

@@ -31,6 +31,7 @@ from deqn.launch import Launch, launched, refuse_one_of_many_tasks, set_meeting_
 TIMEOUT = timedelta(
     minutes=30
 )  # of one operation: rank 0 may calibrate for long. A process that died is noticed at once
+TO_MEET = timedelta(minutes=5)
 
 
 class Comm:
@@ -141,7 +142,17 @@ class TorchDistributed(Comm):
         self.engine = f"torch.distributed {'gloo and NCCL' if 'nccl' in backend else 'gloo'}"
         if torch.cuda.is_available():
             torch.cuda.set_device(launch.local_rank % torch.cuda.device_count())
-        with _failure("torch.distributed could not join the processes", ConfigError):
+        for name in ("MASTER_ADDR", "MASTER_PORT"):
+            if not os.environ.get(name):
+                raise ConfigError(
+                    f"{launch.size} processes were started, but {name} is not set: it says where they meet. torchrun sets it; by "
+                    "hand, set MASTER_ADDR to the name of the first machine and MASTER_PORT to a free port, the same for all."
+                )
+        if not os.environ["MASTER_PORT"].isdecimal():
+            raise ConfigError(f"MASTER_PORT={os.environ['MASTER_PORT']}: expected the number of a free port.")
+        meeting = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+        hint = "Set MASTER_PORT to a free port, the same for all (torchrun: --master-port, or --standalone on one machine)."
+        with _failure(f"torch.distributed could not join the processes at {meeting}", ConfigError, hint):
             store = _fresh_store(launch)
             TorchDistributed.joined = True
             dist.init_process_group(
@@ -183,8 +194,8 @@ def _fresh_store(launch: Launch) -> Any:
     """
     import torch.distributed as dist
 
-    store, _, _ = next(iter(dist.rendezvous("env://", launch.rank, launch.size, timeout=TIMEOUT)))
-    own, until = uuid.uuid4().hex, time.monotonic() + TIMEOUT.total_seconds()
+    store, _, _ = next(iter(dist.rendezvous("env://", launch.rank, launch.size, timeout=TO_MEET)))
+    own, until = uuid.uuid4().hex, time.monotonic() + TO_MEET.total_seconds()
     if launch.rank == 0:
         store.set("deqn", own)
         for rank in range(1, launch.size):
@@ -199,7 +210,7 @@ def _fresh_store(launch: Launch) -> Any:
                 return dist.PrefixStore(first, store)
             time.sleep(0.005)
         if time.monotonic() > until:
-            raise RuntimeError(f"rank 0 did not answer within {TIMEOUT}")
+            raise RuntimeError(f"rank 0 did not answer within {TO_MEET}")
 
 
 class Horovod(Comm):
@@ -214,6 +225,11 @@ class Horovod(Comm):
                 "with scripts/install_horovod.sh, or start the run with torchrun: torchrun --nproc-per-node "
                 f"{launch.size} run_deepnet.py ..."
             ) from error
+        if launch.launcher == "horovodrun" and not (os.environ.get("HOROVOD_GLOO_RENDEZVOUS_ADDR") or hvd.mpi_built()):
+            raise ConfigError(
+                f"HOROVOD_SIZE={launch.size} is set, but HOROVOD_GLOO_RENDEZVOUS_ADDR is not, which horovodrun sets beside it: "
+                f"it is left over. Unset it, or start the run with horovodrun -np {launch.size} python run_deepnet.py ..."
+            )
         with _failure("Horovod could not join the processes", ConfigError):
             hvd.init()
         if hvd.size() != launch.size:
@@ -314,11 +330,11 @@ def _horovod_has_mpi() -> bool:
 
 
 @contextlib.contextmanager
-def _failure(what: str, kind: type[DEQNError]) -> Any:
+def _failure(what: str, kind: type[DEQNError], hint: str = "") -> Any:
     try:
         yield
     except (RuntimeError, ValueError, OSError) as error:
-        raise kind(f"{what}: {_first_line(error)}") from error
+        raise kind(f"{what}: {_first_line(error).rstrip('.')}. {hint}".rstrip()) from error
 
 
 class _Peers:
@@ -386,6 +402,8 @@ def end(status: Any) -> None:
     """
     if TorchDistributed.joined:
         atexit._run_exitfuncs()
+        if isinstance(status, str):
+            print(status, file=sys.stderr)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status if isinstance(status, int) else int(status is not None))

@@ -11,6 +11,7 @@ class DEQNError(Exception):
 
     exit_code = 2
     shared = False  # whether every process of the run raises it: one of them says so
+    on_each_machine = False  # or, of those, one on each machine: what was typed there may differ
 
     def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
         self.problems = list(problems)

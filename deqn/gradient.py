@@ -25,6 +25,10 @@ class FlatGradient:
         n, first = sum(p.numel() for p in self.parameters), self.parameters[0]
         self.shared = torch.zeros(n + 2, dtype=first.dtype, device=first.device)
         self.flat = self.shared[:n]
+        self.attach()
+
+    def attach(self) -> None:
+        """Makes the gradients views of the flat tensor, also where a model's own optimizer has set them to None."""
         start = 0
         for parameter in self.parameters:
             parameter.grad = self.flat[start : start + parameter.numel()].view_as(parameter)

@@ -39,24 +39,57 @@ def launched(environment: Mapping[str, str] = os.environ) -> Launch | None:
         ConfigError: when there are several, but not which of them this is.
     """
     for launcher, size, rank, local_rank in _VARIABLES:
-        processes = environment.get(size, "")
-        if not processes.isdigit() or int(processes) < 2:
+        n = _number(environment, size)
+        if n is None or n < 2 or (size == "PMI_SIZE" and _is_of_srun(environment)):
             continue
-        if size == "PMI_SIZE" and _is_of_srun(environment):
-            continue
-        if not environment.get(rank, "").isdigit():
+        _refuse_torchrun_in_each_task(environment, size, n)
+        this = _number(environment, rank)
+        if this is None:
             raise ConfigError(
-                f"{size}={processes}, but {rank} is not set: {launcher} starts {processes} processes that do not know which "
-                f"of them they are. Start them with {launcher}, or unset {size} where it is left over."
+                f"{size}={n}, but {rank} is not set: {launcher} starts {n} processes that do not know which of them they are. "
+                f"Start them with {launcher}, or unset {size} where it is left over."
             )
-        return Launch(launcher, int(processes), int(environment[rank]), int(environment.get(local_rank, 0)))
+        if this >= n:
+            raise ConfigError(
+                f"{rank}={this}, but {size}={n}: expected a number from 0 to {n - 1}, another one for each process."
+            )
+        return Launch(launcher, n, this, _number(environment, local_rank) or 0)
     return None
+
+
+def _number(environment: Mapping[str, str], name: str) -> int | None:
+    text = environment.get(name, "").strip()
+    if not text:
+        return None
+    if not text.isdecimal():
+        raise ConfigError(
+            f"{name}={text}: expected a whole number that is not negative. A launcher sets it; unset it otherwise."
+        )
+    return int(text)
+
+
+def _refuse_torchrun_in_each_task(environment: Mapping[str, str], size: str, n: int) -> None:
+    if size.startswith("SLURM") and environment.get("WORLD_SIZE") == "1":
+        raise ConfigError(
+            f"srun has started {n} tasks, and in each of them torchrun has started a process of its own ({size}={n}, "
+            "WORLD_SIZE=1). Join them with torchrun --nnodes and --rdzv-endpoint (scripts/slurm.sh), or leave torchrun out."
+        )
 
 
 def _is_of_srun(environment: Mapping[str, str]) -> bool:
     """`srun --mpi=pmi2` sets the variables of MPICH's launcher too, without the rank on this machine."""
     pairs = (("PMI_SIZE", "SLURM_STEP_NUM_TASKS"), ("PMI_RANK", "SLURM_PROCID"))
     return all(environment.get(one) == environment.get(other) for one, other in pairs)
+
+
+def command(environment: Mapping[str, str] = os.environ) -> str:
+    """What starts as many processes as these on one machine: `torchrun --nproc-per-node 4`, `mpirun -np 4 python`."""
+    launch = launched(environment)
+    if launch is None:
+        return "python"
+    options = {"torchrun": "--nproc-per-node", "srun": "-n"}
+    python = "" if launch.launcher == "torchrun" else " python"
+    return f"{launch.launcher} {options.get(launch.launcher, '-np')} {launch.size}{python}"
 
 
 def refuse_one_of_many_tasks(environment: Mapping[str, str]) -> None:
@@ -112,23 +145,38 @@ def may_be_restarted(environment: Mapping[str, str] = os.environ) -> bool:
     return environment.get("TORCHELASTIC_MAX_RESTARTS", "0") not in ("", "0")
 
 
-def first_folder(run_dir: Path, job: str, environment: Mapping[str, str] = os.environ) -> tuple[Path, bool]:
-    """The run folder of the first start of this job under the same torchrun, since its name may hold the time of the start.
+@dataclass(frozen=True)
+class FolderNote:
+    """Which run folder the processes of before had taken, when torchrun starts others: its name may hold the time of the start.
 
     Args:
         job: tells the runs apart that one torchrun starts, those of a sweep.
-
-    Returns:
-        The folder, and whether there was a start before this one.
     """
-    if not may_be_restarted(environment):
-        return run_dir, False
-    names = f"{environment.get('TORCHELASTIC_RUN_ID', '')} {os.getppid()} {_began(os.getppid())} {job}"
-    note = Path(tempfile.gettempdir()) / f"deqn-{os.getuid()}-{hashlib.sha256(names.encode()).hexdigest()[:16]}"
-    if note.is_file():
-        return Path(note.read_text(encoding="utf-8")), True
-    note.write_text(str(run_dir), encoding="utf-8")
-    return run_dir, False
+
+    job: str
+
+    @property
+    def _path(self) -> Path:
+        torchrun = os.getppid()
+        job = f"{os.environ.get('TORCHELASTIC_RUN_ID', '')} {_began(torchrun)} {self.job}"
+        name = f"deqn-{os.getuid()}-{torchrun}-{hashlib.sha256(job.encode()).hexdigest()[:16]}"
+        return Path(tempfile.gettempdir()) / name
+
+    def read(self) -> Path | None:
+        """The folder of an earlier start; None where this is the first one that takes a folder, or the only one."""
+        if not may_be_restarted() or not self._path.is_file():
+            return None
+        return Path(self._path.read_text(encoding="utf-8"))
+
+    def write(self, run_dir: Path) -> None:
+        """Keeps the folder for the next start; to be called once it is taken. Removes what other torchruns have left."""
+        if not may_be_restarted():
+            return
+        for note in self._path.parent.glob(f"deqn-{os.getuid()}-*-*"):
+            torchrun = note.name.split("-")[2]
+            if torchrun.isdecimal() and not _began(int(torchrun)):
+                note.unlink(missing_ok=True)
+        self._path.write_text(str(run_dir), encoding="utf-8")
 
 
 def _began(pid: int) -> str:

@@ -130,7 +130,7 @@ class Model:
 
     def equations(self, states: Tensor, policies: Tensor) -> dict[str, Tensor]:
         """Residuals of the equilibrium conditions: by equation, `[batch]` or `[batch, ...]`."""
-        if torch.get_default_dtype() != self.dtype:
+        if not self._is_in_context():
             with self.context():
                 return self._equations(states, policies)
         return self._equations(states, policies)
@@ -142,7 +142,7 @@ class Model:
     def step(self, states: Tensor) -> Tensor:
         """One simulated period under the policy, without gradient: `[batch, n_states]` -> `[batch, n_states]`."""
         with torch.no_grad():
-            if torch.get_default_dtype() != self.dtype:
+            if not self._is_in_context():
                 with self.context():
                     return self._total_step_random(states, self.policy(states))
             return self._total_step_random(states, self.policy(states))
@@ -175,6 +175,12 @@ class Model:
                 yield
         finally:
             torch.set_default_dtype(before)
+
+    def _is_in_context(self) -> bool:
+        on_device = self.device.type == "cpu" or torch.compiler.is_compiling()
+        return torch.get_default_dtype() == self.dtype and (
+            on_device or torch.get_default_device().type == self.device.type
+        )
 
     def probe(self) -> Report:
         """Tries the model on seven states; see `deqn.probe.probe`."""
@@ -280,7 +286,9 @@ class Model:
         if array.ndim == 0:
             return array.item()
         dtype = self.dtype if np.issubdtype(array.dtype, np.floating) else None
-        return torch.as_tensor(array).to(device=self.device, dtype=dtype)
+        return torch.as_tensor(np.array(array, order="C")).to(
+            device=self.device, dtype=dtype
+        )  # not every stride is known
 
     def _check_names(self) -> None:
         """Reads the files for unknown names before any of them is run."""

@@ -55,6 +55,15 @@ class LazyWriter:
             self._writer.close()
 
 
+class NoWriter:
+    """`Parameters.summary` of the processes that write nothing: takes every call of a TensorBoard writer."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return lambda *arguments, **named: None
+
+
 class Monitor:
     """Shows and records a run; one process of a run has it.
 
@@ -222,7 +231,7 @@ class Monitor:
             self._progress.update(self._task, completed=record.episode, description=self._line(record))
         elif record.episode == total or time.perf_counter() - self._last_line > _SECONDS_BETWEEN_LINES:
             self._last_line = time.perf_counter()
-            done = record.episode - (self._first_episode or 0)
+            done = max(1, record.episode - (self._first_episode or 0))  # less than none after a rollback
             eta = (self._last_line - self._began) / done * (total - record.episode)
             self.console.print(f"{self._line(record)} | eta {int(eta) // 60}:{int(eta) % 60:02d}")
 
@@ -276,14 +285,18 @@ def terminal() -> Console:
     return console if console.is_terminal else Console(highlight=False, soft_wrap=True, width=120)
 
 
-def command_line(folder: RunFolder, script: str) -> str:
-    """What one types here to go on with a run: `USE_CONFIG_FROM_RUN_DIR=... python <script> ...`."""
+def command_line(folder: RunFolder, script: str, python: str = "python") -> str:
+    """What one types here to go on with a run: `USE_CONFIG_FROM_RUN_DIR=... python <script> ...`.
+
+    Args:
+        python: what starts the script.
+    """
     path = str(folder.path)
     with suppress(ValueError):
         path = str(folder.path.relative_to(Path.cwd()))
     plain = re.fullmatch(r"[\w./-]+", path) is not None
     directory = f"hydra.run.dir={path}" if plain else shlex.quote(f'hydra.run.dir="{path}"')
-    return f"USE_CONFIG_FROM_RUN_DIR={shlex.quote(path)} python {script} STARTING_POINT=LATEST {directory}"
+    return f"USE_CONFIG_FROM_RUN_DIR={shlex.quote(path)} {python} {script} STARTING_POINT=LATEST {directory}"
 
 
 def show_header(console: Console, model: Model) -> None:

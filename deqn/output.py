@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import sys
+import threading
 from typing import Any, TextIO
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
@@ -38,5 +39,12 @@ class Output:
 
 
 def survive_full_disk() -> None:
-    """Standard output and error of this process lose text rather than end a run."""
+    """Standard output and error of this process lose text rather than end a run; threads that write files end silently."""
     sys.stdout, sys.stderr = Output(sys.stdout), Output(sys.stderr)
+    shown = threading.excepthook
+
+    def hook(failure: threading.ExceptHookArgs) -> None:
+        if not (isinstance(failure.exc_value, OSError) and failure.exc_value.errno in FULL_DISK):
+            shown(failure)
+
+    threading.excepthook = hook  # TensorBoard's; the next one that it is given to write is refused, and that is said

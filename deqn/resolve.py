@@ -295,6 +295,16 @@ def schedule(name: str | None, kwargs: dict[str, Any], total_steps: int, where: 
     return partial(library.LambdaLR, lr_lambda=factor)
 
 
+def scaled_rates(kwargs: dict[str, Any], factor: float) -> dict[str, Any]:
+    """A schedule's arguments with its learning rates multiplied: those that it has beside the optimizer's."""
+
+    def scaled(value: Any) -> Any:
+        return [scaled(v) for v in value] if isinstance(value, list) else factor * value
+
+    rates = ("max_lr", "base_lr", "eta_min")
+    return {k: scaled(v) if k in rates and isinstance(v, (int, float, list)) else v for k, v in kwargs.items()}
+
+
 def schedules() -> list[str]:
     """Names of `learning_rate_schedule`: Keras' and those of PyTorch that are a function of the step."""
     library = torch.optim.lr_scheduler

@@ -48,16 +48,17 @@ class RunFolder:
         self.path = path.resolve()
         self._lock = FileLock(self.path / _LOCK_FILE, blocking=False)
 
-    def acquire(self, check: Callable[[], None] = lambda: None) -> None:
+    def acquire(self, prepare: Callable[[], None] = lambda: None) -> None:
         """Makes the folder and takes it; the operating system gives it back when the process ends, however it ends.
 
         Args:
-            check: looks at what stands in the folder now that no other process changes it; where it raises, the folder is
-                given back.
+            prepare: what is done first, now that no other process changes what stands there; where it raises, the folder is
+                given back, and removed if it is new and empty.
 
         Raises:
             CheckpointError: when another process uses it, or it cannot be written.
         """
+        new = not self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
@@ -73,9 +74,11 @@ class RunFolder:
             ) from error
 
         try:
-            check()
+            prepare()
         except BaseException:
             self.release()
+            if new and not any(self.path.iterdir()):
+                self.path.rmdir()
             raise
 
     def release(self) -> None:

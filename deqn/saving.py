@@ -27,6 +27,7 @@ class Saver:
     Attributes:
         header: what a checkpoint was made with; compared before it is loaded.
         unsaved: why the last checkpoint could not be written, if so.
+        resumed: whether training goes on from a checkpoint.
     """
 
     def __init__(
@@ -40,6 +41,8 @@ class Saver:
             Checkpoints(folder.path, self.config.MAX_TO_KEEP_NUMBER, checkpoint.PAYLOAD) if folder else None
         )
         self.unsaved: str | None = None
+        self.resumed = False
+        self._newest: list[str] = []
 
     def payload(self) -> dict[str, Any]:
         """What a checkpoint of this moment holds: a copy."""
@@ -84,7 +87,8 @@ class Saver:
     def what_is_left(self, error: ProcessError) -> ProcessError:
         """The error with what the user can go on from."""
         names = self.checkpoints.names() if self.checkpoints is not None else []
-        kept = f"The last checkpoint is {names[-1]}" if names else "There is no checkpoint yet"
+        none = "There is no checkpoint yet" if self.comm.rank == 0 else "The last checkpoint is with rank 0"
+        kept = f"The last checkpoint is {names[-1]}" if names else none
         return ProcessError(f"{error}\n  {kept}; start the same processes with STARTING_POINT=LATEST to go on.")
 
     # -- reading --------------------------------------------------------------------------------------------------
@@ -113,10 +117,13 @@ class Saver:
             self.state.restore(self._own_part(payload))
             lines += self._other_sizes(payload, name)
         except (KeyError, ValueError, RuntimeError, TypeError, AttributeError, IndexError, ZeroDivisionError) as error:
-            raise CheckpointError(
+            misfit = CheckpointError(
                 f"{name} was trained with another network or optimizer: {' '.join(str(error).split())[:200]}\n  Use the "
                 f"run's own configuration: USE_CONFIG_FROM_RUN_DIR={checkpoints.folder.parent}"
-            ) from error
+            )
+            misfit.shared = True  # every process has the same
+            raise misfit from error
+        self.resumed, self._newest = True, checkpoints.names()[-1:]
         lines.append(f"Resumed from {name}: {self.state.episode} episodes, {self.state.step} gradient steps.")
         if payload["header"]["model_files"] != header["model_files"]:
             lines.append(f"The files of {self.model.folder} have changed since {name} was written.")
@@ -125,6 +132,17 @@ class Saver:
             if differences:
                 lines.append(f"The configuration has changed since {name} was written: {'; '.join(differences[:5])}.")
         return lines
+
+    def refuse_if_it_went_on(self) -> None:
+        """Another process may have trained on in the folder after the checkpoint was read, and before the folder was taken.
+
+        Raises:
+            CheckpointError: when a newer checkpoint is there.
+        """
+        if self.resumed and self.checkpoints is not None and self.checkpoints.names()[-1:] != self._newest:
+            raise CheckpointError(
+                f"{self.checkpoints.folder.parent}: another process has trained on there in the meantime. Start again."
+            )
 
     def up_to(self, episode: int) -> dict[str, Any] | None:
         """The newest whole checkpoint of an episode or of one before it, if any, with this rank's own generators and states."""
@@ -153,21 +171,27 @@ class Saver:
         parts, rank = _parts(payload), self.comm.rank
         drawn = self.state.part_of_rank()
         own = parts[rank] if rank < len(parts) else drawn
+        if len(own["rng"]) != len(drawn["rng"]):  # of a GPU, or of a CPU
+            own = drawn
         n = len(self.state.starting_state)
         dealt = torch.cat([part["starting_state"] for part in parts])[rank * n : (rank + 1) * n]
         states = torch.cat([dealt.to(drawn["starting_state"]), drawn["starting_state"][len(dealt) :]])
         return payload | {name: own[name] for name in PART_OF_RANK} | {"starting_state": states}
 
     def _other_sizes(self, payload: dict[str, Any], name: str) -> list[str]:
-        """What the user is told where the checkpoint is that of another number of processes or trajectories."""
+        """What the user is told where the checkpoint is that of another kind of device, number of processes or trajectories."""
         parts = _parts(payload)
+        lines = []
+        if len(payload["rng"]) != len(self.state.rng.get_state()):
+            lines.append(f"{name} was written on another kind of device: new random numbers are drawn from here on.")
         n, before = len(self.state.starting_state) * self.comm.size, sum(len(part["starting_state"]) for part in parts)
         if len(parts) == self.comm.size and n == before:
-            return []
+            return lines
         return [
+            *lines,
             f"{name} was written by {count(len(parts), 'process', 'processes')} with "
             f"{count(before, 'trajectory', 'trajectories')}, this run has {self.comm.size} with {n}: it goes on from the same "
-            f"parameters; {min(n, before)} trajectories go on, {max(0, n - before)} begin anew."
+            f"parameters; {min(n, before)} trajectories go on, {max(0, n - before)} begin anew.",
         ]
 
 

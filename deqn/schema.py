@@ -169,7 +169,7 @@ class Run(Group):
     expectation_pseudo_draws: PositiveInt = Field(5, description="draws of `pseudo_random`")
     keras_precision: Literal["float32", "float64"] = Field("float32", description="floating type, from end to end")
     compile: bool = Field(False, description="(new) torch.compile for the loss and the simulated period")
-    threads: PositiveInt = Field(1, description="(new) CPU threads; small networks are fastest with one")
+    threads: PositiveInt = Field(1, le=1024, description="(new) CPU threads; small networks are fastest with one")
 
 
 class Config(Group):

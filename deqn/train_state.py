@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,9 +13,9 @@ from torch import Tensor
 from deqn.checkpoint import snapshot
 from deqn.rng import Rng
 
-# entries of an optimizer's group that a schedule may move: they come from the checkpoint
-_SCHEDULED = {"params", "lr", "initial_lr", "betas", "momentum", "base_momentum", "max_momentum", "max_lr", "min_lr"}
-
+# entries of an optimizer's group that schedules move: they come from the checkpoint, all others from today's configuration
+_RATES = {"lr", "initial_lr", "max_lr", "min_lr"}
+_MOMENTUM = {"betas", "momentum", "base_momentum", "max_momentum"}  # only where a schedule cycles it
 
 # what each process of a run has of its own
 PART_OF_RANK = ("rng", "torch_rng", "cuda_rng", "starting_state")
@@ -69,25 +71,39 @@ class TrainState:
 
     def part_of_rank(self) -> dict[str, Any]:
         """A copy of the generators and states of this process."""
+        return snapshot(self.generators() | {"starting_state": self.starting_state})
+
+    def generators(self) -> dict[str, Any]:
+        """Where the generators of this process are."""
         devices = [self.starting_state.device] if self.starting_state.is_cuda else []
-        return snapshot(
-            {
-                "rng": self.rng.get_state(),
-                "torch_rng": torch.get_rng_state(),  # dropout draws from it
-                "cuda_rng": [torch.cuda.get_rng_state(device) for device in devices],
-                "starting_state": self.starting_state,
-            }
-        )
+        return {
+            "rng": self.rng.get_state(),
+            "torch_rng": torch.get_rng_state(),  # dropout draws from it
+            "cuda_rng": [torch.cuda.get_rng_state(device) for device in devices],
+        }
+
+    @contextlib.contextmanager
+    def untouched_generators(self) -> Iterator[None]:
+        """What is drawn inside changes nothing outside."""
+        before = self.generators()
+        try:
+            yield
+        finally:
+            self.set_generators(before)
+
+    def set_generators(self, generators: dict[str, Any]) -> None:
+        """Puts the generators of this process where they were."""
+        self.rng.set_state(generators["rng"].cpu())
+        torch.set_rng_state(generators["torch_rng"].cpu())
+        if self.starting_state.is_cuda:
+            for state in generators["cuda_rng"][:1]:
+                torch.cuda.set_rng_state(state.cpu(), self.starting_state.device)
 
     def restore(self, payload: dict[str, Any]) -> None:
         """Takes everything from a checkpoint's payload."""
         self.policy.load_state_dict(payload["policy"])
         self._restore_optimizer(payload)
-        self.rng.set_state(payload["rng"].cpu())
-        torch.set_rng_state(payload["torch_rng"].cpu())
-        if self.starting_state.is_cuda:
-            for state in payload["cuda_rng"][:1]:
-                torch.cuda.set_rng_state(state.cpu(), self.starting_state.device)
+        self.set_generators(payload)
         self.starting_state.copy_(payload["starting_state"])
         self.episode, self.step = payload["episode"], payload["step"]
         self.rollbacks = Rollbacks(**payload.get("rollbacks", {}))
@@ -95,19 +111,16 @@ class TrainState:
     def roll_back(self, payload: dict[str, Any], rollbacks: Rollbacks) -> None:
         """Takes everything from a payload but the learning rate, which is smaller from now on."""
         self.restore(snapshot(payload))  # an optimizer goes on in the very tensors that it is given
-        ratio = rollbacks.factor / self.rollbacks.factor
-        self._scale_learning_rate(ratio)
-        for group in self.optimizer.param_groups:  # the ends between which OneCycleLR and CyclicLR move
-            group.update({key: group[key] * ratio for key in ("max_lr", "min_lr") if key in group})
-        if self.schedule is not None and hasattr(self.schedule, "max_lrs"):
-            self.schedule.max_lrs = [rate * ratio for rate in self.schedule.max_lrs]
+        self._scale_learning_rate(rollbacks.factor / self.rollbacks.factor)
         self.rollbacks = rollbacks
 
     def _restore_optimizer(self, payload: dict[str, Any]) -> None:
         """Moments and schedule of the checkpoint, with the learning rate and options of today's configuration."""
+        moved = {"params"} | _RATES
+        if any("max_momentum" in group for group in self.optimizer.param_groups):
+            moved |= _MOMENTUM
         options = [
-            {key: value for key, value in group.items() if key not in _SCHEDULED}
-            for group in self.optimizer.param_groups
+            {key: value for key, value in group.items() if key not in moved} for group in self.optimizer.param_groups
         ]
         self.optimizer.load_state_dict(payload["optimizer"])
         for group, option in zip(self.optimizer.param_groups, options, strict=True):
@@ -121,9 +134,11 @@ class TrainState:
         if ratio == 1.0:
             return
         for group in self.optimizer.param_groups:
-            group.update({key: group[key] * ratio for key in ("lr", "initial_lr") if key in group})
+            group.update({key: group[key] * ratio for key in _RATES if key in group})
         if self.schedule is not None:
             self.schedule.base_lrs = [rate * ratio for rate in self.schedule.base_lrs]
+            if hasattr(self.schedule, "max_lrs"):  # of CyclicLR
+                self.schedule.max_lrs = [rate * ratio for rate in self.schedule.max_lrs]
 
 
 def _plain(state: dict[str, Any]) -> dict[str, Any]:

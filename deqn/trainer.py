@@ -6,7 +6,6 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import torch
@@ -15,7 +14,7 @@ from torch import Tensor
 from deqn import checkpoint, diagnose, loss, resolve, simulate
 from deqn.cpu import configure_cpu
 from deqn.distributed import Comm
-from deqn.errors import DEQNError, ModelError, ProcessError, SaveError, TrainingError
+from deqn.errors import ConfigError, DEQNError, ModelError, ProcessError, SaveError, TrainingError
 from deqn.gradient import FlatGradient
 from deqn.model import Model
 from deqn.run_folder import RunFolder
@@ -81,13 +80,16 @@ class Trainer:
         model.fit_normalization()
         parameters = [p for p in model.network.parameters() if p.requires_grad]
         settings = config.optimizer
-        learning_rate = settings.learning_rate * (self.comm.size if settings.scale_learning_rate else 1)
+        scale = self.comm.size if settings.scale_learning_rate else 1
+        learning_rate = settings.learning_rate * scale
         optimizer = resolve.optimizer(settings.optimizer, parameters, learning_rate, settings.optimizer_kwargs)
         total_steps = config.run.N_episodes * config.steps_per_episode
-        make_schedule = resolve.schedule(settings.learning_rate_schedule, settings.schedule_kwargs, total_steps)
+        kwargs = resolve.scaled_rates(settings.schedule_kwargs, scale)
+        make_schedule = resolve.schedule(settings.learning_rate_schedule, kwargs, total_steps)
         schedule = make_schedule(optimizer) if make_schedule is not None else None
         starting_state = model.initial_states(config.run.N_sim_batch)
         self.state = TrainState(model.network, optimizer, schedule, model.rng, starting_state, learning_rate)
+        self._refuse_short_schedule()
         self.gradient = FlatGradient(parameters)
         self.saver = Saver(model, self.state, folder, self.comm, self._say)
         self.signals = Signals(passed_on=self.comm.size > 1)
@@ -97,8 +99,9 @@ class Trainer:
         self._beginning: dict[str, Any] | None = None
         self._last: loss.LossTerms
         # a check on the host would wait for the GPU in every step; there the optimizer itself skips the step
-        self._skip_on_device = starting_state.is_cuda and getattr(optimizer, "_step_supports_amp_scaling", False)
-        self._bad_step = torch.zeros((), device=model.device)
+        skips = getattr(optimizer, "_step_supports_amp_scaling", False) and not config.enable_check_numerics
+        self._skip_on_device = starting_state.is_cuda and skips
+        self._bad_step = torch.zeros((), device=model.device, dtype=torch.float32)
         self._terms, self._step = loss.terms, model.step
         if config.run.compile:
             self._terms = torch.compile(loss.terms, fullgraph=True, dynamic=False)
@@ -109,7 +112,21 @@ class Trainer:
 
     def restore(self, starting_point: str) -> list[str]:
         """Goes on from `LATEST` or a named checkpoint; see `Saver.restore`."""
-        return self.saver.restore(starting_point)
+        lines = self.saver.restore(starting_point)
+        self._refuse_short_schedule()
+        return lines
+
+    def _refuse_short_schedule(self) -> None:
+        """OneCycleLR fails after its end; a checkpoint brings back the end that it had."""
+        steps = self.config.run.N_episodes * self.config.steps_per_episode
+        ends = getattr(self.state.schedule, "total_steps", None)
+        if ends is None or ends >= steps:
+            return
+        error = ConfigError(
+            f"{self.config.optimizer.learning_rate_schedule} ends after total_steps = {ends}, but the run has {steps} gradient "
+            "steps. Give a larger optimizer.schedule_kwargs.total_steps and start NEW, or fewer run.N_episodes."
+        )
+        raise _shared(error)
 
     def fit(self) -> TrainState:
         """Trains until `N_episodes` or a signal; writes a checkpoint at the end in either case.
@@ -121,10 +138,10 @@ class Trainer:
         state, run, saver = self.state, self.config.run, self.saver
         with self.model.context(), self.signals:
             saver.set_aside()
-            if state.episode == 0 and self.model.post_init is not None:
+            if state.episode == 0 and not saver.resumed and self.model.post_init is not None:
                 self._post_init()
             self._broadcast_network()
-            good = saver.payload()
+            good = self._finite_payload()
             self._beginning = good if self.config.on_nonfinite == "rollback" else None
             try:
                 while state.episode < run.N_episodes and not self.stopping:
@@ -139,16 +156,18 @@ class Trainer:
                     if state.episode % self.config.CHECKPOINT_INTERVAL == 0:
                         saver.save(good)
                     if self.watcher is not None:
-                        self.watcher.episode(record, state.starting_state)
+                        with state.untouched_generators():  # a hook may draw
+                            self.watcher.episode(record, state.starting_state)
             except Interrupted:
                 state.restore(good)  # the episode under way is simulated anew, from the same generators
             except TrainingError as error:
-                saver.save(good)
+                if error.shared or self.comm.size == 1:  # else the other processes are elsewhere
+                    saver.save(good)
                 raise self._advise(error, good["episode"]) from error
             except ProcessError as error:
                 raise saver.what_is_left(error) from error
             except Exception as error:
-                if self.comm.size == 1:  # else the other processes are elsewhere
+                if self.comm.size == 1:
                     saver.save(good)  # a hook that fails costs no episode
                 if run.compile and type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
                     reason = " ".join(str(error).split())[:300]
@@ -161,7 +180,7 @@ class Trainer:
                 self.model.network.eval()
             saver.save(good)
             if self.comm.size > 1:
-                received = self.comm.gather(self.signal or 0)
+                received = self.comm.gather(self.signals.received or 0)
                 self.signals.received = self.comm.first(lambda: max(received)) or None
         unsaved = self.comm.first(lambda: saver.unsaved)
         if unsaved is not None:
@@ -170,13 +189,13 @@ class Trainer:
 
     @property
     def signal(self) -> int | None:
-        """Number of the signal that ended training, or is about to."""
-        return self.signals.received
+        """Number of the signal that ended training, or is about to; None where all episodes are done."""
+        return self.signals.received if self.state.episode < self.config.run.N_episodes else None
 
     @property
     def stopping(self) -> bool:
         """Whether a signal has come; of several processes, whether all know that one of them has had a signal."""
-        return self._agreed if self.comm.size > 1 else self.signal is not None
+        return self._agreed if self.comm.size > 1 else self.signals.received is not None
 
     def _broadcast_network(self) -> None:
         """All processes start from the parameters and buffers of rank 0, whatever `post_init` did to them on each."""
@@ -194,17 +213,16 @@ class Trainer:
         run, network = self.config.run, self.model.network
         if run.compile:
             return None
-        rng_state = self.state.rng.get_state()
         states = self.state.starting_state
         batch = states[torch.arange(run.N_minibatch_size, device=states.device) % len(states)]
         parameters = [p for p in network.parameters() if p.requires_grad]
         network.eval()  # neither dropout's draws nor the statistics of batch normalisation are touched
-        with self.model.context():
-            period = _seconds(lambda: self._step(states))
+        with self.model.context(), self.state.untouched_generators():
+            period = _seconds(lambda: self._step(states), states.device)
             step = _seconds(
-                lambda: torch.autograd.grad(self._terms(self.model, batch).loss, parameters, allow_unused=True)
+                lambda: torch.autograd.grad(self._terms(self.model, batch).loss, parameters, allow_unused=True),
+                states.device,
             )
-        self.state.rng.set_state(rng_state)
         left = run.N_episodes - self.state.episode
         periods = run.N_episode_length * (run.N_epochs_per_episode if len(self.config.pieces) > 1 else 1)
         return left * (periods * period + self.config.steps_per_episode * step * _UPDATE + _EPISODE)
@@ -225,6 +243,7 @@ class Trainer:
         began = time.perf_counter()
         network = self.model.network
         simulated = simulate.Episode(self._step, state.starting_state, config.pieces, network, state.rng)
+        self.gradient.attach()
         network.train()
         epochs = [self._epoch(simulated) for _ in range(config.run.N_epochs_per_episode)]
         network.eval()
@@ -253,16 +272,23 @@ class Trainer:
         """One gradient step on a minibatch `[batch, n_states]`."""
         state, clip, flat = self.state, self._clip, self.gradient.flat
         flat.zero_()
-        with self._numerics(states):
-            terms = self._terms(self.model, states)
-            terms.loss.backward()
-        value = self._average(terms.loss.detach()) if self.comm.size > 1 else terms.loss.detach()
+        found = ""
+        try:
+            with self._numerics():
+                terms = self._terms(self.model, states)
+                terms.loss.backward()
+            value = terms.loss.detach()
+        except diagnose.NotFinite as error:
+            found = str(error)
+            value = flat.fill_(float("nan")).sum()  # so that the other processes stop too
+        if self.comm.size > 1:
+            value = self._average(value)
         finite = torch.isfinite(value + flat.sum())
         if self._skip_on_device:
             self._bad_step = torch.maximum(self._bad_step, (~finite).to(self._bad_step.dtype))
             state.optimizer.found_inf = self._bad_step  # type: ignore[attr-defined]
         elif not finite:
-            self._stop_not_finite(states)
+            self._stop_not_finite(states, found)
         if clip is not None:
             flat.clamp_(-clip, clip)
         state.optimizer.step()
@@ -274,7 +300,7 @@ class Trainer:
     def _average(self, value: Tensor) -> Tensor:
         """Averages gradients and loss over the processes, and lets them agree whether to stop; the average loss."""
         shared = self.gradient.shared
-        shared[-2], shared[-1] = value, float(self.signal is not None)
+        shared[-2], shared[-1] = value, float(self.signals.received is not None)
         self.comm.mean_(shared)
         # a GPU is not waited for in every step
         if not shared.is_cuda or self.state.step % 16 == 0:
@@ -313,7 +339,7 @@ class Trainer:
             for buffer in (module.running_mean, module.running_var)
             if buffer is not None
         ]
-        stop = rows.new_full((1,), float(self.signal is not None))
+        stop = rows.new_full((1,), float(self.signals.received is not None))
         together = torch.cat([stop, *(x.flatten().to(rows) for x in (rows, *statistics))])
         self.comm.mean_(together)
         self._agreed = self._agreed or bool(together[0] > 0)
@@ -324,16 +350,24 @@ class Trainer:
 
     # -- what can go wrong ----------------------------------------------------------------------------------------
 
-    def _stop_not_finite(self, states: Tensor) -> None:
+    def _stop_not_finite(self, states: Tensor, found: str = "") -> None:
         minibatch = self.state.step % self.config.steps_per_episode + 1
-        reason = self._explain(states)
-        raise _shared(
-            TrainingError(f"not a finite number in episode {self.state.episode + 1}, step {minibatch}: {reason}")
-        )
+        step = "" if self._skip_on_device else f", step {minibatch}"  # the device has skipped it, and the next ones
+        reason = self._explain(states, found)
+        raise _shared(TrainingError(f"not a finite number in episode {self.state.episode + 1}{step}: {reason}"))
 
-    def _explain(self, states: Tensor) -> str:
-        """What is not finite at the states of this process; of several, at those of the first where something is not."""
-        reason = diagnose.explain(self.model, states)
+    def _explain(self, states: Tensor, found: str = "") -> str:
+        """What is not finite at the states of this process; of several, at those of the first where something is not.
+
+        Args:
+            found: the operation, where `enable_check_numerics` has found it.
+        """
+        for part in states.split(self.config.run.N_minibatch_size):  # an episode may not fit
+            reason = diagnose.explain(self.model, part)
+            if not reason.startswith(diagnose.ONLY_GRADIENT):
+                break
+        if found not in reason:
+            reason = f"{found}; {reason}"
         reasons = self.comm.gather("" if reason.startswith(diagnose.ONLY_GRADIENT) else reason)
         return self.comm.first(
             lambda: next((f"rank {i}: {r}" if self.comm.size > 1 else r for i, r in enumerate(reasons) if r), reason)
@@ -349,22 +383,13 @@ class Trainer:
         )
         return _shared(advice) if error.shared else advice
 
-    def _numerics(self, states: Tensor) -> contextlib.AbstractContextManager[Any]:
+    def _numerics(self) -> contextlib.AbstractContextManager[Any]:
         if not self.config.enable_check_numerics:
             return contextlib.nullcontext()
         stack = contextlib.ExitStack()
-        stack.push(partial(self._raise_numerics, states))  # left last: what explains the error is not checked itself
         stack.enter_context(torch.autograd.set_detect_anomaly(True, check_nan=True))
         stack.enter_context(diagnose.CheckNumerics(self.model.folder))
         return stack
-
-    def _raise_numerics(self, states: Tensor, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, diagnose.NotFinite):
-            reason = diagnose.explain(self.model, states)
-            operation = "" if str(error) in reason else f"{error}; "
-            raise TrainingError(
-                f"not a finite number in episode {self.state.episode + 1}: {operation}{reason}"
-            ) from error
 
     def _may_roll_back(self, error: TrainingError) -> bool:
         everywhere = error.shared or self.comm.size == 1
@@ -389,8 +414,7 @@ class Trainer:
         self._bad_step.zero_()
         self.saver.set_aside()
         payload = self.saver.payload()
-        if self.state.episode > 0:
-            self.saver.save(payload, again=True)  # what is resumed after a kill is on this path
+        self.saver.save(payload, again=True)  # what is resumed after a kill is on this path
         rate = float(self.state.optimizer.param_groups[0]["lr"])
         self._say(
             f"{error}\n  Back to the end of episode {self.state.episode}, and on with learning rate {rate:.3g} (rollback "
@@ -416,14 +440,14 @@ class Trainer:
         return payload
 
 
-def _seconds(function: Callable[[], object], repeats: int = 3) -> float:
+def _seconds(function: Callable[[], object], device: torch.device, repeats: int = 3) -> float:
     """The best of a few calls, after one that warms up."""
     times = []
     for _ in range(repeats + 1):
         began = time.perf_counter()
         function()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
         times.append(time.perf_counter() - began)
     return min(times[1:])
 

@@ -97,20 +97,35 @@ def test_torchrun_starts_again_by_itself(tmp_path, uninterrupted):
 
 
 def test_where_torchrun_itself_is_started_again_nothing_is_lost(tmp_path):
-    """Its count of restarts is zero then, on some machines or on all; only a NEW that was typed starts over."""
+    """Only a NEW that was typed starts over, and another configuration is not taken for the same run."""
     typed = [*TINY, "hydra.run.dir=run"]
+    elastic = {"TORCHELASTIC_MAX_RESTARTS": "3"}
     launch("srun", 2, tmp_path, *typed, "run.N_episodes=2")
-    whole = last(tmp_path / "run")
-    state = json.loads((tmp_path / "run" / "run.json").read_text())
-    (tmp_path / "run" / "run.json").write_text(json.dumps(state | {"status": "running"}))
-    again = launch(
-        "srun", 2, tmp_path, *typed, "run.N_episodes=3", TORCHELASTIC_MAX_RESTARTS="3", TORCHELASTIC_RUN_ID="x"
-    )
+    whole, run = last(tmp_path / "run"), tmp_path / "run"
+    state = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps(state | {"status": "running"}))
+    again = launch("srun", 2, tmp_path, *typed, "run.N_episodes=3", TORCHELASTIC_RUN_ID="x", **elastic)
     assert again.out.count("Resumed from ckpt-2") == 1
-    assert_same(last(tmp_path / "run", "ckpt-2"), whole)
-    over = launch("srun", 2, tmp_path, *typed, "STARTING_POINT=NEW", "run.N_episodes=1", TORCHELASTIC_MAX_RESTARTS="3")
+    assert_same(last(run, "ckpt-2"), whole)
+    with Launch("srun", 2, tmp_path, *typed, "seed=7", "run.N_episodes=4", TORCHELASTIC_RUN_ID="y", **elastic) as other:
+        assert other.wait() == [2, 2], other.text
+    assert "holds a finished run with another configuration (seed 0 -> 7)" in other.err
+    assert last_episode(run) == 3
+    over = launch(
+        "srun", 2, tmp_path, *typed, "STARTING_POINT=NEW", "run.N_episodes=3", TORCHELASTIC_RUN_ID="z", **elastic
+    )
     assert "Resumed" not in over.out
-    assert Checkpoints(tmp_path / "run").names() == ["ckpt-1"]
+
+
+@pytest.mark.slow
+def test_a_start_that_was_refused_stays_refused_when_torchrun_starts_it_again(tmp_path):
+    launch("srun", 2, tmp_path, *TINY, "run.N_episodes=2", "hydra.run.dir=run")
+    whole = last(tmp_path / "run")
+    typed = [*TINY, "seed=5", "run.N_episodes=4", "hydra.run.dir=run"]
+    with Launch("torchrun", 2, tmp_path, *typed, options=["--max-restarts", "1"]) as refused:
+        assert refused.wait()[0] != 0
+    assert refused.err.count("holds a finished run with another configuration") == 2
+    assert_same(last(tmp_path / "run"), whole)
 
 
 # -- signals ----------------------------------------------------------------------------------------------------------
@@ -132,9 +147,9 @@ def test_signals_stop_all_processes_at_the_same_step(tmp_path, uninterrupted):
         (line,) = re.findall(r"^interrupted at episode (\d+); resume: (.*)$", run.out, re.MULTILINE)
         assert int(line[0]) == episode
         words = shlex.split(line[1])
-        assert words[:3] == ["USE_CONFIG_FROM_RUN_DIR=run", "python", "run_deepnet.py"]
+        assert words[:6] == ["USE_CONFIG_FROM_RUN_DIR=run", "srun", "-n", "2", "python", "run_deepnet.py"]
         assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"
-        typed, environment = words[3:], FROM
+        typed, environment = words[6:], FROM
     resume(tmp_path)
     assert_same(last(tmp_path / "run"), uninterrupted)
 
@@ -174,6 +189,15 @@ def test_a_folder_in_use_is_refused(tmp_path):
         for rank in (0, 1):
             first.kill(rank, signal.SIGTERM)
         assert first.wait(60) == [143, 143], first.text
+
+
+def test_processes_that_were_not_started_alike_are_refused(tmp_path):
+    """A slip on one of two machines."""
+    with Launch("srun", 2, tmp_path, *TINY, "hydra.run.dir=run", "seed=${oc.env:SLURM_PROCID}") as run:
+        assert run.wait() == [2, 2], run.text
+    assert run.err.count("ConfigError: rank 1 was not started like rank 0: seed 0 -> 1.") == 1, run.err
+    assert "Traceback" not in run.err
+    assert not (tmp_path / "run").exists()
 
 
 # -- errors -----------------------------------------------------------------------------------------------------------
@@ -224,6 +248,13 @@ def test_a_number_that_is_not_finite_on_one_rank_stops_all(tmp_path):
         assert run.wait() == [3, 3], run.text
     assert run.err.count("TrainingError") == 1, run.err
     assert "rank 1: equation 'euler'" in run.err
+    checked = [*typed, "hydra.run.dir=checked", "enable_check_numerics=true"]
+    with Launch("srun", 2, tmp_path, *checked, BAD_RANK="1") as run:
+        assert run.wait() == [3, 3], run.text
+    assert run.err.count("TrainingError") == 1, run.err
+    assert re.search(
+        r"rank 1: .*the first operation with a result that is not finite is `mul`", " ".join(run.err.split())
+    )
     kept = Checkpoints(tmp_path / "run").names()
     assert f"Kept {kept[-1]}." in run.err
     for name in kept:
@@ -309,6 +340,13 @@ def test_a_size_without_a_rank_is_refused(answer):
     result = answer(*RUN, HOROVOD_SIZE="2")
     assert result.code == 2
     assert "ConfigError: HOROVOD_SIZE=2, but HOROVOD_RANK is not set" in result.err
+
+
+@needs_horovod
+def test_variables_of_horovodrun_that_are_left_over_are_refused(answer):
+    result = answer(*RUN, HOROVOD_SIZE="2", HOROVOD_RANK="0")
+    assert result.code == 2
+    assert "ConfigError: HOROVOD_SIZE=2 is set, but HOROVOD_GLOO_RENDEZVOUS_ADDR is not" in result.err
 
 
 def test_several_processes_without_an_engine_are_refused(answer, monkeypatch, tmp_path):

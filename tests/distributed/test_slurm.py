@@ -13,13 +13,36 @@ import pytest
 from tests.conftest import ROOT, plain_environment
 from tests.distributed.launches import SCRIPTS, last, last_episode
 
-SRUN = '#!/bin/sh\nshift\nexec "$@"\n'  # without its one option
+# as the real one, it does not pass SIGTERM on: it kills all that it has started
+SRUN = """#!/bin/sh
+while [ "$1" != torchrun ]; do
+    case $1 in
+    --*) shift ;;
+    *) echo "srun: $1?" >&2; exit 2 ;;
+    esac
+done
+family() {
+    echo "$1"
+    for child in $(pgrep -P "$1"); do family "$child"; done
+}
+"$@" &
+task=$!
+echo "$task" >"$TASK"
+trap 'kill -KILL $(family "$task"); exit 137' TERM
+wait "$task"
+"""
+# all processes of the step get the signal, the batch script does not
+SCANCEL = """#!/bin/sh
+if [ "$*" != "--signal=TERM 7" ]; then echo "scancel: $*?" >&2; exit 2; fi
+task=$(cat "$TASK")
+kill -TERM "$task" $(pgrep -P "$task")
+"""
 SCONTROL = '#!/bin/sh\nif [ "$1" = show ]; then echo 127.0.0.1; else echo "$*" >"$REQUEUED"; fi\n'
 
 
 @pytest.mark.slow
 def test_a_job_stops_before_its_time_limit_and_goes_on_when_it_is_put_back(tmp_path):
-    for name, text in (("srun", SRUN), ("scontrol", SCONTROL)):
+    for name, text in (("srun", SRUN), ("scancel", SCANCEL), ("scontrol", SCONTROL)):
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
     environment = plain_environment(
@@ -29,6 +52,7 @@ def test_a_job_stops_before_its_time_limit_and_goes_on_when_it_is_put_back(tmp_p
         SLURM_JOB_NUM_NODES="1",
         SLURM_JOB_NODELIST="here",
         SLURM_SUBMIT_DIR=str(ROOT),
+        TASK=str(tmp_path / "task"),
         REQUEUED=str(tmp_path / "requeued"),
         TMPDIR=str(tmp_path),
     )
@@ -65,8 +89,11 @@ def test_a_job_stops_before_its_time_limit_and_goes_on_when_it_is_put_back(tmp_p
     episode = last_episode(folder)
     assert 10 <= episode < 1500
     assert len(last(folder)["others"]) == 1
+    unused = f"slurm.sh: {folder} goes on with its own configuration; not used: {' '.join(typed)}\n"
+    assert unused not in log(tmp_path)
     again = job(*typed)
     assert again.wait(timeout=120) == 0, log(tmp_path)
+    assert log(tmp_path).count(unused) == 1
     assert f"Resumed from ckpt-{episode}" in log(tmp_path)
     assert last_episode(folder) == 1500
 

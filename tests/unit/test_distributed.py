@@ -36,6 +36,52 @@ def test_one_process_is_no_launch(environment):
     assert connect(environment).size == 1
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"RANK": "4"}, r"RANK=4, but WORLD_SIZE=4: expected a number from 0 to 3"),
+        ({"RANK": "-1"}, r"RANK=-1: expected a whole number"),
+        ({"LOCAL_RANK": "x"}, r"LOCAL_RANK=x: expected a whole number"),
+        ({"WORLD_SIZE": "two"}, r"WORLD_SIZE=two: expected a whole number"),
+    ],
+)
+def test_variables_that_are_no_numbers_are_refused(wrong, message):
+    with pytest.raises(ConfigError, match=message):
+        launched(LAUNCHES["torchrun"] | wrong)
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [({}, "MASTER_ADDR is not set"), ({"MASTER_ADDR": "here"}, "MASTER_PORT is not set"),
+     ({"MASTER_ADDR": "here", "MASTER_PORT": "x"}, "MASTER_PORT=x: expected the number")],
+)  # fmt: skip
+def test_processes_without_a_place_to_meet_are_refused(place, message, monkeypatch):
+    for name in ("MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in place.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=message):
+        connect(LAUNCHES["torchrun"])
+
+
+def test_torchrun_in_each_task_of_srun_is_refused():
+    with pytest.raises(ConfigError, match="srun has started 4 tasks, and in each of them torchrun"):
+        launched(LAUNCHES["srun"] | {"WORLD_SIZE": "1", "RANK": "0"})
+
+
+@pytest.mark.parametrize(
+    ("launcher", "command"),
+    [
+        ("torchrun", "torchrun --nproc-per-node 4"),
+        ("horovodrun", "horovodrun -np 4 python"),
+        ("srun", "srun -n 4 python"),
+    ],
+)
+def test_the_command_that_resumes_starts_as_many_processes(launcher, command):
+    assert launch.command(LAUNCHES[launcher]) == command
+    assert launch.command({}) == "python"
+
+
 @pytest.mark.parametrize("launcher", LAUNCHES)
 def test_several_processes_that_do_not_know_their_rank_are_refused(launcher):
     (size, _), *_ = LAUNCHES[launcher].items()
@@ -96,12 +142,18 @@ def test_how_a_process_ended_is_known_until_it_is_collected():
 
 def test_a_restarted_run_keeps_the_folder_of_its_first_start(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    elastic = {"TORCHELASTIC_MAX_RESTARTS": "2", "TORCHELASTIC_RUN_ID": "x"}
-    assert launch.first_folder(tmp_path / "12-00-00", "seed=1", elastic) == (tmp_path / "12-00-00", False)
-    assert launch.first_folder(tmp_path / "12-00-03", "seed=2", elastic) == (tmp_path / "12-00-03", False)  # of a sweep
-    assert launch.first_folder(tmp_path / "12-00-07", "seed=1", elastic) == (tmp_path / "12-00-00", True)
-    assert launch.first_folder(tmp_path / "12-00-08", "seed=2", elastic) == (tmp_path / "12-00-03", True)
-    assert launch.first_folder(tmp_path / "12-00-09", "seed=1", {}) == (tmp_path / "12-00-09", False)
+    monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "2")
+    first, second = launch.FolderNote("seed=1"), launch.FolderNote("seed=2")  # jobs of a sweep
+    assert first.read() is None
+    left = tmp_path / f"deqn-{os.getuid()}-{2**22 + 1}-0123"  # of a torchrun that is gone
+    left.write_text("")
+    first.write(tmp_path / "12-00-00")
+    second.write(tmp_path / "12-00-03")
+    assert not left.exists()
+    assert launch.FolderNote("seed=1").read() == tmp_path / "12-00-00"
+    assert launch.FolderNote("seed=2").read() == tmp_path / "12-00-03"
+    monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "0")
+    assert first.read() is None
 
 
 def test_srun_with_pmi2_is_srun():

@@ -353,7 +353,7 @@ def test_check_numerics_names_the_operation_of_the_gradient_too():
     """sqrt at zero: the value is finite, its derivative is not."""
     model = deqn.Model(compose([*TINY, "enable_check_numerics=true"]).config)
     model._equations = lambda s, p: {"root": (p - p).sqrt().sum(-1)}
-    with pytest.raises(TrainingError, match=r"not a finite number in episode 1: .*(div|SqrtBackward)"):
+    with pytest.raises(TrainingError, match=r"not a finite number in episode 1, step 1: .*(div|SqrtBackward)"):
         Trainer(model).step(model.initial_states(16))
 
 
