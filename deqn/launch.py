@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -176,7 +177,8 @@ class FolderNote:
             torchrun = note.name.split("-")[2]
             if torchrun.isdecimal() and not _began(int(torchrun)):
                 note.unlink(missing_ok=True)
-        self._path.write_text(str(run_dir), encoding="utf-8")
+        with contextlib.suppress(OSError):  # a full disk there is no reason not to train; hydra.run.dir does as well
+            self._path.write_text(str(run_dir), encoding="utf-8")
 
 
 def _began(pid: int) -> str:

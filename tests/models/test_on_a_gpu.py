@@ -113,3 +113,22 @@ def test_a_number_that_is_not_finite(skips):
     made.fit()
     assert made.state.rollbacks.n == 1
     assert made.state.episode == 2
+
+
+def test_the_report_of_krusell_smith(tmp_path, monkeypatch):
+    """Its parts, on fewer quarters than it has."""
+    trainer("krusell_smith", folder=tmp_path / "run").fit()
+    run = deqn.load_run(tmp_path / "run")
+    link = run.model.linker.link
+    with run.model.context(), torch.no_grad():
+        post, report, responses, linear = map(link, ("PostProcess", "Report", "ImpulseResponses", "Linear"))
+        for name, value in (("BURN_IN", 4), ("EVERY", 2), ("INEQUALITY_EVERY", 2)):
+            monkeypatch.setattr(report, name, value)
+        assert post.moments(post.simulate_aggregates(run, 20)).notna().all()
+        figures.save(link("Hooks").draw_economy(run.starting_state), tmp_path / "economy.png")
+        solution = linear.solve(run.config.constants, calibration=run.model.calibration)
+        assert responses.table(run, solution, economies=2, quarters=5).notna().all().all()
+        path, cloud = report.network_path(run, torch.full((12,), 2).cpu().numpy())
+        assert len(path["K"]) == 12
+        report.network_path_on(run, torch.full((12,), 2).cpu().numpy(), torch.linspace(0, 200, 50).cpu().numpy())
+        report.euler_errors(run, cloud, run.wider_box(cloud))
