@@ -195,7 +195,9 @@ def test_processes_that_were_not_started_alike_are_refused(tmp_path):
     """A slip on one of two machines."""
     with Launch("srun", 2, tmp_path, *TINY, "hydra.run.dir=run", "error_filename=errors.${oc.env:SLURM_PROCID}") as run:
         assert run.wait() == [2, 2], run.text
-    assert run.err.count("ConfigError: rank 1 was not started like rank 0: error_filename errors.0 -> errors.1.") == 1, run.err
+    assert (
+        run.err.count("ConfigError: rank 1 was not started like rank 0: error_filename errors.0 -> errors.1.") == 1
+    ), run.err
     assert "Traceback" not in run.err
     assert not (tmp_path / "run").exists()
 
