@@ -12,25 +12,22 @@ import contextlib
 import io
 import os
 import re
-import signal
-import socket
 import sys
 import time
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from deqn.errors import ConfigError, DEQNError, ElsewhereError, ProcessError, count
+from deqn.errors import ConfigError, DEQNError, ElsewhereError, count
 from deqn.launch import Launch, launched, refuse_one_of_many_tasks, set_meeting_point
+from deqn.peers import Peers, first_line
 
-TIMEOUT = timedelta(
-    minutes=30
-)  # of one operation: rank 0 may calibrate for long. A process that died is noticed at once
+# of one operation: rank 0 may calibrate, or a hook may draw, for long. A process that died is noticed at once
+TIMEOUT = timedelta(minutes=30)
 TO_MEET = timedelta(minutes=5)
 
 
@@ -137,7 +134,7 @@ class TorchDistributed(Comm):
         import torch.distributed as dist
 
         super().__init__(launch.rank, launch.size, launch.local_rank)
-        self._dist, self._peers = dist, _Peers(launch.rank)
+        self._dist, self._peers = dist, Peers(launch.rank)
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() and dist.is_nccl_available() else "gloo"
         self.engine = f"torch.distributed {'gloo and NCCL' if 'nccl' in backend else 'gloo'}"
         if torch.cuda.is_available():
@@ -238,7 +235,7 @@ class Horovod(Comm):
                 "support for this launcher. Use horovodrun or torchrun, or build it with scripts/install_horovod.sh --mpi."
             )
         super().__init__(hvd.rank(), hvd.size(), hvd.local_rank())
-        self._hvd, self._peers = hvd, _Peers(hvd.rank())
+        self._hvd, self._peers = hvd, Peers(hvd.rank())
         self._on_gpu = bool(hvd.nccl_built())
         self.engine = f"horovod {'gloo' if hvd.gloo_enabled() else 'mpi'}{' and NCCL' if self._on_gpu else ''}"
         if torch.cuda.is_available():
@@ -334,65 +331,7 @@ def _failure(what: str, kind: type[DEQNError], hint: str = "") -> Any:
     try:
         yield
     except (RuntimeError, ValueError, OSError) as error:
-        raise kind(f"{what}: {_first_line(error).rstrip('.')}. {hint}".rstrip()) from error
-
-
-class _Peers:
-    """Who the other processes are, so that it can be said which of them is gone."""
-
-    def __init__(self, rank: int) -> None:
-        self._rank = rank
-        self._all: list[tuple[str, int]] = []
-
-    def meet(self, comm: Comm) -> None:
-        """Learns the host and the process id of every rank."""
-        everyone = comm.gather((socket.gethostname(), os.getpid()))
-        self._all = comm.first(lambda: everyone)
-
-    @contextlib.contextmanager
-    def noticed(self) -> Any:
-        """Turns the failure of a shared operation into one that says which process is gone."""
-        try:
-            yield
-        except RuntimeError as error:  # gloo's, NCCL's and Horovod's own errors are such
-            raise ProcessError(f"{self._gone()} ({_first_line(error)}).") from error
-
-    def _gone(self) -> str:
-        here = socket.gethostname()
-        until = time.monotonic() + 0.3  # its connections close a little before it has ended
-        while time.monotonic() < until:
-            for rank, (host, pid) in enumerate(self._all):
-                if host == here and rank != self._rank and (end := _how_it_ended(pid)):
-                    return f"rank {rank} of {len(self._all)} (process {pid} on {host}) {end}"
-            time.sleep(0.001)
-        return (
-            f"a process of this run is gone, or what all of them do together has failed; rank {self._rank} of {len(self._all)} "
-            "cannot go on"
-        )
-
-
-def _how_it_ended(pid: int) -> str:
-    """'was killed by SIGKILL', 'ended with status 1'; '' where the process runs, or nothing is known."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except FileNotFoundError:
-        return "has ended" if Path("/proc/self").exists() else ""
-    except OSError:
-        return ""
-    if fields[0] not in "ZX":
-        return ""
-    status = int(fields[-1])  # as of waitpid(2); zero where this may not be read
-    if status & 0x7F:
-        return f"was killed by {signal.Signals(status & 0x7F).name}"
-    return f"ended with status {status >> 8}"
-
-
-def _first_line(error: BaseException) -> str:
-    """Of a message, what happened: without the place in gloo's sources and its advice."""
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    if not lines:
-        return type(error).__name__
-    return re.sub(r"^\[\S+\] ", "", lines[0].partition(". This is typically")[0].strip())
+        raise kind(f"{what}: {first_line(error).rstrip('.')}. {hint}".rstrip()) from error
 
 
 def end(status: Any) -> None:

@@ -175,7 +175,7 @@ class FolderNote:
             return
         for note in self._path.parent.glob(f"deqn-{os.getuid()}-*-*"):
             torchrun = note.name.split("-")[2]
-            if torchrun.isdecimal() and not _began(int(torchrun)):
+            if torchrun.isdecimal() and _began(os.getpid()) and not _began(int(torchrun)):
                 note.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # a full disk there is no reason not to train; hydra.run.dir does as well
             self._path.write_text(str(run_dir), encoding="utf-8")

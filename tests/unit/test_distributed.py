@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 
 import pytest
 import torch
 
-from deqn import distributed, launch
+from deqn import launch
 from deqn.distributed import Comm, connect
 from deqn.errors import ConfigError
 from deqn.launch import launched
@@ -129,15 +127,6 @@ def test_one_process_is_its_own_group():
     assert x.tolist() == [1.0, 2.0]
     assert comm.gather({"a": x}) == [{"a": x}]
     assert comm.first(lambda: 7) == 7
-
-
-def test_how_a_process_ended_is_known_until_it_is_collected():
-    process = subprocess.Popen([sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"])
-    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    assert distributed._how_it_ended(process.pid) == "was killed by SIGKILL"
-    process.wait()
-    assert distributed._how_it_ended(process.pid) == "has ended"
-    assert distributed._how_it_ended(os.getpid()) == ""
 
 
 def test_a_restarted_run_keeps_the_folder_of_its_first_start(tmp_path, monkeypatch):
