@@ -102,6 +102,12 @@ TYPED = {
     "a key without a value": (["optimizer.learning_rate"], ["optimizer.learning_rate", "key=value"]),
     "several values without -m": (["seed=1,2"], ["seed=1,2 has several values", "Give -m"]),
     "a device that is not there": (["device=gpu"], ["device = 'gpu'", "auto, cpu, cuda"]),
+    "more threads than any machine has": (["run.threads=100000"], ["run.threads = 100000", "1024"]),
+    "a run folder without a name": (["hydra.run.dir="], ["hydra.run.dir is empty", "working directory"]),
+    "a sweep into a folder that cannot be made": (
+        ["-m", "seed=1,2", "hydra.sweep.dir=/proc/sweep"],
+        ["/proc/sweep", "cannot be written", "hydra.sweep.dir"],
+    ),
     "a GPU that is not there": (["device=cuda:99"], ["device = 'cuda:99'", "CUDA device"]),
     "a folder of models that is not there": (["MODELS_DIR=nowhere"], ["MODELS_DIR", "nowhere", "no such folder"]),
     "a folder of configurations that is not there": (["--config-dir", "nowhere"], ["--config-dir nowhere", "no such"]),

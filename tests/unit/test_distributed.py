@@ -7,7 +7,7 @@ import os
 import pytest
 import torch
 
-from deqn import launch
+from deqn import distributed, launch
 from deqn.distributed import Comm, connect
 from deqn.errors import ConfigError
 from deqn.launch import launched
@@ -152,3 +152,42 @@ def test_srun_with_pmi2_is_srun():
     assert (
         launched({"SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "1"} | LAUNCHES["mpirun (MPICH)"]).launcher == "mpirun"
     )
+
+
+class OneOfTwo(Comm):
+    """The second of two processes on a machine."""
+
+    def __init__(self, engine: str) -> None:
+        super().__init__(1, 2, 1, engine)
+
+    def gather(self, value):
+        return [False, value]
+
+    def first(self, function):
+        return function()
+
+
+@pytest.mark.parametrize(
+    ("engine", "device", "n_gpus", "message"),
+    [
+        ("torch.distributed gloo and NCCL", "cuda:0", 2, "is one GPU for 2 processes. Give device=cuda"),
+        (
+            "torch.distributed gloo and NCCL",
+            "cuda",
+            1,
+            r"more processes on a machine than GPUs \(1 GPU on the first one\)",
+        ),
+        ("torch.distributed gloo and NCCL", "auto", 1, "more processes on a machine than GPUs"),
+        ("torch.distributed gloo and NCCL", "auto", 2, None),
+        ("torch.distributed gloo and NCCL", "cpu", 1, None),
+        ("horovod gloo", "cuda", 1, None),  # its sums go through the CPU
+    ],
+)
+def test_every_process_has_a_gpu_of_its_own(engine, device, n_gpus, message, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: n_gpus)
+    if message is None:
+        distributed.refuse_shared_gpus(OneOfTwo(engine), device)
+        return
+    with pytest.raises(ConfigError, match=message):
+        distributed.refuse_shared_gpus(OneOfTwo(engine), device)

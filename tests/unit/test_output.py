@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from deqn.output import Output
+from deqn.output import Output, survive_full_disk
 
 FULL = "/dev/full"  # Linux: every write fails with "No space left on device"
 
@@ -38,3 +41,21 @@ def test_it_is_the_stream_otherwise():
     assert output.write("text") == 4
     assert output.getvalue() == "text"
     assert not output.isatty()
+
+
+def test_a_thread_that_finds_the_disk_full_ends_silently(monkeypatch, capsys):
+    """TensorBoard writes in one."""
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, getattr(sys, name))
+    shown = []
+    monkeypatch.setattr(threading, "excepthook", shown.append)
+    survive_full_disk()
+
+    def fail(error):
+        raise error
+
+    for error in (OSError(errno.ENOSPC, "No space left"), OSError(errno.EIO, "broken"), ValueError()):
+        thread = threading.Thread(target=fail, args=(error,))
+        thread.start()
+        thread.join()
+    assert [type(failure.exc_value) for failure in shown] == [OSError, ValueError]
