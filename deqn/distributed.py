@@ -297,19 +297,16 @@ def refuse_shared_gpus(comm: Comm, device: str) -> None:
     Raises:
         ConfigError: on all processes, where two of them would be on one GPU.
     """
-    if comm.size == 1 or device == "cpu" or not torch.cuda.is_available():
-        return
-    if re.fullmatch(r"cuda:\d+", device):
-        error = ConfigError(
-            f"device = {device!r} is one GPU for {comm.size} processes. Give device=cuda: each takes its own."
-        )
-        error.shared = True
-        raise error
-    n_gpus = torch.cuda.device_count()
-    without = comm.gather(comm.local_rank >= n_gpus)
+    n_gpus = torch.cuda.device_count() if device != "cpu" and torch.cuda.is_available() else 0
+    named = n_gpus > 0 and re.fullmatch(r"cuda:\d+", device) is not None
+    everyone = comm.gather([named, 0 < n_gpus <= comm.local_rank])  # whatever a machine has: all processes take part
 
     def check() -> None:
-        if any(without) and "NCCL" in comm.engine:
+        if comm.size > 1 and any(one for one, _ in everyone):
+            raise ConfigError(
+                f"device = {device!r} is one GPU for {comm.size} processes. Give device=cuda: each takes its own."
+            )
+        if any(without for _, without in everyone) and "NCCL" in comm.engine:
             raise ConfigError(
                 f"there are more processes on a machine than GPUs ({count(n_gpus, 'GPU')} on the first one), and NCCL needs one "
                 "each. Start as many processes as there are GPUs, or give device=cpu."

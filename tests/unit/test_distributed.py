@@ -161,7 +161,7 @@ class OneOfTwo(Comm):
         super().__init__(1, 2, 1, engine)
 
     def gather(self, value):
-        return [False, value]
+        return [[False, False], value]
 
     def first(self, function):
         return function()
