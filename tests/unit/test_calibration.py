@@ -110,3 +110,12 @@ def test_a_run_with_other_constants_does_not_use_the_calibration_of_its_folder(t
     folder.write(configuration={"constants": {"beta": 0.96}})
     assert of_run(folder, {"beta": 0.96})["K_ss"] == 0.2
     assert of_run(folder, {"beta": 0.5}) is None
+
+
+def test_an_array_with_any_strides_becomes_a_tensor(tmp_path):
+    """NumPy's views backwards, which PyTorch does not know."""
+    backwards = COUNTING.replace('[constants["alpha"], 1.0]', "np.arange(4.0)[::-1]").replace(
+        "from pathlib", "import numpy as np\nfrom pathlib"
+    )
+    model = load_mine(own_model(tmp_path / "models", Calibration=backwards))
+    assert model.Parameters.grid.tolist() == [3.0, 2.0, 1.0, 0.0]

@@ -8,6 +8,7 @@ import torch
 from deqn import checkpoint
 from deqn.checkpoint import Checkpoints, not_finite, snapshot
 from deqn.errors import CheckpointError
+from tests.conftest import contents
 
 HEADER = {"format": checkpoint.FORMAT}
 
@@ -140,6 +141,13 @@ def test_later_checkpoints_are_set_aside_by_name(three):
     assert three.set_aside(9) == ["ckpt-10"]
     assert three.names() == ["ckpt-2", "ckpt-9"]
     assert (three.folder / "ckpt-10.pt.old").is_file()
+
+
+def test_what_a_killed_process_left_half_written_is_removed(three):
+    before = contents(three.folder)
+    (three.folder / "ckpt-11.tmp").write_bytes(b"half")
+    assert three.set_aside(10) == []
+    assert contents(three.folder) == before
 
 
 def test_a_snapshot_does_not_follow_later_changes():

@@ -12,7 +12,7 @@ from rich.console import Console
 import deqn
 from deqn.config import compose
 from deqn.errors import ModelError
-from deqn.monitor import Monitor
+from deqn.monitor import Monitor, NoWriter
 from deqn.run_folder import RunFolder
 from deqn.trainer import Trainer
 from tests.conftest import TINY, own_model
@@ -150,6 +150,23 @@ def test_post_init_runs_once_before_the_first_episode(tmp_path, capsys):
     fit(2, "NEW")
     fit(4, "LATEST")
     assert capsys.readouterr().out == "post_init\n"
+
+
+def test_an_episode_that_is_trained_again_after_a_rollback_has_a_line(tmp_path, monkeypatch):
+    """Of a resumed run, which then has gone back behind the episode at which it began to count."""
+    monkeypatch.setattr("deqn.monitor._SECONDS_BETWEEN_LINES", -1.0)
+    model = deqn.Model(compose([*TINY, "run.N_episodes=3"]).config)
+    model.probe()
+    console = Console(file=io.StringIO(), width=120)
+    monitor = Monitor(model, RunFolder(tmp_path), console)
+    monitor._first_episode = 3
+    Trainer(model, RunFolder(tmp_path), monitor).fit()
+    assert console.file.getvalue().count("| eta") == 3
+
+
+def test_a_process_that_writes_nothing_has_a_writer_that_takes_everything():
+    NoWriter().add_scalar("loss", 1.0, 1)
+    NoWriter().flush()
 
 
 def test_states_that_are_left_out_are_remarked(tmp_path):

@@ -9,6 +9,7 @@ import deqn
 from deqn.checkpoint import Checkpoints
 from deqn.config import compose
 from deqn.distributed import Comm
+from deqn.errors import CheckpointError
 from deqn.run_folder import RunFolder
 from tests.conftest import TINY, train
 
@@ -64,3 +65,13 @@ def test_generators_are_those_of_the_rank_or_new(states, tmp_path):
 
 def test_the_same_sizes_are_not_worth_a_remark(states, tmp_path):
     assert not [line for line in resumed(tmp_path / "run", 16, 1, 2)[1] if "was written by" in line]
+
+
+def test_a_folder_in_which_another_process_has_trained_on_is_refused(states, tmp_path):
+    """Between the reading of the checkpoint and the taking of the folder: its later checkpoints would be set aside."""
+    trainer, _ = resumed(tmp_path / "run", 16)
+    trainer.saver.refuse_if_it_went_on()
+    checkpoints = Checkpoints(tmp_path / "run")
+    checkpoints.save(checkpoints.load("LATEST")[0], 2)
+    with pytest.raises(CheckpointError, match="another process has trained on there"):
+        trainer.saver.refuse_if_it_went_on()
