@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import re
@@ -230,13 +231,17 @@ class Checkpoints:
 
 
 def _flush_names(folder: Path) -> None:
-    """Makes the disk know a new name before an older file is removed; Windows cannot be asked."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    """Makes the disk know a new name before an older file is removed, where the system can do that for a folder."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems; the file itself is whole
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def describe(header: Mapping[str, Any]) -> str:

@@ -388,15 +388,14 @@ def _through_hydra(task: Task, arguments: Any, run_dir: str | None) -> None:
     first = is_first()
     if not first and not arguments.multirun:
         return
+    began: list[str] = []
     failed: list[str] = []
     done: list[int] = []
 
-    began: list[str] = []
-
     def job(tree: DictConfig) -> None:
         own = HydraConfig.get()
-        began.append(str(own.runtime.output_dir))
         out = Path(own.runtime.output_dir)
+        began.append(str(out))
         whole = OmegaConf.create(OmegaConf.to_container(tree))
         assert isinstance(whole, DictConfig)
         with open_dict(whole):
@@ -426,10 +425,9 @@ def _through_hydra(task: Task, arguments: Any, run_dir: str | None) -> None:
     with tempfile.TemporaryDirectory() as nowhere:
         quiet = [f"hydra.sweep.dir={nowhere}", "hydra/job_logging=disabled", "hydra/hydra_logging=disabled"]
         sys.argv[1:] = [*options, f"hydra.job.name={Path(sys.argv[0]).stem}", *typed, *([] if first else quiet)]
-        full_error = os.environ.get("HYDRA_FULL_ERROR")
-        os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what it would print otherwise, with a part of the traceback
         try:
-            hydra.main(config_path=str(folder), config_name="config", version_base="1.3")(job)()
+            with _hydra_raises():
+                hydra.main(config_path=str(folder), config_name="config", version_base="1.3")(job)()
         except _COMPOSING as error:
             raise ConfigError(_first_lines(error, 4)) from error
         except OSError as error:
@@ -438,14 +436,21 @@ def _through_hydra(task: Task, arguments: Any, run_dir: str | None) -> None:
             raise ConfigError(
                 f"{error.filename} cannot be written: {error.strerror}. Give another hydra.sweep.dir."
             ) from error
-        finally:
-            os.environ.pop("HYDRA_FULL_ERROR")
-            if full_error is not None:
-                os.environ["HYDRA_FULL_ERROR"] = full_error
     if failed and first:
         print(f"{len(failed)} of {len(failed) + len(done)} jobs failed: {', '.join(failed)}", file=sys.stderr)
     if failed and not done:
         sys.exit(2)
+
+
+@contextlib.contextmanager
+def _hydra_raises() -> Iterator[None]:
+    """Errors leave Hydra as they are; it would print a part of their traceback and end with status 1."""
+    before = os.environ.get("HYDRA_FULL_ERROR", "")
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
+    finally:
+        os.environ["HYDRA_FULL_ERROR"] = before
 
 
 def _for_hydra(argument: str, arguments: Any, run_dir: str | None) -> str:

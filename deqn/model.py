@@ -286,9 +286,8 @@ class Model:
         if array.ndim == 0:
             return array.item()
         dtype = self.dtype if np.issubdtype(array.dtype, np.floating) else None
-        return torch.as_tensor(np.array(array, order="C")).to(
-            device=self.device, dtype=dtype
-        )  # not every stride is known
+        contiguous = np.array(array, order="C")  # PyTorch does not know every stride
+        return torch.as_tensor(contiguous).to(device=self.device, dtype=dtype)
 
     def _check_names(self) -> None:
         """Reads the files for unknown names before any of them is run."""

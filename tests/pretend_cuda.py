@@ -96,9 +96,8 @@ def _run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     tensors = [x for x in flat if isinstance(x, Tensor)]
     devices = {"cuda" if isinstance(x, OnCuda) else "cpu" for x in tensors if x.dim() > 0}
     asked = kwargs.get("device")
-    asked = (
-        None if asked is None else torch.device(asked).type.replace("meta", "cuda")
-    )  # PyTorch itself takes them for such
+    if asked is not None:
+        asked = torch.device(asked).type.replace("meta", "cuda")  # PyTorch itself takes these tensors for meta ones
     if len(devices) > 1 and func not in _ACROSS:
         raise RuntimeError(
             f"{func}: Expected all tensors to be on the same device, but found at least two devices, cuda:0 and cpu!"

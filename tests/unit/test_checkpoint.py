@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
+import stat
+
 import pytest
 import torch
 
@@ -121,6 +126,21 @@ def test_a_failed_write_leaves_the_earlier_file_and_no_rest(three, monkeypatch):
         three.save({"header": HEADER, "w": torch.zeros(3)}, 10)
     assert three.load("ckpt-10")[0]["w"][0].item() == 10.0
     assert list(three.folder.glob("*.tmp")) == []
+
+
+@pytest.mark.parametrize(("number", "written"), [(errno.EINVAL, True), (errno.EIO, False)])
+def test_a_file_system_that_cannot_flush_a_folder_keeps_the_checkpoint(three, monkeypatch, number, written):
+    fsync = os.fsync
+
+    def of_files_only(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, "no")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", of_files_only)
+    with contextlib.nullcontext() if written else pytest.raises(OSError, match="no"):
+        three.save(three.load("ckpt-10")[0], 11)
+    assert three.load("ckpt-11")[1] == "ckpt-11"
 
 
 def test_numbers_that_are_not_finite_are_never_written(three):
