@@ -46,10 +46,11 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 import deqn
-from deqn import distributed
-from deqn.cpu import configure_cpu
-from deqn.distributed import Comm
-from deqn.trainer import Trainer
+from deqn.economy.probe import probe
+from deqn.processes import distributed
+from deqn.processes.comm import Comm
+from deqn.training.cpu import configure_cpu
+from deqn.training.trainer import Trainer
 
 ROOT = Path(__file__).resolve().parent.parent
 ENGINES = ("torchrun", "horovodrun")
@@ -128,7 +129,7 @@ def sent_bytes() -> int | None:
 
 def trainer_of(arguments: argparse.Namespace, comm: Comm) -> Trainer:
     model = deqn.load_model(arguments.model, [f"device={arguments.device}", "optimizer.learning_rate=1e-9"])
-    model.probe()
+    probe(model)
     trainer = Trainer(model, comm=comm)
     model.network.train()
     return trainer

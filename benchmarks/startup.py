@@ -22,7 +22,7 @@ UNTIL_FIRST_STEP = """
 import os, runpy, sys
 sys.argv = sys.argv[1:]
 sys.path.insert(0, os.path.dirname(sys.argv[0]))
-from deqn.trainer import Trainer
+from deqn.training.trainer import Trainer
 step = Trainer.step
 def first_step(self, states):
     step(self, states)

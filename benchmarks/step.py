@@ -21,8 +21,9 @@ from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
 import deqn
-from deqn.cpu import configure_cpu
-from deqn.trainer import Trainer
+from deqn.economy.probe import probe
+from deqn.training.cpu import configure_cpu
+from deqn.training.trainer import Trainer
 
 MODELS = ("bm1972", "brock_mirman", "krusell_smith")
 
@@ -66,7 +67,7 @@ def products(trainer: Trainer, states: torch.Tensor) -> float:
 
 def trainer_of(name: str, overrides: list[str], stacked: bool = True) -> Trainer:
     model = deqn.load_model(name, overrides)
-    model.probe()
+    probe(model)
     if not stacked:
         model.expectations.stacked_step = model.expectations.stacked_function = False
     trainer = Trainer(model)
@@ -87,7 +88,7 @@ def time_model(name: str, arguments: argparse.Namespace, table: Table) -> None:
         with compiled.model.context():
             began = time.perf_counter()
             compiled.step(states)
-            compiled._step(compiled.model.initial_states(compiled.config.run.N_sim_batch))
+            compiled.simulated_step(compiled.model.initial_states(compiled.config.run.N_sim_batch))
             compile_seconds = time.perf_counter() - began
         variants["compiled"] = compiled
     first = variants["as shipped"]
@@ -95,7 +96,7 @@ def time_model(name: str, arguments: argparse.Namespace, table: Table) -> None:
     start = first.model.initial_states(first.config.run.N_sim_batch)
     with first.model.context():
         steps = best({v: lambda t=t: t.step(states) for v, t in variants.items()})
-        periods = best({v: lambda t=t: t._step(start) for v, t in variants.items()})
+        periods = best({v: lambda t=t: t.simulated_step(start) for v, t in variants.items()})
         floor = 1e3 * products(first, states) / matrix_rate(states.device, states.dtype)
     for variant in variants:
         note = ""

@@ -16,7 +16,8 @@ import time
 from rich.console import Console
 
 import deqn
-from deqn.trainer import Trainer
+from deqn.economy.probe import probe
+from deqn.training.trainer import Trainer
 
 GB = 1e9
 
@@ -38,7 +39,7 @@ def main() -> None:
         "run.N_states_held=100_000", "run.N_episodes=1", "optimizer.learning_rate=1e-5",
     ]  # fmt: skip
     model = deqn.load_model("krusell_smith", [*settings, *arguments.overrides])
-    model.probe()
+    probe(model)
     trainer = Trainer(model)
     config = model.config
     one = model.n_states * trainer.state.starting_state.element_size()

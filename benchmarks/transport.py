@@ -23,8 +23,8 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from deqn import histogram
-from deqn.cpu import configure_cpu
+from deqn.numerics import histogram
+from deqn.training.cpu import configure_cpu
 
 ECONOMIES = 256
 TOP = 250.0

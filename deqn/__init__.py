@@ -1,12 +1,41 @@
 """Deep Equilibrium Nets: solve economic models by training a network on their equilibrium conditions."""
 
-from deqn.api import load_model
-from deqn.errors import CheckpointError, ConfigError, DEQNError, ModelError, SaveError, TrainingError
-from deqn.model import Model
-from deqn.post import Run, load_run
-from deqn.trainer import Trainer
+from __future__ import annotations
 
-__version__ = "0.1.0"
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from deqn.analysis import figures
+    from deqn.analysis.run import Run, load_run
+    from deqn.api import load_model
+    from deqn.economy.model import Model
+    from deqn.economy.network import dense_network, variance_scaling_
+    from deqn.errors import CheckpointError, ConfigError, DEQNError, ModelError, SaveError, TrainingError
+    from deqn.numerics import complementarity, histogram
+    from deqn.training.trainer import Trainer
+
+__version__ = "0.2.0.dev0"
+
+# where each public name lives. It is imported when it is asked for: PyTorch alone takes a second, which `deqn list` has not
+_PUBLIC = {
+    "CheckpointError": "deqn.errors",
+    "ConfigError": "deqn.errors",
+    "DEQNError": "deqn.errors",
+    "Model": "deqn.economy.model",
+    "ModelError": "deqn.errors",
+    "Run": "deqn.analysis.run",
+    "SaveError": "deqn.errors",
+    "Trainer": "deqn.training.trainer",
+    "TrainingError": "deqn.errors",
+    "complementarity": "deqn.numerics",
+    "dense_network": "deqn.economy.network",
+    "figures": "deqn.analysis",
+    "histogram": "deqn.numerics",
+    "load_model": "deqn.api",
+    "load_run": "deqn.analysis.run",
+    "variance_scaling_": "deqn.economy.network",
+}
 
 __all__ = [
     "CheckpointError",
@@ -19,6 +48,24 @@ __all__ = [
     "Trainer",
     "TrainingError",
     "__version__",
+    "complementarity",
+    "dense_network",
+    "figures",
+    "histogram",
     "load_model",
     "load_run",
+    "variance_scaling_",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'deqn' has no attribute {name!r}")
+    home = importlib.import_module(_PUBLIC[name])
+    value = getattr(home, name, None) or importlib.import_module(f"{home.__name__}.{name}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,37 +1,76 @@
-"""`python -m deqn new <name> --states k,z --policies s`."""
+"""`deqn <command>`, `python -m deqn <command>`: everything that is done from a command line."""
 
 from __future__ import annotations
 
-import argparse
+import importlib
+import os
 import sys
 from pathlib import Path
 
-from deqn.errors import DEQNError
-from deqn.new import new_model
+from deqn import __version__
+from deqn.errors import suggestion
+
+# command -> what it does; its `main()` is in the file of the same name in deqn/commands/
+COMMANDS = {
+    "train": "train a model: deqn train model=krusell_smith optimizer.learning_rate=1e-4",
+    "post": "simulate a finished run, measure its errors, draw it: deqn post hydra.run.dir=runs/first",
+    "check": "link a model and try it, train nothing: deqn check model=brock_mirman",
+    "new": "write a model folder and its YAML files from a template: deqn new mymodel --states k,z --policies s",
+    "list": "the models that there are, a line each",
+    "info": "one model: what is solved, how, how right: deqn info brock_mirman",
+}
+HELP = f"""\
+Deep Equilibrium Nets: solve economic models by training a network on their equilibrium conditions.
+
+usage: deqn <command> [arguments]
+
+{chr(10).join(f"  {name:<6} {text}" for name, text in COMMANDS.items())}
+
+`deqn <command> --help` tells more. Models and YAML files of your own: --config-dir my_config MODELS_DIR=my_models.
+deqn --version prints the version. Shell completion: eval "$(deqn -sc install=bash)"
+"""
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m deqn")
-    commands = parser.add_subparsers(dest="command", required=True)
-    new = commands.add_parser("new", help="write a model folder and its YAML files from a template")
-    new.add_argument("name")
-    new.add_argument("--states", required=True, help="names, separated by commas")
-    new.add_argument("--policies", required=True, help="names, separated by commas")
-    new.add_argument(
-        "--into", type=Path, help="a folder of your own that gets models/ and config/ (default: this checkout)"
-    )
-    arguments = parser.parse_args()
-    states, policies = ([entry.strip() for entry in text.split(",")] for text in (arguments.states, arguments.policies))
-    try:
-        files = new_model(arguments.name, states, policies, arguments.into)
-    except DEQNError as error:
-        print(error.report, file=sys.stderr)
-        return error.exit_code
-    print("\n".join(f"wrote {path}" for path in files))
-    own = f" --config-dir {arguments.into / 'config'} MODELS_DIR={arguments.into / 'models'}" if arguments.into else ""
-    print(f"next: python run_deepnet.py model={arguments.name}{own} --check")
-    return 0
+def main() -> None:
+    """The command line of `sys.argv`; ends the process."""
+    module = Path(sys.argv[0]).name == "__main__.py"
+    program = "python -m deqn" if module else "deqn"
+    command, *arguments = sys.argv[1:] or ["--help"]
+    if command in ("-h", "--help", "help"):
+        print(HELP, end="")
+    elif command in ("-V", "--version"):
+        print(f"deqn {__version__}")
+    elif command in ("-sc", "--shell-completion"):
+        _complete(program, arguments)
+    elif command in COMMANDS:
+        sys.argv = [f"{program} {command}", *arguments]
+        importlib.import_module(f"deqn.commands.{command}").main()
+    else:
+        if "=" in command or command in ("-m", "--multirun"):
+            hint = f" Did you mean: {program} train {' '.join(sys.argv[1:])}"
+        else:
+            hint = suggestion(command, COMMANDS)
+        print(f"deqn has no command {command!r}.{hint}\nKnown: {', '.join(COMMANDS)}.", file=sys.stderr)
+        sys.exit(2)
+
+
+def _complete(program: str, arguments: list[str]) -> None:
+    """Hydra's shell completion, behind the name of a command; Hydra itself sees the words after it.
+
+    Args:
+        arguments: `install=bash`, or `query=bash` with what has been typed in COMP_LINE.
+    """
+    typed = os.environ.get("COMP_LINE", "").split(" ")
+    if any(argument.startswith("query=") for argument in arguments):
+        if len(typed) <= 2:
+            print(" ".join(name for name in COMMANDS if name.startswith(typed[-1] if len(typed) == 2 else "")))
+            return
+        if typed[1] not in ("train", "post", "check"):
+            return
+        os.environ["COMP_LINE"] = " ".join([typed[0], *typed[2:]])
+    sys.argv = [program, "-sc", *arguments]
+    importlib.import_module("deqn.commands.train").main()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from deqn.config import compose
-from deqn.model import Model
+from deqn.configuration.compose import compose
+from deqn.economy.model import Model
 
 
 def load_model(name: str, overrides: Sequence[str] = (), config_dir: str | Path | None = None) -> Model:

@@ -1,4 +1,4 @@
-"""Writes docs/configuration.md from deqn/schema.py.
+"""Writes docs/configuration.md from deqn/configuration/schema.py.
 
 python scripts/make_configuration_docs.py            writes the file
 python scripts/make_configuration_docs.py --print    prints it
@@ -14,8 +14,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from deqn import resolve, schema  # noqa: E402
-from deqn.rng import Rng  # noqa: E402
+from deqn.configuration import activations, distributions, optimizers, schedules, schema  # noqa: E402
+from deqn.numerics.rng import Rng  # noqa: E402
 
 TARGET = ROOT / "docs" / "configuration.md"
 GROUPS = {"constants", "net", "optimizer", "run", "variables"}
@@ -23,7 +23,8 @@ GROUPS = {"constants", "net", "optimizer", "run", "variables"}
 INTRODUCTION = """\
 # Configuration
 
-Made by `python scripts/make_configuration_docs.py` from `deqn/schema.py`; a test keeps it current. To change it, edit those two.
+Made by `python scripts/make_configuration_docs.py` from `deqn/configuration/schema.py`; a test keeps it current. To change it,
+edit those two.
 
 A configuration is one tree: the keys of `config/config.yaml` and five groups, each of which is one file
 `config/<group>/<name>.yaml`. `model=<name>` chooses the file `<name>.yaml` in all five and sets `MODEL_NAME`; `net=<name>`,
@@ -71,6 +72,8 @@ def text() -> str:
         INTRODUCTION,
         "## Top level (`config/config.yaml`)\n",
         table(s.Config, skip=GROUPS),
+        "`about` (in `config/model/<name>.yaml`; changes nothing in a run):\n",
+        table(s.About),
         "## constants (`config/constants/<name>.yaml`)\n",
         "Names and values of the model's choice, read as `Parameters.<name>`. Both forms are accepted: `alpha: 0.36`, and "
         "`constants: {alpha: 0.36}` as in the TensorFlow library. `constants.alpha=0.4` on the command line changes either; it "
@@ -89,18 +92,18 @@ def text() -> str:
         "cut and drops the penalty. The bound of a state has no penalty: states are data of a gradient step.\n",
         "`init`:\n",
         table(s.Init),
-        distributions(),
+        distributions_text(),
         "## net (`config/net/<name>.yaml`)\n",
         table(s.Net),
         "`hidden:` in `layers`:\n",
         table(s.HiddenLayer),
         "`output:` in `layers`:\n",
         table(s.OutputLayer),
-        activations(),
+        activations_text(),
         "## optimizer (`config/optimizer/<name>.yaml`)\n",
         table(s.Optimizer),
-        optimizers(),
-        schedules(),
+        optimizers_text(),
+        schedules_text(),
         "## run (`config/run/<name>.yaml`)\n",
         table(s.Run),
         HYDRA,
@@ -169,9 +172,9 @@ def literal(value: Any) -> str:
     return str(value)
 
 
-def distributions() -> str:
+def distributions_text() -> str:
     lines = ["| `distribution` | arguments |", "|---|---|"]
-    for name in resolve.DISTRIBUTIONS:
+    for name in distributions.DISTRIBUTIONS:
         arguments = [
             f"{p.name} = {p.default:g}" if isinstance(p.default, float) else p.name
             for p in inspect.signature(getattr(Rng, name)).parameters.values()
@@ -184,8 +187,8 @@ def distributions() -> str:
     )
 
 
-def activations() -> str:
-    names = ", ".join(f"`{name}`" for name in resolve.keras_activations())
+def activations_text() -> str:
+    names = ", ".join(f"`{name}`" for name in activations.keras_activations())
     return (
         f"Activations: {names} have Keras' meaning (`leaky_relu` has slope 0.2), with or without `tf.nn.`, "
         "`tf.keras.activations.` or `tf.math.` in front. Every other name is looked up in `torch.nn.functional`, `torch` and "
@@ -193,10 +196,10 @@ def activations() -> str:
     )
 
 
-def optimizers() -> str:
+def optimizers_text() -> str:
     lines = ["Under a Keras name, Keras' defaults hold (written with PyTorch's argument names):\n", "| `optimizer` | "
              "defaults that are not PyTorch's |", "|---|---|"]  # fmt: skip
-    for name, defaults in resolve.keras_optimizers().items():
+    for name, defaults in optimizers.keras_optimizers().items():
         lines.append(f"| `{name}` | {', '.join(f'`{k} = {v:g}`' for k, v in defaults.items()) or 'none'} |")
     return (
         "\n".join(lines)
@@ -206,10 +209,10 @@ def optimizers() -> str:
     )
 
 
-def schedules() -> str:
+def schedules_text() -> str:
     lines = ["Schedules multiply `learning_rate`; they advance once a gradient step:\n", "| `learning_rate_schedule` | "
              "`schedule_kwargs` |", "|---|---|"]  # fmt: skip
-    for name, arguments in resolve.keras_schedules().items():
+    for name, arguments in schedules.keras_schedules().items():
         lines.append(f"| `{name}` | {', '.join(f'`{a}`' for a in arguments)} |")
     return (
         "\n".join(lines)

@@ -15,8 +15,9 @@ import pytest
 import torch
 
 import deqn
-from deqn.config import compose
-from deqn.run_folder import RunFolder
+from deqn.configuration.compose import compose
+from deqn.disk.run_folder import RunFolder
+from deqn.economy.probe import probe
 
 ROOT = Path(__file__).resolve().parent.parent
 TF_PARITY = ROOT / "tests" / "data" / "tf_bm1972.npz"
@@ -38,7 +39,7 @@ def plain_environment(**changes: str) -> dict[str, str]:
 def train(path: Path | None, *overrides: str, starting_point: str = "NEW") -> deqn.Trainer:
     """Trains a tiny run from Python, in a run folder or without one."""
     model = deqn.Model(compose([*TINY, *overrides]).config)
-    model.probe()
+    probe(model)
     folder = None if path is None else RunFolder(path)
     trainer = deqn.Trainer(model, folder)
     if starting_point != "NEW":

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deqn.rng import Rng
+from deqn.numerics.rng import Rng
 
 MODEL_NAME: str
 N_sim_batch: int

@@ -1,27 +1,15 @@
 """The households' Euler equations at every node of the histogram, in units of consumption."""
 
-import torch
-
 import Definitions
 import Parameters
 import Productivity
 import State
 
 from deqn import histogram
+from deqn.numerics.complementarity import fischer_burmeister
 
 gamma = 1 / Parameters.eis
 grid = histogram.Grid(Parameters.a_grid)
-
-
-def fischer_burmeister(x, y):
-    """x + y - sqrt(x^2 + y^2): zero exactly where x >= 0, y >= 0 and x y = 0 (Fischer, 1992).
-
-    Where x + y > 0 it is written as 2 x y / (x + y + sqrt(x^2 + y^2)), which does not cancel: a residual of 1e-6 beside
-    savings of 100 would otherwise drown in the rounding of float32.
-    """
-    root = torch.sqrt(x * x + y * y + 1e-24)  # the small number keeps the gradient finite at x = y = 0
-    positive = x + y > 0
-    return torch.where(positive, 2 * x * y / torch.where(positive, x + y + root, 1.0), x + y - root)
 
 
 def equations(state, policy_state):

@@ -14,9 +14,8 @@ from torch import nn
 import Parameters
 import State
 
-from deqn import histogram
+from deqn import dense_network, histogram, variance_scaling_
 from deqn.errors import ConfigError, suggestion
-from deqn.network import dense_network, variance_scaling_
 
 
 class OnlyCapital(nn.Module):

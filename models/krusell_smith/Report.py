@@ -15,8 +15,9 @@ import torch
 import Definitions
 import Dynamics
 import Parameters
-import Reference
 import State
+
+from reference import Reference
 
 from deqn import figures, histogram
 

@@ -20,10 +20,10 @@ import pytest
 import torch
 
 import deqn
-from deqn import checkpoint
-from deqn.checkpoint import Checkpoints
+from deqn.disk import checkpoint
+from deqn.disk.checkpoint import Checkpoints
+from deqn.disk.run_folder import RunFolder
 from deqn.errors import CheckpointError
-from deqn.run_folder import RunFolder
 from tests.conftest import ROOT, TINY, assert_same, contents, plain_environment
 from tests.distributed.launches import last, last_episode
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deqn.checkpoint import Checkpoints
+from deqn.disk.checkpoint import Checkpoints
 from tests.conftest import TINY, own_model
 
 

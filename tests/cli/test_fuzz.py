@@ -11,11 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import deqn
-from deqn.config import compose
+from deqn.configuration.compose import compose
+from deqn.configuration.validate import parse
+from deqn.economy.model import Model
+from deqn.economy.probe import probe
 from deqn.errors import ConfigError, DEQNError
-from deqn.model import Model
-from deqn.trainer import Trainer
-from deqn.validate import parse
+from deqn.training.trainer import Trainer
 
 TINY = ["run.N_episodes=1", "run.N_sim_batch=4", "run.N_minibatch_size=4", "run.N_episode_length=2"]
 STARTS = {
@@ -61,7 +62,7 @@ def train(tree: dict[str, Any]) -> None:
     if config.run.N_sim_batch * config.run.N_episode_length * config.run.N_epochs_per_episode > 10_000:
         return  # large, not wrong
     model = Model(config)
-    model.probe()
+    probe(model)
     Trainer(model).fit()
 
 

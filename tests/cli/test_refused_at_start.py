@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import deqn
-from deqn.checkpoint import Checkpoints, not_finite
-from deqn.config import compose
+from deqn.configuration.compose import compose
+from deqn.disk.checkpoint import Checkpoints, not_finite
 from deqn.errors import TrainingError
 from tests.conftest import TINY, assert_same, contents, own_model, shipped
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from deqn.checkpoint import Checkpoints
+from deqn.disk.checkpoint import Checkpoints
 from tests.conftest import ROOT, TINY, assert_same, plain_environment
 
 N_EPISODES = 30

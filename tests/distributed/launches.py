@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from deqn.checkpoint import Checkpoints
+from deqn.disk.checkpoint import Checkpoints
 from tests.conftest import ROOT, plain_environment
 
 HAS_HOROVOD = importlib.util.find_spec("horovod") is not None

@@ -15,11 +15,12 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 import run_deepnet  # noqa: E402
-from deqn import distributed  # noqa: E402
-from deqn.config import compose  # noqa: E402
-from deqn.distributed import Comm  # noqa: E402
-from deqn.model import Model  # noqa: E402
-from deqn.trainer import Trainer  # noqa: E402
+from deqn.configuration.compose import compose  # noqa: E402
+from deqn.economy.model import Model  # noqa: E402
+from deqn.economy.probe import probe  # noqa: E402
+from deqn.processes import distributed  # noqa: E402
+from deqn.processes.comm import Comm  # noqa: E402
+from deqn.training.trainer import Trainer  # noqa: E402
 from tests.conftest import TINY  # noqa: E402
 
 SGD = [
@@ -33,7 +34,7 @@ CLIP = 1e-3
 
 def trainer(comm: Comm, *overrides: str) -> Trainer:
     model = Model(compose(overrides).config, None, comm.rank, comm.local_rank)
-    model.probe()
+    probe(model)
     return Trainer(model, None, comm=comm)
 
 

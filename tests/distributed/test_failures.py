@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from deqn.checkpoint import Checkpoints, not_finite
+from deqn.disk.checkpoint import Checkpoints, not_finite
 from tests.conftest import ROOT, TINY, assert_same, own_model
 from tests.distributed.launches import BOTH, Launch, last, last_episode, launch, needs_horovod
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from deqn import loss
-from deqn.checkpoint import Checkpoints
-from deqn.config import compose
-from deqn.model import Model
+from deqn.configuration.compose import compose
+from deqn.disk.checkpoint import Checkpoints
+from deqn.economy.model import Model
+from deqn.training import loss
 from tests.conftest import ROOT, TINY, assert_same, own_model, train
 from tests.distributed.launches import BOTH, last, launch, needs_horovod, needs_mpirun, several
 from tests.distributed.several import BATCH_NORM, CLIP, DROPOUT, SGD

@@ -63,6 +63,9 @@ def shell(line: str, folder: Path, extra: str = "") -> subprocess.CompletedProce
     """Runs one line of a page in `folder`, with this Python and this checkout's scripts."""
     line = re.sub(r"\bpython (?=\S+\.py)", lambda _: f"{shlex.quote(sys.executable)} {shlex.quote(str(ROOT))}/", line)
     line = re.sub(r"\bpython (?=-m deqn)", lambda _: f"{shlex.quote(sys.executable)} ", line)
+    line = re.sub(
+        r"(?<![\w./-])deqn (?=[\w-]+)(?<!-m deqn )", lambda _: f"{shlex.quote(sys.executable)} -m deqn ", line
+    )
     return subprocess.run(
         ["bash", "-c", f"{line} {extra}"], cwd=folder, env=environment(), capture_output=True, text=True, timeout=600
     )
@@ -81,4 +84,6 @@ def environment() -> dict[str, str]:
 
 
 def is_training(line: str) -> bool:
-    return "run_deepnet.py" in line and not any(option in line for option in ("--check", "--cfg", "--help"))
+    return ("run_deepnet.py" in line or "deqn train" in line) and not any(
+        option in line for option in ("--check", "--cfg", "--help")
+    )

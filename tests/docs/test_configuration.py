@@ -1,10 +1,10 @@
-"""docs/configuration.md says what deqn/schema.py says."""
+"""docs/configuration.md says what deqn/configuration/schema.py says."""
 
 from __future__ import annotations
 
 import runpy
 
-from deqn import schema
+from deqn.configuration import schema
 from tests.docs.blocks import ROOT
 
 PAGE = ROOT / "docs" / "configuration.md"

@@ -9,12 +9,16 @@ import pytest
 
 from tests.docs.blocks import ROOT
 
-MODULES = sorted(f.stem for f in (ROOT / "deqn").glob("*.py") if ">>> " in f.read_text(encoding="utf-8"))
+MODULES = sorted(
+    ".".join(file.relative_to(ROOT).with_suffix("").parts)
+    for file in (ROOT / "deqn").rglob("*.py")
+    if ">>> " in file.read_text(encoding="utf-8")
+)
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_of_the_module(name):
-    module = importlib.import_module(f"deqn.{name}")
+    module = importlib.import_module(name)
     result = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
     assert result.attempted > 0
     assert result.failed == 0

@@ -8,7 +8,7 @@ import inspect
 import pytest
 
 import deqn
-from deqn.schema import reserved_names
+from deqn.configuration.schema import reserved_names
 from tests.docs.blocks import ROOT
 
 NAMESPACES = ("State", "PolicyState", "Definitions", "Parameters", "Globals")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import deqn
+from deqn.economy.probe import probe
 from tests.docs.blocks import ROOT, blocks, commands, is_training, python, shell, write
 
 PAGE = ROOT / "docs" / "writing_a_model.md"
@@ -137,7 +138,7 @@ def test_a_mistake_gets_the_message_of_the_page(mistake, folder, tmp_path):
         assert right in text
         (tmp_path / file).write_text(text.replace(right, wrong), encoding="utf-8")
     with pytest.raises(deqn.DEQNError) as error:
-        deqn.load_model(model, overrides, config_dir=tmp_path / "my_config").probe()
+        probe(deqn.load_model(model, overrides, config_dir=tmp_path / "my_config"))
     assert message in str(error.value)
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import deqn
-from deqn import loss
+from deqn.training import loss
 from tests.conftest import TF_PARITY
 
 

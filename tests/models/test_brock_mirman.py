@@ -6,7 +6,8 @@ import pytest
 import torch
 
 import deqn
-from deqn.trainer import Trainer
+from deqn.economy.probe import probe
+from deqn.training.trainer import Trainer
 
 DOUBLE = "run.keras_precision=float64"
 
@@ -67,7 +68,7 @@ def test_log_productivity_has_the_moments_of_its_process():
 @pytest.fixture(scope="module")
 def trained() -> deqn.Model:
     model = deqn.load_model("brock_mirman", ["run.N_episodes=60", "optimizer.schedule_kwargs.decay_steps=1200"])
-    model.probe()
+    probe(model)
     Trainer(model).fit()
     return model
 
@@ -92,7 +93,7 @@ def test_the_simulated_capital_stays_where_theory_says(trained):
 def test_with_partial_depreciation_the_economy_rests_near_its_steady_state():
     """Without shocks capital comes to rest where the Euler equation without risk holds; risk moves it by less than 1 %."""
     model = deqn.load_model("brock_mirman", ["constants.delta=0.1", "run.N_episodes=80"])
-    model.probe()
+    probe(model)
     Trainer(model).fit()
     model.Globals.DISABLE_SHOCKS = True
     state = torch.tensor([[1.3 * model.Parameters.K_ss, 0.0]])

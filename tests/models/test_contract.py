@@ -9,11 +9,13 @@ import pytest
 import torch
 
 import deqn
-from deqn import loss
-from deqn.config import CONFIG_DIR, compose
-from deqn.expectations import Expectations
-from deqn.run_folder import RunFolder
-from deqn.trainer import Trainer
+from deqn import shipped
+from deqn.configuration.compose import compose
+from deqn.disk.run_folder import RunFolder
+from deqn.economy.probe import probe
+from deqn.numerics.expectations import Expectations
+from deqn.training import loss
+from deqn.training.trainer import Trainer
 from tests.conftest import ROOT
 
 MODELS = sorted(path.parent.name for path in (ROOT / "models").glob("*/Equations.py"))
@@ -28,7 +30,7 @@ def model(request) -> deqn.Model:
 
 @pytest.fixture(scope="module")
 def report(model):
-    return model.probe()
+    return probe(model)
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def test_it_has_the_files_of_a_model_and_its_configuration(model):
     for file in ("Definitions", "Dynamics", "Equations", "Hooks"):
         assert (model.folder / f"{file}.py").is_file()
     for group in ("model", "constants", "net", "optimizer", "run", "variables"):
-        assert (CONFIG_DIR / group / f"{model.name}.yaml").is_file()
+        assert (shipped.CONFIG / group / f"{model.name}.yaml").is_file()
 
 
 def test_every_file_says_what_it_is(model):
@@ -149,7 +151,7 @@ def test_with_shocks_two_simulations_differ(model, report, states):
 
 def test_one_episode_trains_every_parameter_to_something_finite(model, report, tmp_path):
     fresh = deqn.load_model(model.name, SMALL)
-    fresh.probe()
+    probe(fresh)
     trainer = Trainer(fresh, RunFolder(tmp_path))
     before = [p.detach().clone() for p in fresh.network.parameters()]
     trainer.fit()
@@ -173,7 +175,7 @@ def test_the_hook_takes_the_state_and_the_episode(model, states, tmp_path):
 
 def test_its_residuals_are_float64_where_that_is_asked(model):
     double = deqn.load_model(model.name, [*SMALL, "run.keras_precision=float64"])
-    double.probe()
+    probe(double)
     with double.context():
         states = double.step(double.initial_states(3))
         residuals = double.equations(states, double.policy(states))

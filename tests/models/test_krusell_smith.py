@@ -6,7 +6,8 @@ import pytest
 import torch
 
 import deqn
-from deqn.trainer import Trainer
+from deqn.economy.probe import probe
+from deqn.training.trainer import Trainer
 
 SMALL = ["constants.nA=100", "run.N_sim_batch=16", "run.N_episode_length=5"]
 
@@ -19,7 +20,7 @@ def model() -> deqn.Model:
 @pytest.fixture(scope="module")
 def trained() -> deqn.Model:
     model = deqn.load_model("krusell_smith", [*SMALL, "run.N_episodes=150", "run.N_minibatch_size=16"])
-    model.probe()
+    probe(model)
     Trainer(model).fit()
     return model
 
@@ -92,33 +93,9 @@ def test_savings_respond_to_productivity_and_capital(trained):
     assert (invest_high > invest_low).all()
 
 
-@pytest.mark.parametrize(("gap", "distance"), [(0.0, 3.0), (0.4, 0.0), (0.0, 0.0)])
-def test_the_complementarity_function_is_zero_where_it_should_be(model, gap, distance):
-    function = model.linker.link("Equations").fischer_burmeister
-    value = function(torch.tensor(gap), torch.tensor(distance))
-    assert value.abs() < 1e-11
-
-
-def test_the_complementarity_function_keeps_a_small_gap_beside_a_large_distance_in_float32(model):
-    function = model.linker.link("Equations").fischer_burmeister
-    value = function(torch.tensor(1e-6, dtype=torch.float32), torch.tensor(100.0, dtype=torch.float32))
-    assert float(value) == pytest.approx(1e-6, rel=1e-4)
-
-
-@pytest.mark.parametrize(("gap", "distance"), [(-0.3, 2.0), (0.3, 0.5), (0.3, -0.5)])
-def test_the_complementarity_function_is_not_zero_elsewhere_and_has_a_finite_gradient(model, gap, distance):
-    function = model.linker.link("Equations").fischer_burmeister
-    x, y = torch.tensor(gap, requires_grad=True), torch.tensor(distance, requires_grad=True)
-    value = function(x, y)
-    value.backward()
-    exact = gap + distance - (gap**2 + distance**2) ** 0.5
-    assert value.item() == pytest.approx(exact, abs=1e-6)
-    assert torch.isfinite(torch.stack([x.grad, y.grad])).all()
-
-
 def test_the_notebooks_numbers_have_the_bound_at_50_imposed():
     notebook = deqn.load_model("krusell_smith", ["constants=krusell_smith_notebook"])
-    report = notebook.probe()
+    report = probe(notebook)
     assert report.equations["euler"][0] == (3, 100)
     states = notebook.initial_states(4)
     for _ in range(20):

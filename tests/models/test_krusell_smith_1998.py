@@ -7,7 +7,8 @@ import pytest
 import torch
 
 import deqn
-from deqn.trainer import Trainer
+from deqn.economy.probe import probe
+from deqn.training.trainer import Trainer
 
 SMALL = ["constants.nA=60", "run.N_sim_batch=16", "run.N_minibatch_size=16", "run.keras_precision=float64"]
 # table 2 of Den Haan, Judd and Juillard (2010); (bad, unemployed), (bad, employed), (good, unemployed), (good, employed)
@@ -22,7 +23,7 @@ PUBLISHED = [
 @pytest.fixture(scope="module")
 def model() -> deqn.Model:
     model = deqn.load_model("krusell_smith_1998", [*SMALL, "run.N_episodes=60", "run.N_episode_length=10"])
-    model.probe()
+    probe(model)
     trainer = Trainer(model)
     trainer.fit()
     return model

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 import deqn
-from deqn.post import Run
-from deqn.trainer import Trainer
+from deqn.analysis.run import Run
+from deqn.economy.probe import probe
+from deqn.training.trainer import Trainer
 
 SMALL = ["constants.nA=100", "run.N_sim_batch=16", "run.N_episode_length=5"]
 
@@ -141,7 +142,7 @@ def test_the_file_runs_without_the_library(model, solution, monkeypatch):
 
 def test_the_networks_generalised_responses_are_near_the_linear_ones(tmp_path):
     model = deqn.load_model("krusell_smith", [*SMALL, "run.N_episodes=150", "run.N_minibatch_size=16"])
-    model.probe()
+    probe(model)
     Trainer(model).fit()
     run = Run(model, tmp_path)
     responses = model.linker.link("ImpulseResponses")

@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 import deqn
-from deqn import loss
-from deqn.network import dense_network
-from deqn.trainer import Trainer
+from deqn.economy.network import dense_network
+from deqn.economy.probe import probe
+from deqn.training import loss
+from deqn.training.trainer import Trainer
 
 SMALL = ["constants.nA=40", "run.N_sim_batch=16", "run.N_episode_length=5", "run.N_minibatch_size=16"]
 BEYOND_K = ["moments", "learned", "histogram"]
@@ -165,7 +166,7 @@ def test_gradients_reach_the_network_of_the_moments():
 @pytest.mark.parametrize("choice", CHOICES)
 def test_a_short_training_reduces_the_loss(choice):
     model = load(choice, "run.N_episodes=30", "optimizer.schedule_kwargs={decay_steps: 150, warmup_steps: 10}")
-    model.probe()
+    probe(model)
     states = model.initial_states(16)
     for _ in range(10):
         states = model.step(states)

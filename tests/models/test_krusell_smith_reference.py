@@ -1,4 +1,4 @@
-"""The classical solution in models/krusell_smith/Reference.py: against sequence-jacobian, the network's model, itself."""
+"""The classical solution (models/krusell_smith/reference/): against sequence-jacobian, the network's model, itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 import deqn
 
 ROOT = Path(__file__).resolve().parents[2]
-PATH = ROOT / "models" / "krusell_smith" / "Reference.py"
+PATH = ROOT / "models" / "krusell_smith" / "reference" / "Reference.py"
 ASSETS = 120
 SIZE = {"n_assets": ASSETS, "n_capital": 7, "periods": 5_000}
 
@@ -204,7 +204,7 @@ def test_the_notebooks_upper_bound_is_imposed(reference):
 def test_the_command_writes_the_file_and_prints_the_table(command, reference, tmp_path):
     process = command(
         "--assets", "60", "--capital", "5", "--periods", "3000", "--out", "reference.npz",
-        script="models/krusell_smith/Reference.py",
+        script="models/krusell_smith/reference/Reference.py",
     )  # fmt: skip
     assert process.returncode == 0, process.stderr
     assert "mean of capital" in process.stdout

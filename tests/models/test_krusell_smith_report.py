@@ -10,14 +10,15 @@ import torch
 from torch import nn
 
 import deqn
-from deqn.trainer import Trainer
+from deqn.economy.probe import probe
+from deqn.training.trainer import Trainer
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> deqn.Run:
     overrides = ["constants.nA=60", "run.N_sim_batch=16", "run.N_episode_length=5", "run.N_minibatch_size=16"]
     model = deqn.load_model("krusell_smith", [*overrides, "run.N_episodes=150"])
-    model.probe()
+    probe(model)
     Trainer(model).fit()
     folder = tmp_path_factory.mktemp("run")
     run = deqn.Run(model, folder)

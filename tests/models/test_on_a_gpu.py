@@ -9,10 +9,12 @@ import pytest
 import torch
 
 import deqn
-from deqn import figures
-from deqn.config import compose, write_run_configuration
-from deqn.run_folder import RunFolder, comparable
-from deqn.trainer import Trainer
+from deqn.analysis import figures
+from deqn.configuration.compose import compose, write_run_configuration
+from deqn.disk.run_folder import RunFolder, comparable
+from deqn.economy.probe import probe
+from deqn.training.estimate import estimate_seconds
+from deqn.training.trainer import Trainer
 from tests.pretend_cuda import pretend_cuda
 
 SIZES = ["run.N_sim_batch=8", "run.N_episode_length=4", "run.N_minibatch_size=16", "run.N_episodes=2", "device=cuda"]
@@ -47,7 +49,7 @@ def _a_gpu() -> Iterator[None]:
 def trainer(model: str, *overrides: str, folder=None) -> Trainer:
     composed = compose([f"model={model}", *SIZES, *MODELS[model], *overrides])
     made = deqn.Model(composed.config)
-    made.probe()
+    probe(made)
     if folder is not None:
         folder.mkdir(exist_ok=True)
         write_run_configuration(composed, folder)
@@ -66,7 +68,7 @@ def trains(*arguments: str) -> None:
 @pytest.mark.parametrize("model", MODELS)
 def test_two_episodes_and_two_more_and_what_is_shown_of_them(model, tmp_path):
     first = trainer(model, folder=tmp_path / "run")
-    assert first.estimate_seconds() > 0
+    assert estimate_seconds(first) > 0
     first.fit()
     second = trainer(model, "run.N_episodes=4", folder=tmp_path / "run")
     second.restore("LATEST")
@@ -101,7 +103,7 @@ def test_a_number_that_is_not_finite(skips):
     """Where the optimizer skips steps by itself, it is noticed at the end of the pass."""
     made = trainer("brock_mirman", "on_nonfinite=rollback", *([] if skips else ["optimizer.optimizer=RMSprop"]))
     assert made._skip_on_device == skips
-    terms = made._terms
+    terms = made.terms
 
     def poisoned(model, states):
         result = terms(model, states)
@@ -109,7 +111,7 @@ def test_a_number_that_is_not_finite(skips):
             result.loss = result.loss * float("nan")
         return result
 
-    made._terms = poisoned
+    made.terms = poisoned
     made.fit()
     assert made.state.rollbacks.n == 1
     assert made.state.episode == 2

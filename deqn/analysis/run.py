@@ -1,0 +1,302 @@
+"""A finished run: rebuilt from its folder, simulated, measured, drawn."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from deqn.configuration.compose import Composed, compose
+from deqn.disk import checkpoint
+from deqn.disk.checkpoint import Checkpoints
+from deqn.disk.run_folder import RunFolder, changes
+from deqn.economy.files import files_hash
+from deqn.economy.model import Model
+from deqn.economy.probe import probe
+from deqn.training import simulate
+from deqn.training.cpu import configure_cpu
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.table import Table
+
+_ENTRIES = 2_000_000  # of states and policies that a simulation holds by default
+_CHUNK = 1_000_000  # entries of states evaluated at once
+_QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+
+
+def load_run(
+    path: str | Path, starting_point: str = "LATEST", overrides: Sequence[str] = ()
+) -> Run:  # fmt: skip
+    """A trained model from its run folder; the folder is only read.
+
+    Args:
+        path: the run folder, the one that holds `.hydra/` and `ckpt/`.
+        starting_point: `LATEST` or the name of a checkpoint.
+        overrides: single keys to change, `run.N_sim_batch=100`.
+
+    Raises:
+        ConfigError, ModelError, CheckpointError: when it cannot be rebuilt.
+
+    Example:
+        run = deqn.load_run("runs/bm1972/2026-11-21/10-00-00")
+        states = run.simulate(batch=1, length=1000)
+        run.accuracy(states)
+    """
+    return rebuild(compose(overrides, run_dir=path), starting_point)
+
+
+def rebuild(composed: Composed, starting_point: str) -> Run:
+    """The run behind a composed configuration that was read from its folder."""
+    source = composed.source or composed.run_dir
+    folder = RunFolder(source)
+    configure_cpu(composed.config.run.threads)
+    model = Model(composed.config, folder.calibration(composed.config.constants))
+    with model.context():
+        model.Globals.__dict__.update(POST_PROCESSING=True, DISABLE_SHOCKS=composed.config.DISABLE_SHOCKS)
+        probe(model)
+    payload, name, warnings = Checkpoints(source, required=checkpoint.PAYLOAD).load(starting_point)
+    run = Run(model, source, payload["starting_state"].to(model.device), payload["episode"])
+    checkpoint.load_policy(model.network, payload, name, source)
+    before = folder.read()
+    differences = changes(
+        before.get("configuration", {}).get("constants", {}), dict(composed.config.constants), "constants"
+    )
+    if differences and "configuration" in before:
+        run.notes.append(
+            f"trained with other constants ({'; '.join(differences[:5])}); derived ones are computed anew."
+        )
+    status = before.get("status", "unknown")
+    if status != "finished":
+        run.notes.append(f"this run is not finished (status: {status}, checkpoint of episode {run.episode}).")
+    if payload["header"]["model_files"] != files_hash(model.folder):
+        run.notes.append(f"the files of {model.folder} have changed since {name} was written.")
+    run.notes += warnings
+    return run
+
+
+class Run:
+    """A trained model with what one asks of it.
+
+    Args:
+        model: the model with its trained network.
+        path: the run folder.
+        starting_state: states where training ended, `[batch, n_states]`.
+        episode: episodes trained.
+
+    Attributes:
+        output: where post-processing writes figures and tables.
+        notes: what a reader must know first.
+    """
+
+    def __init__(self, model: Model, path: Path, starting_state: Tensor | None = None, episode: int = 0) -> None:
+        self.model = model
+        self.config = model.config
+        self.path = path
+        self.output = path
+        self.episode = episode
+        self.starting_state = model.Parameters.starting_state if starting_state is None else starting_state
+        self.notes: list[str] = []
+        model.network.eval()
+        model.set_run(starting_state=self.starting_state, LOG_DIR=str(path))
+
+    # -- states ---------------------------------------------------------------------------------------------------
+
+    def simulate(self, batch: int | None = None, length: int | None = None) -> Tensor:
+        """Simulated states `[length, batch, n_states]`.
+
+        By default the size is that of the configuration's `N_simulated_batch_size` and `N_simulated_episode_length`. Without
+        them: one training episode from newly drawn states where the configuration draws the states anew, and else the
+        training's trajectories continued until there are 10,000 states (fewer for states with many entries).
+        """
+        settings = self.config
+        batch = batch or settings.N_simulated_batch_size or settings.run.N_sim_batch
+        redraw = settings.redraw
+        if length is None:
+            length = settings.N_simulated_episode_length
+        if length is None:
+            entries = self.model.n_states + self.model.n_policies
+            total = min(10_000, max(_ENTRIES // entries, 100))
+            length = settings.run.N_episode_length if redraw else max(total // batch, 1)
+        with self.model.context(), torch.no_grad():
+            if redraw:
+                start = self.model.initial_states(batch)
+            else:
+                start = self.starting_state[torch.arange(batch, device=self.model.device) % len(self.starting_state)]
+            return simulate.episode(self.model.step, start, length)[0]
+
+    def cloud(self) -> Tensor:
+        """The states of `simulate()` in one list: `[n, n_states]`."""
+        return self.simulate().flatten(0, 1)
+
+    def wider_box(self, states: Tensor) -> Tensor:
+        """States around a cloud `[n, n_states]`: same number, each number uniform on its range widened by a quarter on
+        either side (within its bounds, and without changing its sign); a variable with a shape keeps the values of the cloud.
+        A model's PostProcess.py may define `wider_box(run, states)` of its own."""
+        own = self._post_process("wider_box")
+        with self.model.context(), torch.no_grad():
+            if own is not None:
+                return own(self, states)
+            box = states[self.model.rng.permutation(len(states))].clone()
+            for column in self.model.state_columns:
+                if column.shape:
+                    continue
+                values = column.raw(states)
+                low, high = float(values.min()), float(values.max())
+                margin = 0.25 * (high - low)
+                lowest, highest = low - margin, high + margin
+                if low > 0:  # capital that is always positive stays so
+                    lowest = max(lowest, 0.5 * low)
+                if high < 0:
+                    highest = min(highest, 0.5 * high)
+                draws = self.model.rng.uniform([len(states)], lowest, highest)
+                box[:, column.start] = column.bound.apply(draws)
+            return box
+
+    # -- what the policy does there -------------------------------------------------------------------------------
+
+    def policies(self, states: Tensor) -> Tensor:
+        """Policies `[n, n_policies]` at states `[n, n_states]`."""
+        with self.model.context(), torch.no_grad():
+            return torch.cat([self.model.policy(part) for part in self._chunks(states)])
+
+    def residuals(self, states: Tensor) -> dict[str, Tensor]:
+        """Euler discrepancies at states `[n, n_states]`: by equation, `[n, ...]`."""
+        parts: list[Mapping[str, Tensor]] = []
+        with self.model.context(), torch.no_grad():
+            for part in self._chunks(states):
+                parts.append(self.model.equations(part, self.model.policy(part)))
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+    def definitions(self, states: Tensor) -> dict[str, Tensor]:
+        """Definitions at states `[n, n_states]`: by name, `[n, ...]`."""
+        parts: dict[str, list[Tensor]] = {name: [] for name in self.model.definition_bounds}
+        with self.model.context(), torch.no_grad():
+            for part in self._chunks(states):
+                policies = self.model.policy(part)
+                for name, values in parts.items():
+                    value = torch.as_tensor(getattr(self.model.Definitions, name)(part, policies))
+                    values.append(value.expand(len(part)) if value.ndim == 0 else value)
+        return {name: torch.cat(values) for name, values in parts.items()}
+
+    def accuracy(self, states: Tensor) -> pd.DataFrame:
+        """Absolute Euler discrepancies at states `[n, n_states]`: a row an equation, and one for all of them.
+
+        Columns: mean, p50, p95, p99, max of |residual|; `log10 mean` is the mean of log10 |residual|, `log10 p50` and so on
+        are the logarithms of the columns before. Residuals that are not finite are left out and counted in the row's name.
+        """
+        import pandas as pd
+
+        residuals = {name: r.abs().flatten().double() for name, r in self.residuals(states).items()}
+        if len(residuals) > 1:
+            residuals["all"] = torch.cat(list(residuals.values()))
+        rows = {}
+        for name, every in residuals.items():
+            values = every[torch.isfinite(every)]
+            lost = len(every) - len(values)
+            rows[f"{name} ({lost} of {len(every)} not finite)" if lost else name] = _summary(values)
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("equation")
+
+    def frames(self, states: Tensor) -> dict[str, pd.DataFrame]:
+        """Tables of a simulation, by file name: a column for each entry of each variable, a row for each state.
+
+        Args:
+            states: `[time, batch, n_states]`; rows go through the batch first, then through time.
+        """
+        flat = states.flatten(0, 1)
+        policies = self.policies(flat)
+        model = self.model
+        return {
+            "simulated_states": _frame({c.name: getattr(model.State, c.name)(flat) for c in model.state_columns}),
+            "simulated_policies": _frame(
+                {c.name: getattr(model.PolicyState, c.name)(policies) for c in model.policy_columns}
+            ),
+            "simulated_definitions": _frame(self.definitions(flat)),
+            "simulated_euler_discrepancies": _frame(self.residuals(flat)),
+        }
+
+    def closing_lines(self) -> list[str]:
+        """What the model's Hooks.py says at the end of training: `closing_lines(run) -> list of lines`."""
+        hooks = self.model.linker.link("Hooks") if self.model.linker.has("Hooks") else None
+        own = getattr(hooks, "closing_lines", None)
+        with self.model.context(), torch.no_grad():
+            return [] if own is None else list(own(self))
+
+    def post_process(self) -> None:
+        """The model's own PostProcess.py, where there is one."""
+        own = self._post_process("post_process")
+        if own is not None:
+            with self.model.context(), torch.no_grad():
+                own(self)
+
+    def _post_process(self, name: str) -> Any:
+        linker = self.model.linker
+        return getattr(linker.link("PostProcess"), name, None) if linker.has("PostProcess") else None
+
+    def _chunks(self, states: Tensor) -> tuple[Tensor, ...]:
+        nodes = max(self.model.config.run.expectation_pseudo_draws, 8)
+        return states.split(max(_CHUNK // (nodes * (self.model.n_states + self.model.n_policies)), 1))
+
+
+def accuracy_table(frame: pd.DataFrame, title: str = "Absolute Euler discrepancies on simulated states") -> Table:
+    """`Run.accuracy` for a terminal of 80 columns: for each row its figures, and their log10 below them."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", show_edge=False)
+    figures = ["mean", *_QUANTILES, "max"]
+    for heading in (*frame.index.names, "", *figures):
+        table.add_column(str(heading), no_wrap=True)
+    for index, row in frame.iterrows():
+        labels = [str(label) for label in (index if isinstance(index, tuple) else (index,))]
+        table.add_row(*labels, "", *(f"{row[name]:.1e}" for name in figures))
+        table.add_row(*[""] * len(labels), "log10", *(f"{row[f'log10 {name}']:.2f}" for name in figures))
+    return table
+
+
+def link_into(run_dir: Path, file: Path) -> None:
+    """Makes `<run_dir>/<name>` the given file, which is where the TensorFlow library writes it."""
+    target = run_dir / file.name
+    temporary = run_dir / f"{file.name}.tmp"
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(file, temporary)
+    except OSError:  # a file system without links
+        shutil.copyfile(file, temporary)
+    os.replace(temporary, target)
+
+
+def _summary(values: Tensor) -> dict[str, float]:
+    """Mean, quantiles and maximum of absolute residuals `[n]`, and their logarithms."""
+    if not len(values):
+        values = values.new_full([1], torch.nan)
+    ordered = values.sort().values
+    row = {"mean": float(values.mean())}
+    row |= {label: float(ordered[min(int(q * len(ordered)), len(ordered) - 1)]) for label, q in _QUANTILES.items()}
+    row["max"] = float(ordered[-1])
+    logs = {f"log10 {label}": _log10(row[label]) for label in (*_QUANTILES, "max")}
+    return row | {"log10 mean": float(values.clamp(min=1e-16).log10().mean())} | logs
+
+
+def _log10(x: float) -> float:
+    return float(torch.tensor(max(x, 1e-16), dtype=torch.float64).log10())
+
+
+def _frame(columns: Mapping[str, Tensor]) -> pd.DataFrame:
+    """A table with one column an entry: 'K', or 'mass[0,17]' for a variable with a shape."""
+    import pandas as pd
+
+    parts = []
+    for name, values in columns.items():
+        values = values.detach().cpu()
+        labels = [name]
+        if values.ndim > 1:
+            shape = tuple(values.shape[1:])
+            indices = torch.cartesian_prod(*(torch.arange(n) for n in shape)).reshape(-1, len(shape))
+            labels = [f"{name}[{','.join(map(str, index))}]" for index in indices.tolist()]
+        parts.append(pd.DataFrame(values.reshape(len(values), -1).numpy(), columns=labels))
+    return pd.concat(parts, axis=1) if parts else pd.DataFrame()

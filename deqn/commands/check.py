@@ -1,0 +1,35 @@
+"""`deqn check`, `python run_deepnet.py --check`: links a model and tries it; trains and writes nothing."""
+
+from __future__ import annotations
+
+from deqn.analysis.checkup import checkup_table
+from deqn.analysis.run import Run
+from deqn.commands import entry
+from deqn.configuration.compose import Composed
+from deqn.economy import calibration
+from deqn.economy.model import Model
+from deqn.economy.probe import probe
+from deqn.processes import launch
+from deqn.training.terminal import show_header, show_model, terminal
+from deqn.training.trainer import Trainer
+
+
+def main() -> None:
+    """Tries the model that `sys.argv` names; ends the process."""
+    entry.run(check)
+
+
+def check(composed: Composed) -> int:
+    """Links the model and tries it on seven states; returns the exit status."""
+    if not launch.is_first():
+        return 0
+    model = Model(composed.config)
+    report = probe(model)
+    Trainer(model)  # optimizer and schedule
+    calibration.keep(model.calibration, model.folder, composed.config.constants)
+    console = terminal()
+    show_header(console, model)
+    show_model(console, model, report)
+    console.print(checkup_table(Run(model, composed.run_dir)))
+    console.print("check passed: nothing was trained or written")
+    return 0

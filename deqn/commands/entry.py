@@ -1,0 +1,59 @@
+"""From a command line to an exit status: the configuration is composed, the task is done, a mistake is one message."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+
+from deqn.configuration.compose import RUN_DIR_VARIABLE, Task, argument_parser, compose, first_lines, through_hydra
+from deqn.errors import ConfigError, DEQNError
+from deqn.processes.once import on_all_processes, show
+
+
+def run(task: Task, check: Task | None = None, run_dir: str | None = None) -> None:
+    """The command line of `sys.argv`: Hydra's own, and `--check` where there is a `check`.
+
+    Exit status: 0 when the asked work was done, 1 for a crash, 2 for the user's mistake, 3 for a number that is not
+    finite, 4 for a last checkpoint that could not be written, 5 when another process of the run is gone, 130, 143 or 138
+    after SIGINT, SIGTERM or SIGUSR1.
+
+    Args:
+        run_dir: the run whose configuration is taken, where the environment names none.
+    """
+    parser = argument_parser()
+    if check is not None:
+        parser.add_argument("--check", action="store_true", help="validate, link and try the model; train nothing")
+    arguments = parser.parse_intermixed_args()  # options may stand between overrides
+    run_dir = os.environ.get(RUN_DIR_VARIABLE) or run_dir
+    try:
+        for_hydra = ("help", "hydra_help", "cfg", "multirun", "shell_completion", "info", "config_name", "config_path")
+        if any(getattr(arguments, name, None) for name in for_hydra):
+            with on_all_processes():
+                if getattr(arguments, "check", False):
+                    raise ConfigError("--check takes one configuration: leave out -m, --cfg and the like.")
+                through_hydra(task, arguments, run_dir)
+            return
+        with on_all_processes():
+            composed = compose(arguments.overrides, arguments.config_dir, run_dir)
+        code = (check if check is not None and arguments.check else task)(composed)
+    except DEQNError as error:
+        if os.environ.get("HYDRA_FULL_ERROR"):
+            raise
+        show(error)
+        sys.exit(error.exit_code)
+    except (MemoryError, RuntimeError) as error:  # torch's allocators raise a RuntimeError
+        if os.environ.get("HYDRA_FULL_ERROR") or not re.search(
+            r"allocate memory|out of memory", f"{error}", re.IGNORECASE
+        ):
+            raise
+        print(
+            f"ConfigError: not enough memory: {first_lines(error, 1)} Make run.N_sim_batch, run.N_episode_length, "
+            "run.N_minibatch_size or the layers of net smaller.",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("stopped at once; the last checkpoint is whole", file=sys.stderr)
+        sys.exit(130)
+    sys.exit(code or 0)

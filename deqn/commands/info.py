@@ -1,0 +1,75 @@
+"""`deqn info <model>`: what is solved, how, and what a solution can be held against."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from deqn.configuration.compose import Composed, compose
+from deqn.economy import calibration
+from deqn.economy.catalogue import entries
+from deqn.economy.model import Model
+from deqn.economy.probe import probe
+from deqn.errors import DEQNError
+from deqn.training.terminal import escape, show_header, show_model, terminal
+
+
+def main() -> None:
+    """Prints what `sys.argv` asks for; ends the process."""
+    parser = argparse.ArgumentParser(
+        prog=sys.argv[0], description="What a model is, and how its default run solves it."
+    )
+    parser.add_argument("model", help="name of the model, as in model=<name>")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="as behind deqn train")
+    parser.add_argument("--config-dir", help="a folder with YAML files of your own")
+    arguments = parser.parse_intermixed_args()
+    name = arguments.model.removeprefix("model=")
+    try:
+        composed = compose([f"model={name}", *arguments.overrides], arguments.config_dir)
+        show(name, composed, arguments.config_dir)
+    except DEQNError as error:
+        print(error.report, file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+def show(name: str, composed: Composed, config_dir: str | None) -> None:
+    """Prints the model behind a configuration; it is linked and tried, and nothing is written."""
+    config = composed.config
+    model = Model(config)
+    report = probe(model)
+    calibration.keep(model.calibration, model.folder, config.constants)
+    console = terminal()
+    show_header(console, model)
+    about = config.about
+    if about is not None and about.title:
+        console.print(escape(about.title))
+    if about is not None and about.known_answer:
+        console.print(f"known answer: {escape(about.known_answer)}")
+    console.print(f"folder: {escape(str(model.folder))}")
+    for file in ("Definitions", "Dynamics", "Equations"):
+        text = model.linker.link(file).__doc__
+        if text:
+            console.print(f"{file}.py: {escape(' '.join(text.split()))}")
+    show_model(console, model, report)
+    console.print(f"constants: {escape(_values(config.constants))}")
+    if model.calibration:
+        console.print(f"from Calibration.py: {escape(', '.join(_shape(*item) for item in model.calibration.items()))}")
+    optimizer, run = config.optimizer, config.run
+    console.print(f"optimizer: {optimizer.optimizer}, learning rate {optimizer.learning_rate:g}")
+    console.print(
+        f"default run: {run.N_episodes} episodes of {run.N_sim_batch} trajectories x {run.N_episode_length} periods, "
+        f"{config.steps_per_episode} gradient steps each on {run.N_minibatch_size} states"
+        + (f"; about {about.minutes:g} minutes on two cores" if about is not None and about.minutes else "")
+    )
+    presets = next((entry.presets for entry in entries(config_dir, config.MODELS_DIR) if entry.name == name), ())
+    console.print(f"presets: {', '.join(presets)}")
+
+
+def _values(constants: dict[str, Any]) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in constants.items()) or "none"
+
+
+def _shape(name: str, value: Any) -> str:
+    shape = getattr(value, "shape", ())
+    return f"{name} [{', '.join(map(str, shape))}]" if shape else f"{name} = {float(value):.6g}"

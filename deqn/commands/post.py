@@ -1,0 +1,100 @@
+"""`deqn post`, `python post_process.py`: simulates a run's policy, writes tables and figures."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+
+from deqn.analysis import figures
+from deqn.analysis.checkup import binding
+from deqn.analysis.run import accuracy_table, link_into, rebuild
+from deqn.commands import entry
+from deqn.configuration.compose import RUN_DIR_VARIABLE, Composed
+from deqn.errors import ConfigError
+from deqn.processes import launch
+from deqn.training.terminal import terminal
+
+
+def main() -> None:
+    """Post-processes the run that `sys.argv` or the environment names; ends the process."""
+    values = [argument.partition("=")[2] for argument in sys.argv[1:] if argument.startswith("hydra.run.dir=")]
+    runs = [value for value in values if (Path(value) / ".hydra" / "config.yaml").is_file()]
+    entry.run(post_process, run_dir=runs[-1] if runs else None)
+
+
+def post_process(composed: Composed) -> int:
+    """Simulates the run's policy, writes tables and figures, runs the model's own PostProcess.py: one process does."""
+    if not launch.is_first():
+        return 0
+    if composed.source is None:
+        raise ConfigError(
+            f"post_process.py needs a run: {RUN_DIR_VARIABLE}=<run folder> python post_process.py STARTING_POINT=LATEST "
+            f"hydra.run.dir=$%s" % RUN_DIR_VARIABLE
+        )
+    console = terminal()
+    starting_point = composed.config.STARTING_POINT
+    run = rebuild(composed, "LATEST" if starting_point == "NEW" else starting_point)
+    run.output = _new_folder(composed.run_dir / "post")
+    console.print(
+        f"[bold]deqn[/bold] {run.model.name}: configuration of {run.path}, checkpoint of episode {run.episode}"
+    )
+    for note in run.notes:
+        console.print(f"[yellow]note[/yellow] {note}")
+
+    states = run.simulate()
+    console.print(f"simulated {states.shape[1]} trajectories of {states.shape[0]} periods")
+    for name, frame in run.frames(states).items():
+        file = run.output / f"{name}.csv"
+        frame.to_csv(file, index=False, float_format="%.9g")
+        link_into(composed.run_dir, file)
+
+    cloud = states.flatten(0, 1)
+    table = pd.concat(
+        {"ergodic cloud": run.accuracy(cloud), "wider box": run.accuracy(run.wider_box(cloud))}, names=["states"]
+    )
+    table.to_csv(run.output / "euler_discrepancies.csv")
+    (run.output / "euler_discrepancies.md").write_text(_markdown(table), encoding="utf-8")
+    console.print(accuracy_table(table, "Absolute Euler discrepancies"))
+    for bound, share in binding(run, cloud).items():
+        console.print(f"ergodic cloud: {bound} in {100 * share:.2g} % of the states")
+    console.print("A small residual is necessary, not sufficient: it bounds no error of the policy or of its level.")
+
+    drawn = [
+        figures.loss_history(run, run.output / "loss.png"),
+        figures.euler_discrepancies(run.residuals(cloud), run.output / "euler_discrepancies.png"),
+        figures.paths(run, states, run.output / "paths.png"),
+        figures.policies(run, cloud, run.output / "policies.png"),
+    ]
+    run.post_process()
+    for line in run.closing_lines():
+        console.print(line)
+    n_figures = len({*filter(None, drawn), *run.output.glob("*.png")})
+    console.print(f"tables and {n_figures} figures: {run.output}; the simulated_*.csv also in {composed.run_dir}")
+    return 0
+
+
+def _new_folder(parent: Path) -> Path:
+    """`<parent>/<date>_<time>`, with a number where another post-processing took that name."""
+    stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    for number in range(1, 1000):
+        folder = parent / (stamp if number == 1 else f"{stamp}_{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise ConfigError(f"{folder} cannot be made: {error.strerror}. Give another hydra.run.dir.") from error
+        return folder
+    raise ConfigError(f"{parent}: too many post-processings in one second.")
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    """The accuracy table for a paper's appendix."""
+    flat = table.reset_index()
+    lines = [" | ".join(map(str, flat.columns)), " | ".join("---" for _ in flat.columns)]
+    for _, row in flat.iterrows():
+        lines.append(" | ".join(f"{v:.3g}" if isinstance(v, float) else str(v) for v in row))
+    return "".join(f"| {line} |\n" for line in lines)

@@ -1,0 +1,211 @@
+"""`deqn train`, `python run_deepnet.py`: one run, from configuration to closing summary."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from deqn.analysis.run import Run, accuracy_table
+from deqn.commands import entry
+from deqn.commands.check import check
+from deqn.configuration.compose import Composed, write_run_configuration
+from deqn.disk.checkpoint import Checkpoints
+from deqn.disk.output import survive_full_disk
+from deqn.disk.run_folder import RunFolder, changes, comparable, provenance
+from deqn.economy import calibration
+from deqn.economy.files import files_hash, model_folder
+from deqn.economy.model import Model
+from deqn.economy.probe import Report, probe
+from deqn.errors import CheckpointError, ConfigError, DEQNError, TrainingError, count
+from deqn.processes import distributed, launch
+from deqn.processes.comm import Comm
+from deqn.training.cpu import configure_cpu
+from deqn.training.estimate import estimate_seconds
+from deqn.training.monitor import Monitor
+from deqn.training.terminal import command_line
+from deqn.training.trainer import Trainer
+from deqn.training.writer import NoWriter
+
+
+def main() -> None:
+    """Trains, or tries the model (`--check`), as `sys.argv` says; ends the process."""
+    survive_full_disk()
+    try:
+        entry.run(train, check)
+    except SystemExit as ended:
+        distributed.end(ended.code)
+        raise
+
+
+def train(composed: Composed) -> int:
+    """One run, from configuration to closing summary; returns the exit status."""
+    comm = distributed.connect()
+    try:
+        _refuse_other_commands(composed, comm)
+        distributed.refuse_shared_gpus(comm, composed.config.device)
+        run_dir, going_on = comm.first(lambda: _where(composed))
+        composed = dataclasses.replace(composed, run_dir=Path(run_dir))
+        if going_on:
+            latest = composed.config.model_copy(update={"STARTING_POINT": "LATEST"})
+            composed = dataclasses.replace(composed, config=latest)
+        status = _train(composed, comm)
+    except BaseException as error:
+        # an error of all: together, since a launcher ends the others when the first one is gone
+        comm.close(together=isinstance(error, DEQNError) and error.shared)
+        raise
+    comm.close()
+    return status
+
+
+def _refuse_other_commands(composed: Composed, comm: Comm) -> None:
+    """All processes solve one model: what is typed on several machines, and lies there, may differ by a slip."""
+    config = composed.config
+    own = (
+        config.model_dump(exclude={"MODELS_DIR", "device"}),
+        files_hash(model_folder(config.MODEL_NAME, config.MODELS_DIR)),
+    )
+    everyone = [json.loads(text) for text in comm.gather(json.dumps(own))]
+
+    def check() -> None:
+        for rank, (tree, files) in enumerate(everyone):
+            differences = changes(everyone[0][0], tree)
+            if files != everyone[0][1]:
+                differences.append(f"the files of {config.MODEL_NAME}")
+            if differences:
+                raise ConfigError(
+                    f"rank {rank} was not started like rank 0: {'; '.join(differences[:5])}. Start all processes with the same "
+                    "command and the same files."
+                )
+
+    comm.first(check)
+
+
+def _where(composed: Composed) -> list[str | bool]:
+    """The run folder, whose name may hold the time, and whether a run that torchrun has started again goes on there.
+
+    Of a run that may be started again nothing is lost either where torchrun itself was: only a NEW that was typed starts it over.
+    """
+    noted = launch.FolderNote(composed.job).read()
+    path, again = noted or composed.run_dir, noted is not None
+    if launch.may_be_restarted() and not again:
+        before = RunFolder(path).read()
+        new = composed.config.STARTING_POINT == "NEW" and not composed.typed("STARTING_POINT")
+        same = "configuration" in before and not changes(before["configuration"], comparable(composed.config))
+        again = new and same and before.get("status") != "finished"
+    return [str(path), again and bool(Checkpoints(path).names())]
+
+
+def _train(composed: Composed, comm: Comm) -> int:
+    settings = composed.config
+    configure_cpu(settings.run.threads)
+    folder = RunFolder(composed.run_dir)
+    new = settings.STARTING_POINT == "NEW"
+    model, report = _link(composed, folder, comm)
+    trainer = Trainer(model, folder, comm=comm)
+    lines = [] if new else trainer.restore(settings.STARTING_POINT)
+    if trainer.state.episode >= settings.run.N_episodes:
+        lines.append(
+            f"run.N_episodes = {settings.run.N_episodes} are done: nothing is left to train. Give a larger number."
+        )
+    if comm.rank > 0:
+        comm.first(lambda: None)
+        model.set_run(LOG_DIR=str(folder.path), summary=NoWriter())
+        trainer.fit()
+        return 128 + trainer.signal if trainer.signal is not None else 0
+    comm.first(lambda: folder.acquire(lambda: _prepare(folder, composed, trainer)))
+    try:
+        return _fit(trainer, Monitor(model, folder, comm=comm), report, lines)
+    finally:
+        folder.release()
+
+
+def _link(composed: Composed, folder: RunFolder, comm: Comm) -> tuple[Model, Report]:
+    """The model, linked and tried; its calibration is that of rank 0, on all processes."""
+    settings, made = composed.config, []
+
+    def link() -> dict[str, torch.Tensor]:
+        _refuse_to_start_over(composed, folder)
+        new = settings.STARTING_POINT == "NEW"
+        calibrated = None if new else folder.calibration(settings.constants)
+        model = Model(settings, calibrated, comm.rank, comm.local_rank)
+        made.append((model, probe(model)))
+        calibration.keep(model.calibration, model.folder, settings.constants)
+        return {name: torch.as_tensor(np.array(value, order="C")) for name, value in model.calibration.items()}
+
+    received = comm.first(link)
+    if not made:
+        arrays = {name: value.numpy() for name, value in received.items()}
+        model = Model(settings, arrays, comm.rank, comm.local_rank)
+        made.append((model, probe(model)))
+    return made[0]
+
+
+def _prepare(folder: RunFolder, composed: Composed, trainer: Trainer) -> None:
+    """Writes what a run leaves in its folder before it trains, and removes what an earlier one left."""
+    settings, model = composed.config, trainer.model
+    # asked once more, now that the folder is taken: another process may have trained there since
+    _refuse_to_start_over(composed, folder)
+    trainer.saver.refuse_if_it_went_on()
+    launch.FolderNote(composed.job).write(folder.path)
+    try:
+        if settings.STARTING_POINT == "NEW":
+            folder.clear()
+        folder.write(
+            status="running", configuration=comparable(settings), seed=settings.seed, N_episodes=settings.run.N_episodes,
+            error_filename=settings.error_filename, model_files=files_hash(model.folder), **provenance(),
+        )  # fmt: skip
+        if model.calibration:
+            calibration.save(model.calibration, folder.calibration_file)
+        write_run_configuration(composed, folder.path)
+        (folder.path / "ckpt").mkdir(exist_ok=True)
+    except OSError as error:
+        raise CheckpointError(
+            f"{error.filename or folder.path} cannot be written: {error.strerror}. Give another hydra.run.dir."
+        ) from error
+
+
+def _refuse_to_start_over(composed: Composed, folder: RunFolder) -> None:
+    """What stands in the folder is not lost by a start from NEW; the run whose configuration is read only if NEW was typed."""
+    if composed.config.STARTING_POINT != "NEW":
+        return
+    typed = composed.typed("STARTING_POINT")
+    if composed.source == composed.run_dir and not typed:
+        raise ConfigError(
+            f"{composed.run_dir} would be started over. Give STARTING_POINT=LATEST to go on, hydra.run.dir=<a new folder> "
+            "for a new run with its configuration, or STARTING_POINT=NEW to start it over."
+        )
+    folder.refuse_to_start_over(composed.config, typed)
+
+
+def _fit(trainer: Trainer, monitor: Monitor, report: Report, lines: list[str]) -> int:
+    """Trains, and leaves in run.json how it ended."""
+    folder = monitor.folder
+    monitor.start(report, estimate_seconds(trainer))
+    for line in lines:
+        monitor.message(line)
+    trainer.watcher = monitor
+    status = "failed"
+    try:
+        with monitor:
+            state = trainer.fit()
+        status = "finished" if trainer.signal is None else "interrupted"
+    except TrainingError:
+        status = "not finite"
+        raise
+    finally:
+        monitor.write_status(status, trainer.state.episode, trainer.state.step)
+    if state.rollbacks.n:
+        times = count(state.rollbacks.n, "time")
+        monitor.message(f"went back {times} from a number that was not finite: the learning rate is {state.rollbacks.factor:.3g} "
+                        "times the configured one.")  # fmt: skip
+    if trainer.signal is not None:
+        resume = command_line(folder, "train", launch.command())
+        monitor.console.print(f"interrupted at episode {state.episode}; resume: {resume}", soft_wrap=True)
+        return 128 + trainer.signal
+    run = Run(trainer.model, folder.path)
+    monitor.close(accuracy_table(run.accuracy(run.cloud())), run.closing_lines())
+    return 0

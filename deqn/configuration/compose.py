@@ -1,0 +1,415 @@
+"""Composes the configuration with Hydra and reads that of a run folder. No other file knows Hydra or OmegaConf."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hydra
+import yaml
+from hydra._internal.utils import get_args_parser
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from deqn import shipped
+from deqn.configuration.schema import Config
+from deqn.configuration.validate import parse
+from deqn.errors import ConfigError, DEQNError, count, suggestion
+from deqn.processes.launch import is_first, launched
+from deqn.processes.once import on_all_processes, show
+
+RUN_DIR_VARIABLE = "USE_CONFIG_FROM_RUN_DIR"
+PRESET = "preset"
+_DEFAULT_MODEL = "bm1972"  # of config/config.yaml
+GROUPS = ("model", "constants", "net", "optimizer", "run", "variables")
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A checked configuration and where it came from.
+
+    Attributes:
+        config: the typed configuration.
+        tree: the same as Hydra composed it, with its interpolations.
+        hydra: Hydra's own part.
+        overrides: what was typed.
+        run_dir: `hydra.run.dir`, absolute; nothing has been created there.
+        source: the run folder that the configuration was read from, if any.
+        job: which job of a sweep, and what was typed.
+    """
+
+    config: Config
+    tree: DictConfig
+    hydra: DictConfig
+    overrides: tuple[str, ...]
+    run_dir: Path
+    source: Path | None = None
+
+    @property
+    def job(self) -> str:
+        return " ".join([str(OmegaConf.select(self.hydra, "job.num", default="")), *self.overrides])
+
+    def typed(self, key: str) -> bool:
+        """Whether a key was given on the command line."""
+        return any(override.lstrip("+").startswith(f"{key}=") for override in self.overrides)
+
+
+# what composing raises for a user's mistake: Hydra's own, and a YAML file that cannot be read
+_COMPOSING = (HydraException, OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError)
+
+Task = Callable[[Composed], int | None]
+
+
+def argument_parser() -> argparse.ArgumentParser:
+    """Hydra's own options and overrides."""
+    return get_args_parser()
+
+
+def compose(
+    overrides: Sequence[str] = (), config_dir: str | Path | None = None, run_dir: str | Path | None = None
+) -> Composed:  # fmt: skip
+    """The configuration of a command line, checked; nothing is created.
+
+    Args:
+        overrides: `model=bm1972`, `optimizer.learning_rate=1e-4`, ...: Hydra's syntax.
+        config_dir: a folder that adds YAML files to the groups (`--config-dir`).
+        run_dir: take the merged configuration of this run instead of `config/`.
+
+    Raises:
+        ConfigError: with every problem found.
+    """
+    primary = shipped.CONFIG if run_dir is None else _hydra_folder(Path(run_dir))
+    folders = [primary] if run_dir is not None else [shipped.CONFIG, *_config_dirs(config_dir)]
+    parsed = _with_preset(_parse_overrides(overrides), folders, run_dir)
+    _check_groups(parsed, folders, run_dir)
+    _refuse_sweep(parsed)
+    constants = [o for o in parsed if _is_plain(o) and o.key_or_group.startswith("constants.")]
+    others = [_force(o) for o in parsed if o not in constants]
+    if config_dir is not None:
+        others.append(f"hydra.searchpath=[file://{Path(config_dir).resolve()}]")
+    if run_dir is not None and not any(o.key_or_group == "hydra.run.dir" for o in parsed):
+        others.append(f"hydra.run.dir='{Path(run_dir).resolve()}'")
+    try:
+        with hydra.initialize_config_dir(str(primary), job_name="run_deepnet", version_base="1.3"):
+            whole = hydra.compose("config", overrides=others, return_hydra_config=True)
+        HydraConfig.instance().set_config(whole)  # for ${hydra:...}
+        _set_constants(whole, constants)
+        _replace_mappings(whole, [o for o in parsed if o not in constants])
+        out = Path(str(whole.hydra.run.dir)).resolve()
+        if not str(whole.hydra.run.dir).strip():
+            raise ConfigError(
+                "hydra.run.dir is empty: the run would be written into the working directory. Name a folder."
+            )
+    except _COMPOSING as error:
+        raise ConfigError(first_lines(error, 4)) from error
+    if run_dir is None:
+        _refuse_hidden_files(config_dir, whole.hydra)
+    return _composed(whole, tuple(overrides), out, None if run_dir is None else Path(run_dir).resolve())
+
+
+def write_run_configuration(composed: Composed, run_dir: Path) -> None:
+    """`.hydra/config.yaml`, `hydra.yaml`, `overrides.yaml`, as Hydra writes them.
+
+    A configuration that stands there and differs is kept under a number: `.hydra/config.1.yaml`.
+    """
+    folder = run_dir / ".hydra"
+    folder.mkdir(exist_ok=True)
+    files = {
+        "config.yaml": OmegaConf.to_yaml(composed.tree),
+        "hydra.yaml": OmegaConf.to_yaml(OmegaConf.create({"hydra": composed.hydra})),
+        "overrides.yaml": OmegaConf.to_yaml(OmegaConf.create(list(composed.overrides))),
+    }
+    before = folder / "config.yaml"
+    if before.is_file() and before.read_text(encoding="utf-8") != files["config.yaml"]:
+        number = 1 + len(list(folder.glob("config.*.yaml")))
+        os.replace(before, folder / f"config.{number}.yaml")
+    for name, text in files.items():
+        temporary = folder / f"{name}.tmp"
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, folder / name)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _composed(whole: DictConfig, overrides: tuple[str, ...], run_dir: Path, source: Path | None) -> Composed:
+    tree = OmegaConf.create(OmegaConf.to_container(whole, resolve=False))
+    assert isinstance(tree, DictConfig)
+    own = tree.pop("hydra")
+    if tree.get("MODELS_DIR"):
+        tree.MODELS_DIR = str(Path(tree.MODELS_DIR).resolve())
+    try:
+        container = OmegaConf.to_container(tree, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(first_lines(error)) from error
+    assert isinstance(container, dict)
+    config = parse({str(key): value for key, value in container.items()})
+    return Composed(config, tree, own, overrides, run_dir, source)
+
+
+def _hydra_folder(run_dir: Path) -> Path:
+    folder = run_dir.resolve() / ".hydra"
+    if not (folder / "config.yaml").is_file():
+        raise ConfigError(
+            f"{RUN_DIR_VARIABLE}={run_dir}: there is no {folder / 'config.yaml'}. Give the folder of a run, the one that "
+            "holds .hydra/ (runs/<model>/<date>/<time>)."
+        )
+    return folder
+
+
+def _config_dirs(config_dir: str | Path | None) -> list[Path]:
+    if config_dir is None:
+        return []
+    if not Path(config_dir).is_dir():
+        raise ConfigError(f"--config-dir {config_dir}: there is no such folder.")
+    return [Path(config_dir).resolve()]
+
+
+def _parse_overrides(overrides: Sequence[str]) -> list[Override]:
+    try:
+        return OverridesParser.create().parse_overrides(list(overrides))
+    except HydraException as error:
+        raise ConfigError(f"{first_lines(error)} Write key=value; quote a value with spaces or commas.") from error
+
+
+def _is_plain(override: Override) -> bool:
+    """key=value, with none of Hydra's prefixes."""
+    return not (override.is_add() or override.is_delete() or override.is_force_add())
+
+
+def _is_choice(override: Override) -> bool:
+    """group=option."""
+    return override.key_or_group in GROUPS and not override.is_delete()
+
+
+def _with_preset(
+    overrides: list[Override], folders: Sequence[Path], run_dir: str | Path | None
+) -> list[Override]:  # fmt: skip
+    """`preset=smoke` -> the file config/preset/smoke/<model>.yaml, for the model that is chosen; `default` changes nothing."""
+    result: list[Override] = []
+    for override in overrides:
+        if override.key_or_group != PRESET or not _is_plain(override):
+            result.append(override)
+            continue
+        if override.is_sweep_override():
+            raise ConfigError(f"{override.input_line}: one preset for all jobs of a sweep.")
+        word = str(override.value())
+        if run_dir is not None:
+            raise ConfigError(f"{override.input_line}: {RUN_DIR_VARIABLE} takes the sizes and lengths of {run_dir}.")
+        chosen = {o.key_or_group: str(o.value()) for o in overrides if o.key_or_group in ("model", "MODEL_NAME")}
+        model = chosen.get("model", chosen.get("MODEL_NAME", _DEFAULT_MODEL))
+        words = {path.parent.name for folder in folders for path in (folder / PRESET).glob(f"*/{model}.yaml")}
+        known = sorted({*words, "default"})
+        if word not in known:
+            raise ConfigError(
+                f"Model {model!r} has no preset {word!r}.{suggestion(word, known)} Known: {', '.join(known)}."
+            )
+        if word != "default":
+            result += _parse_overrides([f"+{PRESET}={word}/{model}"])
+    return result
+
+
+def _force(override: Override) -> str:
+    """An override that also sets keys that the YAML leaves to their defaults; the schema refuses unknown ones."""
+    line = str(override.input_line)
+    if _is_plain(override) and not _is_choice(override) and not override.key_or_group.startswith("hydra"):
+        return f"++{line}"
+    return line
+
+
+def _check_groups(overrides: Sequence[Override], folders: Sequence[Path], run_dir: str | Path | None) -> None:
+    """group=option must name a file, before Hydra looks for it."""
+    problems = []
+    for override in overrides:
+        if not _is_choice(override) or override.is_sweep_override():
+            continue
+        if override.value() is None and override.key_or_group != "model":
+            problems.append(f"{override.input_line}: expected the name of a file of config/{override.key_or_group}/.")
+            continue
+        if override.value() is None:
+            continue
+        group, option = override.key_or_group, str(override.value()).removesuffix(".yaml")
+        if run_dir is not None:
+            problems.append(
+                f"{override.input_line}: {RUN_DIR_VARIABLE} takes the merged configuration of {run_dir}, where there is no "
+                f"group to choose from. Change single keys ({group}.<key>=...), or unset {RUN_DIR_VARIABLE}."
+            )
+            continue
+        known = sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
+        if option not in known:
+            what = "model" if group == "model" else f"{group} configuration"
+            problems.append(f"No {what} {option!r}.{suggestion(option, known)} Known: {', '.join(known)}.")
+    if len(problems) == 1:
+        raise ConfigError(problems[0])
+    if problems:
+        raise ConfigError(f"{count(len(problems), 'problem')} on the command line", problems)
+
+
+def _refuse_sweep(overrides: Sequence[Override]) -> None:
+    """Several values for one key are a sweep."""
+    for override in overrides:
+        if override.is_sweep_override():
+            raise ConfigError(
+                f"{override.input_line} has several values. Give -m to train one run for each, [a,b] for a list, or quote a "
+                "text with commas."
+            )
+
+
+def _refuse_hidden_files(config_dir: str | Path | None, own: DictConfig) -> None:
+    """Hydra takes the shipped file where a file of `--config-dir` has the same name, and says nothing."""
+    for folder in _config_dirs(config_dir):
+        for group, option in own.runtime.choices.items():
+            file = folder / str(group) / f"{option}.yaml"
+            if group in GROUPS and file.is_file() and (shipped.CONFIG / str(group) / file.name).is_file():
+                raise ConfigError(
+                    f"{file} has the name of a shipped file, which Hydra would take instead. Rename it, and choose it with "
+                    f"{group}=<new name>."
+                )
+
+
+def _set_constants(whole: DictConfig, overrides: Sequence[Override]) -> None:
+    """`constants.beta=0.98` and `constants.constants.beta=0.98`, whichever form the YAML file has."""
+    if not overrides:
+        return
+    group = whole.get("constants") or OmegaConf.create({})
+    nested = isinstance(group.get("constants"), DictConfig)
+    known = [str(key) for key in (group.constants if nested else group)]
+    problems = []
+    for override in overrides:
+        path = override.key_or_group.removeprefix("constants.").removeprefix("constants.")
+        name = path.split(".")[0]
+        prefix = "constants.constants" if nested else "constants"
+        if name not in known:
+            problems.append(
+                f"{override.input_line}: there is no constant {name!r}.{suggestion(name, known)} Known: {', '.join(known)}. "
+                f"To add one, write +{prefix}.{path}=..."
+            )
+        else:
+            OmegaConf.update(whole, f"{prefix}.{path}", override.value(), force_add=True)
+    if problems:
+        raise ConfigError(f"{count(len(problems), 'problem')} in the constants", problems)
+
+
+def _replace_mappings(whole: DictConfig, overrides: Sequence[Override]) -> None:
+    """`key={a: 1}` means just that; Hydra would keep the other entries that the YAML file has there."""
+    for i, override in enumerate(overrides):
+        key = override.key_or_group
+        if not _is_plain(override) or key.startswith("hydra") or not isinstance(override.value(), dict):
+            continue
+        OmegaConf.update(whole, key, override.value(), merge=False, force_add=True)
+        for later in overrides[i + 1 :]:
+            if _is_plain(later) and later.key_or_group.startswith(f"{key}."):
+                OmegaConf.update(whole, later.key_or_group, later.value(), force_add=True)
+
+
+def first_lines(error: BaseException, n: int = 3) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:n])
+
+
+def through_hydra(task: Task, arguments: Any, run_dir: str | None) -> None:
+    """Sweeps (`-m`), `--cfg`, `--help` and the like: Hydra drives, and makes the folders of a sweep's jobs.
+
+    Of several processes that train the jobs together, Hydra prints and writes in the first only.
+    """
+    first = is_first()
+    if not first and not arguments.multirun:
+        return
+    if arguments.shell_completion:  # of the shipped files: what it prints is read by a shell
+        hydra.main(config_path=str(shipped.CONFIG), config_name="config", version_base="1.3")(lambda tree: None)()
+        return
+    began: list[str] = []
+    failed: list[str] = []
+    done: list[int] = []
+
+    def job(tree: DictConfig) -> None:
+        own = HydraConfig.get()
+        out = Path(own.runtime.output_dir)
+        began.append(str(out))
+        whole = OmegaConf.create(OmegaConf.to_container(tree))
+        assert isinstance(whole, DictConfig)
+        with open_dict(whole):
+            whole.hydra = own
+        try:
+            with on_all_processes():
+                _refuse_hidden_files(arguments.config_dir, whole.hydra)
+                composed = _composed(whole, tuple(own.overrides.task), out, None)
+            code = task(composed) or 0
+        except DEQNError as error:
+            show(error)
+            if launched() is not None and not error.shared:  # the other processes have ended, or will
+                sys.exit(error.exit_code)
+            failed.append(str(out))
+        else:
+            if code > 128:  # a signal ends the sweep, not only this job
+                sys.exit(code)
+            done.append(code)
+
+    folder = shipped.CONFIG if run_dir is None else _hydra_folder(Path(run_dir))
+    folders = [folder] if run_dir is not None else [shipped.CONFIG, *_config_dirs(arguments.config_dir)]
+    options = [argument for argument in sys.argv[1:] if argument not in (*arguments.overrides, "--check")]
+    overrides = _with_preset(_parse_overrides(arguments.overrides), folders, run_dir)
+    arguments.overrides = [str(override.input_line) for override in overrides]
+    typed = [_for_hydra(override, arguments, run_dir) for override in arguments.overrides]
+    GlobalHydra.instance().clear()
+    with tempfile.TemporaryDirectory() as nowhere:
+        quiet = [f"hydra.sweep.dir={nowhere}", "hydra/job_logging=disabled", "hydra/hydra_logging=disabled"]
+        sys.argv[1:] = [
+            *options,
+            f"hydra.job.name={Path(sys.argv[0]).stem.replace(' ', '_')}",
+            *typed,
+            *([] if first else quiet),
+        ]
+        try:
+            with _hydra_raises():
+                hydra.main(config_path=str(folder), config_name="config", version_base="1.3")(job)()
+        except _COMPOSING as error:
+            raise ConfigError(first_lines(error, 4)) from error
+        except OSError as error:
+            if len(began) > len(failed) + len(done):  # of a job
+                raise
+            raise ConfigError(
+                f"{error.filename} cannot be written: {error.strerror}. Give another hydra.sweep.dir."
+            ) from error
+    if failed and first:
+        print(f"{len(failed)} of {len(failed) + len(done)} jobs failed: {', '.join(failed)}", file=sys.stderr)
+    if failed and not done:
+        sys.exit(2)
+
+
+@contextlib.contextmanager
+def _hydra_raises() -> Iterator[None]:
+    """Errors leave Hydra as they are; it would print a part of their traceback and end with status 1."""
+    before = os.environ.get("HYDRA_FULL_ERROR", "")
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
+    finally:
+        os.environ["HYDRA_FULL_ERROR"] = before
+
+
+def _for_hydra(argument: str, arguments: Any, run_dir: str | None) -> str:
+    """An override with the same freedoms as in `compose`."""
+    if argument not in arguments.overrides:
+        return argument
+    override = _parse_overrides([argument])[0]
+    if _is_plain(override) and override.key_or_group.startswith("constants."):
+        choices = [
+            o.input_line for o in _parse_overrides(arguments.overrides) if _is_choice(o) and not o.is_sweep_override()
+        ]
+        nested = "constants" in compose([str(c) for c in choices], arguments.config_dir, run_dir).tree.constants
+        path = argument.removeprefix("constants.").removeprefix("constants.")
+        return f"constants.constants.{path}" if nested else f"constants.{path}"
+    return _force(override)

@@ -1,0 +1,94 @@
+"""Names of optimizers -> classes and arguments: Keras' names with Keras' defaults (Adam's epsilon is 1e-7), and PyTorch's."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import torch
+
+from deqn.errors import ConfigError, suggestion
+
+_KERAS_DEFAULTS: dict[str, dict[str, Any]] = {
+    "Adam": {"eps": 1e-7},
+    "AdamW": {"eps": 1e-7, "weight_decay": 0.004},
+    "Adamax": {"eps": 1e-7},
+    "Nadam": {"eps": 1e-7},
+    "RMSprop": {"eps": 1e-7, "alpha": 0.9},
+    "Adagrad": {"eps": 1e-7, "initial_accumulator_value": 0.1},
+    "Adadelta": {"eps": 1e-7, "rho": 0.95},
+    "SGD": {},
+}
+_KERAS_CLASSES = {"Nadam": "NAdam"}
+_KERAS_ARGUMENTS = {"epsilon": "eps", "rho": "alpha"}
+_UNSUITED = {
+    "LBFGS": "it needs a closure that evaluates the loss several times a step",
+    "SparseAdam": "it needs sparse gradients",
+    "Muon": "it takes matrices only, and a network has biases",
+    "Optimizer": "it is the base class",
+}
+
+
+def optimizer(
+    name: str, parameters: Any, learning_rate: float, kwargs: dict[str, Any], where: str = "optimizer"
+) -> torch.optim.Optimizer:
+    """The optimizer behind a Keras or PyTorch name, with Keras' defaults where Keras has the name.
+
+    Raises:
+        ConfigError: for an unknown name or argument, or a value that the optimizer refuses.
+    """
+    cls, arguments = optimizer_arguments(name, kwargs, where)
+    try:
+        return cls(list(parameters), lr=learning_rate, **arguments)  # type: ignore[call-arg]
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ConfigError(f"{where}.optimizer_kwargs for {name}: {error}.") from error
+
+
+def optimizer_arguments(
+    name: str, kwargs: dict[str, Any], where: str = "optimizer"
+) -> tuple[type[torch.optim.Optimizer], dict[str, Any]]:
+    """Class and arguments of `optimizer`, checked by name only: making one imports Dynamo, which takes a second.
+
+    Raises:
+        ConfigError: for an unknown name or argument.
+    """
+    known = sorted(
+        {*_KERAS_DEFAULTS, *(n for n, c in vars(torch.optim).items() if _is_optimizer(c) and n not in _UNSUITED)}
+    )
+    if name in _UNSUITED:
+        raise ConfigError(f"{where}.optimizer = {name!r} cannot train a network here: {_UNSUITED[name]}.")
+    if name not in known:
+        raise ConfigError(
+            f"{where}.optimizer = {name!r} is not an optimizer.{suggestion(name, known)} Known: {', '.join(known)}."
+        )
+    cls = getattr(torch.optim, _KERAS_CLASSES.get(name, name))
+    accepted = inspect.signature(cls).parameters
+    arguments = dict(_KERAS_DEFAULTS.get(name, {}))
+    betas = list(accepted["betas"].default) if "betas" in accepted else []
+    for key, value in kwargs.items():
+        if isinstance(value, str):
+            raise ConfigError(f"{where}.optimizer_kwargs.{key} = {value!r}: expected a number, true or false.")
+        if key in ("beta_1", "beta_2") and betas:
+            betas[int(key[-1]) - 1] = value
+            arguments["betas"] = tuple(betas)
+            continue
+        torch_key = key if key in accepted else _KERAS_ARGUMENTS.get(key, key)
+        if torch_key not in accepted or torch_key in ("params", "lr"):
+            names = [n for n in accepted if n not in ("params", "lr", "self")]
+            raise ConfigError(
+                f"{where}.optimizer_kwargs.{key} is not an argument of {name}.{suggestion(key, names)} "
+                f"Known: {', '.join(names)}."
+            )
+        arguments[torch_key] = tuple(value) if isinstance(value, list) else value
+    if "fused" in accepted and "foreach" not in kwargs and "differentiable" not in kwargs:
+        arguments.setdefault("fused", True)
+    return cls, arguments
+
+
+def keras_optimizers() -> dict[str, dict[str, Any]]:
+    """Keras' optimizers, each with its defaults where PyTorch has others (under PyTorch's names)."""
+    return {name: dict(defaults) for name, defaults in _KERAS_DEFAULTS.items()}
+
+
+def _is_optimizer(cls: Any) -> bool:
+    return isinstance(cls, type) and issubclass(cls, torch.optim.Optimizer)

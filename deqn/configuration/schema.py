@@ -1,0 +1,287 @@
+"""Typed, frozen schema of the configuration: every key with its type, default and meaning.
+
+The keys are those of the TensorFlow DEQN library; keys of our own are marked "(new)" in their description.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PositiveInt = Annotated[int, Field(gt=0)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Group(BaseModel):
+    """Keys of one part of the configuration: unknown ones are refused, values are not converted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
+
+
+class Bounds(Group):
+    """Hard bounds; crossing them is penalised by `penalty * (raw - bounded)**2`."""
+
+    lower: Number | None = Field(None, description="lower bound")
+    upper: Number | None = Field(None, description="upper bound")
+    penalty_lower: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
+        None, description="weight of the penalty below `lower`; default 1 / lower**2"
+    )
+    penalty_upper: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
+        None, description="weight of the penalty above `upper`; default 1 / upper**2"
+    )
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Hard bounds of one variable and the weights of the penalty for crossing them."""
+
+    lower: float | None = None
+    upper: float | None = None
+    penalty_lower: float = 0.0
+    penalty_upper: float = 0.0
+
+    def apply(self, x: Tensor) -> Tensor:
+        """`x` cut to [lower, upper]; same shape."""
+        if self.lower is None and self.upper is None:
+            return x
+        return x.clamp(self.lower, self.upper)
+
+
+NO_BOUND = Bound()
+
+
+class Init(Group):
+    """Distribution of a state at the start."""
+
+    distribution: str = Field(description="normal, uniform, truncated_normal; constant, choice (new)")
+    kwargs: dict[str, Any] = Field(
+        default_factory=dict,
+        description="its arguments: mean, stddev; minval, maxval; value; values, probs. A text is the name of a constant (new)",
+    )
+
+
+class Variable(Group):
+    name: str = Field(description="name of the variable; the accessor in the model's files")
+    shape: list[PositiveInt] = Field(
+        default_factory=list, description="(new) shape of a histogram or a policy on a grid; empty for a number"
+    )
+    bounds: Bounds = Field(default_factory=lambda: Bounds(), description="hard bounds and penalties")
+
+    def bound(self) -> Bound:
+        """The bounds with the default penalties filled in."""
+        b = self.bounds
+        return Bound(
+            b.lower, b.upper, _penalty(b.lower, b.penalty_lower), _penalty(b.upper, b.penalty_upper)
+        )  # fmt: skip
+
+
+class StateVariable(Variable):
+    init: Init | None = Field(None, description="distribution at the start; 1 in every place without it")
+
+
+class PolicyVariable(Variable):
+    activation: str | None = Field(
+        None,
+        description="function of the network's output for this policy: `tf.nn.relu`-style or PyTorch name, dotted path "
+        "of a function, or `implied` (a sigmoid between both bounds)",
+    )
+
+
+class DefinitionVariable(Variable):
+    pass
+
+
+class Variables(Group):
+    """`config/variables/*.yaml`: the names of the model."""
+
+    states: list[StateVariable] = Field(min_length=1, description="states, in the order of the columns")
+    policies: list[PolicyVariable] = Field(min_length=1, description="policies, in the order of the network's outputs")
+    definitions: list[DefinitionVariable] = Field(default_factory=list, description="functions of Definitions.py")
+
+
+class HiddenLayer(Group):
+    units: PositiveInt = Field(description="width")
+    type: Literal["dense"] = Field("dense", description="kind of layer")
+    activation: str = Field("linear", description="Keras, TensorFlow or PyTorch name, or dotted path of a function")
+    init_scale: PositiveFloat = Field(1.0, description="scale of Keras' VarianceScaling")
+    dropout_rate: Rate | None = Field(None, description="dropout before this layer, active in gradient steps only")
+    batch_normalize: dict[str, Any] | None = Field(
+        None, description="batch normalisation before this layer: momentum, epsilon, center, scale, in Keras' meaning"
+    )
+
+
+class OutputLayer(Group):
+    units: PositiveInt | None = Field(None, description="ignored: one output a policy entry")
+    type: Literal["dense"] = Field("dense", description="kind of layer")
+    activation: str = Field("linear", description="activation of all outputs, before the policies' own")
+    init_scale: PositiveFloat = Field(1.0, description="scale of Keras' VarianceScaling")
+    dropout_rate: Rate | None = Field(None, description="dropout before this layer, active in gradient steps only")
+    batch_normalize: dict[str, Any] | None = Field(None, description="batch normalisation before this layer")
+
+
+class Layer(Group):
+    hidden: HiddenLayer | None = Field(None, description="a hidden layer")
+    output: OutputLayer | None = Field(None, description="the last layer")
+
+
+class Net(Group):
+    """`config/net/*.yaml`: the network."""
+
+    layers: list[Layer] = Field(min_length=1, description="`hidden` layers, then one `output` layer")
+    net_initializer_mode: Literal["fan_in", "fan_out", "fan_avg"] = Field(
+        "fan_in", description="mode of Keras' VarianceScaling"
+    )
+    net_initializer_distribution: Literal["truncated_normal", "untruncated_normal", "normal", "uniform"] = Field(
+        "truncated_normal", description="distribution of Keras' VarianceScaling (`normal` is truncated, as in Keras)"
+    )
+    normalize_inputs: bool = Field(
+        False, description="(new) states minus mean over standard deviation of the initial states"
+    )
+    options: dict[str, Any] = Field(default_factory=dict, description="(new) options of a model's own Net.py")
+
+
+class Optimizer(Group):
+    """`config/optimizer/*.yaml`: the optimizer."""
+
+    optimizer: str = Field("Adam", description="a Keras name (Keras' defaults) or a name in torch.optim")
+    learning_rate: PositiveFloat = Field(0.001, description="learning rate at the start")
+    scale_learning_rate: bool = Field(
+        True, description="(new) with several processes, learning rate times their number"
+    )
+    clipvalue: PositiveFloat | None = Field(None, description="each gradient entry is cut to [-clipvalue, clipvalue]")
+    optimizer_kwargs: dict[str, Any] = Field(
+        default_factory=dict, description="(new) more arguments: beta_1, epsilon, ... or PyTorch's names"
+    )
+    learning_rate_schedule: str | None = Field(
+        None,
+        description="(new) a Keras schedule (CosineDecay, ExponentialDecay, ...) or one of torch.optim.lr_scheduler",
+    )
+    schedule_kwargs: dict[str, Any] = Field(
+        default_factory=dict,
+        description="(new) its arguments, in gradient steps; decay_steps defaults to the whole run",
+    )
+
+
+class Run(Group):
+    """`config/run/*.yaml`: how the model is simulated and trained."""
+
+    N_sim_batch: PositiveInt = Field(description="trajectories simulated in parallel")
+    N_episode_length: PositiveInt = Field(description="periods of an episode")
+    N_epochs_per_episode: PositiveInt = Field(1, description="passes over the states of an episode")
+    N_minibatch_size: PositiveInt = Field(description="states of a gradient step")
+    N_episodes: PositiveInt = Field(description="episodes in all; a resumed run ends there")
+    sorted_within_batch: bool = Field(False, description="minibatches are contiguous pieces of trajectories")
+    N_states_held: PositiveInt | None = Field(
+        None,
+        description="(new) an episode with more states is simulated in pieces of at most so many, which are held one after the "
+        "other; every epoch simulates them anew. null: the whole episode is held",
+    )
+    expectation_type: Literal["product", "monomial", "pseudo_random"] = Field(
+        "product", description="quadrature on the nodes of Dynamics.py, or random draws"
+    )
+    expectation_pseudo_draws: PositiveInt = Field(5, description="draws of `pseudo_random`")
+    keras_precision: Literal["float32", "float64"] = Field("float32", description="floating type, from end to end")
+    compile: bool = Field(False, description="(new) torch.compile for the loss and the simulated period")
+    threads: PositiveInt = Field(1, le=1024, description="(new) CPU threads; small networks are fastest with one")
+
+
+class About(Group):
+    """What `deqn list` and `deqn info` say of a model; changes nothing in a run."""
+
+    title: str = Field("", description="the economy in one line")
+    known_answer: str = Field(
+        "", description="what a solution can be held against that does not come from its residuals"
+    )
+    minutes: PositiveFloat | None = Field(None, description="that the default run takes on two cores")
+
+
+class Config(Group):
+    """`config/config.yaml` and its groups."""
+
+    constants: dict[str, Any] = Field(description="constants of the model: `Parameters.<name>` (config/constants)")
+    net: Net = Field(description="the network (config/net)")
+    optimizer: Optimizer = Field(description="the optimizer (config/optimizer)")
+    run: Run = Field(description="simulation and training (config/run)")
+    variables: Variables = Field(description="states, policies, definitions (config/variables)")
+    MODEL_NAME: str = Field(description="folder of the model")
+    about: About | None = Field(None, description="(new) what `deqn list` says of it (config/model)")
+    MODELS_DIR: str | None = Field(
+        None, description="(new) a folder of your own with model folders; the shipped models stay available"
+    )
+    seed: Annotated[int, Field(ge=0, lt=2**62)] = Field(0, description="seed of every generator and of the network")
+    STARTING_POINT: str = Field("NEW", description="NEW, LATEST, or the name of a checkpoint")
+    CHECKPOINT_INTERVAL: PositiveInt = Field(1, description="episodes between checkpoints")
+    MAX_TO_KEEP_NUMBER: PositiveInt = Field(10, description="newest checkpoints kept")
+    initialize_each_episode: bool | None = Field(
+        None, description="draw the states anew for each episode; null: only when an episode is one period long"
+    )
+    error_filename: str = Field("error_file.txt", description="file in the run folder with the errors of each epoch")
+    enable_check_numerics: bool = Field(False, description="name the operation that makes a number not finite (slow)")
+    device: str = Field("auto", description="(new) auto, cpu, cuda or cuda:<n>")
+    on_nonfinite: Literal["stop", "rollback"] = Field(
+        "stop",
+        description="(new) when a number is not finite: stop, or go back to the last good episode and on with a smaller "
+        "learning rate",
+    )
+    rollback_factor: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.5, description="(new) the learning rate is multiplied by it at each rollback"
+    )
+    rollback_limit: PositiveInt = Field(10, description="(new) rollbacks of a run, after which it stops")
+    N_simulated_batch_size: PositiveInt | None = Field(None, description="trajectories of post_process.py")
+    N_simulated_episode_length: PositiveInt | None = Field(None, description="periods of post_process.py")
+    DISABLE_SHOCKS: bool = Field(False, description="(new) Globals.DISABLE_SHOCKS of post_process.py")
+
+    @property
+    def redraw(self) -> bool:
+        """Whether each episode starts from new initial states."""
+        if self.initialize_each_episode is None:
+            return self.run.N_episode_length == 1
+        return self.initialize_each_episode
+
+    @property
+    def states_per_episode(self) -> int:
+        return self.run.N_sim_batch * self.run.N_episode_length
+
+    @property
+    def pieces(self) -> list[int]:
+        """Periods of the pieces of an episode that are held one after the other; one piece unless `N_states_held` is smaller."""
+        run = self.run
+        if run.N_states_held is None or run.N_states_held >= self.states_per_episode:
+            return [run.N_episode_length]
+        periods = run.N_states_held // run.N_sim_batch
+        even = run.N_minibatch_size // math.gcd(
+            run.N_minibatch_size, run.N_sim_batch
+        )  # periods that leave no states over
+        if periods >= even:
+            periods -= periods % even
+        whole, rest = divmod(run.N_episode_length, periods)
+        return [periods] * whole + [rest] * (rest > 0)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return sum(periods * self.run.N_sim_batch // self.run.N_minibatch_size for periods in self.pieces)
+
+    @property
+    def steps_per_episode(self) -> int:
+        return self.run.N_epochs_per_episode * self.steps_per_epoch
+
+
+def reserved_names() -> set[str]:
+    """Names that a variable cannot have: State.<name> is something else."""
+    return {"update", "update_dict", "E_t_gen", "monomial_rule", "gauss_hermite"}
+
+
+def _penalty(bound: float | None, penalty: float | None) -> float:
+    if bound is None:
+        return 0.0
+    if penalty is not None:
+        return penalty
+    return (1.0 / bound) * (1.0 / bound) if bound else math.inf  # a power of a large number would overflow

@@ -1,0 +1,290 @@
+"""Checks a composed configuration and reports every problem at once: path, what was found, what is allowed, nearest name."""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from deqn.configuration.activations import activation
+from deqn.configuration.distributions import distribution
+from deqn.configuration.optimizers import optimizer_arguments
+from deqn.configuration.schedules import schedule
+from deqn.configuration.schema import (
+    Config,
+    Group,
+    Net,
+    Optimizer,
+    PolicyVariable,
+    Run,
+    StateVariable,
+    Variable,
+    Variables,
+    reserved_names,
+)
+from deqn.errors import ConfigError, count, suggestion
+
+RESERVED_FILES = ("run.json", "run.lock", "calibration.npz", "ckpt", "post", "figures", ".hydra")
+
+
+def parse(tree: dict[str, Any], source: str = "the configuration") -> Config:
+    """The typed configuration.
+
+    Args:
+        tree: the composed configuration as plain dictionaries and lists.
+        source: where it was read, for the message.
+
+    Raises:
+        ConfigError: with every problem found, numbered.
+    """
+    tree = dict(tree)
+    problems: list[str] = []
+    tree["constants"] = _flat_constants(tree.get("constants"), problems)
+    try:
+        config = Config.model_validate(tree)
+    except ValidationError as error:
+        problems += [_describe(details, tree) for details in error.errors()]
+        problems += _check_groups(_valid_groups(tree))
+    else:
+        problems += _check_groups(dict(config)) + _check_top_level(config)
+    if problems:
+        raise ConfigError(f"{count(len(problems), 'problem')} in {source}", problems)
+    return config
+
+
+def _valid_groups(tree: dict[str, Any]) -> dict[str, Group]:
+    """The groups of a wrong configuration that are right by themselves."""
+    groups: dict[str, Group] = {}
+    for name, cls in (("net", Net), ("optimizer", Optimizer), ("run", Run), ("variables", Variables)):
+        try:
+            groups[name] = cls.model_validate(tree.get(name))
+        except ValidationError:
+            continue  # its problems are in the list already
+    return groups
+
+
+def _flat_constants(group: Any, problems: list[str]) -> Any:
+    """Both forms of config/constants/*.yaml: `constants: {alpha: ...}` of the TensorFlow library, and `alpha: ...`."""
+    if not isinstance(group, dict) or not isinstance(group.get("constants"), dict):
+        return group if group is not None else {}
+    nested = dict(group["constants"])
+    for name, value in group.items():
+        if name == "constants":
+            continue
+        if name not in nested:
+            problems.append(
+                f"constants.{name}: there is no constant {name!r}.{suggestion(name, nested)} "
+                f"To add one, write +constants.constants.{name}=..."
+            )
+        nested[name] = value
+    return nested
+
+
+def _path(location: tuple[int | str, ...], tree: Any) -> str:
+    """'variables.policies[2] 'nu'.bounds.lower' from a location in the tree."""
+    text = ""
+    for part in location:
+        try:
+            tree = tree[part]
+        except (KeyError, IndexError, TypeError):
+            tree = None
+        text += f"[{part}]" if isinstance(part, int) else f"{'.' if text else ''}{part}"
+        if isinstance(part, int) and isinstance(tree, dict) and isinstance(tree.get("name"), str):
+            text += f" {tree['name']!r}"
+    return text
+
+
+_EXPECTED = {
+    "int_type": "an integer",
+    "int_from_float": "an integer",
+    "float_type": "a number",
+    "string_type": "a text",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "a mapping of keys to values",
+    "model_type": "a mapping of keys to values",
+    "finite_number": "a finite number",
+}
+
+
+def _describe(details: ErrorDetails, tree: Any) -> str:
+    """One line from a pydantic error: path, what was found, what was expected, nearest name."""
+    location = details["loc"]
+    path = _path(location, tree)
+    kind, found, context = details["type"], details["input"], details.get("ctx", {})
+    if kind == "extra_forbidden":
+        known = _fields_at(location[:-1])
+        group = _path(location[:-1], tree)
+        where = f"a field of {group}" if group else "a key of the configuration"
+        return f"{path} is not {where}.{suggestion(str(location[-1]), known)} Known: {', '.join(known)}."
+    if kind == "missing":
+        return f"{path} is missing."
+    if kind == "literal_error":
+        options = context["expected"]
+        names = [option.strip(" '") for option in options.replace(" or ", ",").split(",")]
+        return f"{path} = {found!r}: expected {options}.{suggestion(str(found), names)}"
+    if kind == "too_short":
+        return f"{path} is empty: expected at least one entry."
+    expected = _EXPECTED.get(kind)
+    if expected is None:
+        for key, words in (("gt", "greater than"), ("ge", "at least"), ("lt", "less than"), ("le", "at most")):
+            if key in context:
+                expected = f"a number {words} {context[key]}"
+    hint = ""
+    if kind in ("int_type", "int_from_float") and isinstance(found, float) and found.is_integer():
+        hint = f" Write {int(found)}."
+    return f"{path} = {_short(found)}: expected {expected or details['msg'].lower()}.{hint}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _fields_at(location: tuple[int | str, ...]) -> list[str]:
+    """Field names of the group at a location of the tree."""
+    group: Any = Config
+    for part in location:
+        if isinstance(part, str):
+            annotation = group.model_fields[part].annotation if part in group.model_fields else None
+            group = _group_in(annotation) or group
+    return list(group.model_fields)
+
+
+def _group_in(annotation: Any) -> type[Group] | None:
+    """The group class inside `X`, `list[X]` or `X | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, Group):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        found = _group_in(inner)
+        if found is not None:
+            return found
+    return None
+
+
+def _check_groups(groups: dict[str, Group]) -> list[str]:
+    """What a single field cannot know, for each group that could be read."""
+    problems: list[str] = []
+    variables, net, run, optimizer = (groups.get(name) for name in ("variables", "net", "run", "optimizer"))
+    if isinstance(variables, Variables):
+        problems += _check_variables(variables)
+    if isinstance(net, Net):
+        problems += _check_net(net)
+    if isinstance(run, Run) and run.N_minibatch_size > run.N_sim_batch * run.N_episode_length:
+        problems.append(
+            f"run.N_minibatch_size = {run.N_minibatch_size} exceeds one episode (N_sim_batch {run.N_sim_batch} x "
+            f"N_episode_length {run.N_episode_length} = {run.N_sim_batch * run.N_episode_length} states): no step would "
+            "be taken. Make it smaller, or the episode larger."
+        )
+    if isinstance(run, Run) and run.N_states_held is not None:
+        at_least = run.N_sim_batch * -(-run.N_minibatch_size // run.N_sim_batch)
+        if run.N_states_held < min(at_least, run.N_sim_batch * run.N_episode_length):
+            problems.append(
+                f"run.N_states_held = {run.N_states_held}: expected at least {at_least}, the smallest number of whole periods "
+                f"(N_sim_batch = {run.N_sim_batch} states) that holds a minibatch (N_minibatch_size = {run.N_minibatch_size})."
+            )
+    if isinstance(optimizer, Optimizer):
+        problems += _problems(lambda: _try_optimizer(optimizer))
+    return problems
+
+
+def _check_variables(variables: Variables) -> list[str]:
+    problems = _check_names(variables)
+    for kind in ("states", "policies", "definitions"):
+        for i, variable in enumerate(getattr(variables, kind)):
+            where = f"variables.{kind}[{i}] {variable.name!r}"
+            problems += _check_bounds(where, variable, is_state=kind == "states")
+            if isinstance(variable, StateVariable) and variable.init is not None:
+                init = variable.init
+                problems += _problems(partial(distribution, init.distribution, init.kwargs, f"{where}.init"))
+            if isinstance(variable, PolicyVariable) and variable.activation not in (None, "implied"):
+                problems += _problems(partial(activation, str(variable.activation), f"{where}.activation"))
+    return problems
+
+
+def _check_net(net: Net) -> list[str]:
+    problems = []
+    for i, layer in enumerate(net.layers):
+        expected = "output" if i == len(net.layers) - 1 else "hidden"
+        part = getattr(layer, expected)
+        if part is None or (layer.hidden is not None and layer.output is not None):
+            problems.append(f"net.layers[{i}]: expected one `{expected}:` entry (hidden layers first, `output` last).")
+        else:
+            problems += _problems(partial(activation, part.activation, f"net.layers[{i}].{expected}.activation"))
+    return problems
+
+
+def _try_optimizer(optimizer: Optimizer) -> None:
+    optimizer_arguments(optimizer.optimizer, optimizer.optimizer_kwargs)
+    schedule(optimizer.learning_rate_schedule, optimizer.schedule_kwargs, total_steps=1)
+
+
+def _problems(check: Callable[[], object]) -> list[str]:
+    """The message of a ConfigError that a check raises."""
+    try:
+        check()
+    except ConfigError as error:
+        return [str(error)]
+    return []
+
+
+def _check_top_level(config: Config) -> list[str]:
+    problems = []
+    for name in config.constants:
+        if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
+            problems.append(f"constants.{name}: not a name that Python can read as Parameters.{name}.")
+    if any(mark in config.error_filename for mark in "/\\") or config.error_filename in ("", ".", ".."):
+        problems.append(f"error_filename = {config.error_filename!r}: expected the name of a file, without folders.")
+    elif config.error_filename in RESERVED_FILES:
+        problems.append(
+            f"error_filename = {config.error_filename!r}: this name is taken by the run folder's own files."
+        )
+    point = config.STARTING_POINT
+    if (point.upper() in ("NEW", "LATEST") and point != point.upper()) or not point:
+        problems.append(f"STARTING_POINT = {point!r}: expected NEW, LATEST or the name of a checkpoint.")
+    return problems
+
+
+def _check_names(variables: Variables) -> list[str]:
+    problems = []
+    for kind in ("states", "policies", "definitions"):
+        seen: set[str] = set()
+        for i, variable in enumerate(getattr(variables, kind)):
+            where = f"variables.{kind}[{i}]"
+            name = variable.name
+            if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
+                problems.append(f"{where}.name = {name!r}: expected a name that Python can read, as in State.K.")
+            elif name in reserved_names() or name.endswith(("_RAW", "_POLICY_FROM_STATE")):
+                problems.append(f"{where}.name = {name!r}: this name is taken by the library.")
+            elif name in seen:
+                problems.append(f"{where}.name = {name!r} appears twice in variables.{kind}.")
+            seen.add(name)
+    return problems
+
+
+def _check_bounds(where: str, variable: Variable, *, is_state: bool) -> list[str]:
+    problems = []
+    bounds = variable.bounds
+    if bounds.lower is not None and bounds.upper is not None and bounds.lower >= bounds.upper:
+        problems.append(f"{where}: bounds.lower = {bounds.lower} is not below bounds.upper = {bounds.upper}. "
+                        "Swap or change them.")  # fmt: skip
+    for side in ("lower", "upper"):
+        # a state's bound carries no penalty (its gradient does not reach the network), so zero is fine there
+        if not is_state and getattr(bounds, side) == 0 and getattr(bounds, f"penalty_{side}") is None:
+            problems.append(
+                f"{where}: bounds.{side} is 0, so the default penalty 1/bound**2 is infinite. Set bounds.penalty_{side}."
+            )
+        penalty = getattr(bounds, f"penalty_{side}")
+        if getattr(bounds, side) is None and penalty is not None:
+            problems.append(
+                f"{where}: bounds.penalty_{side} = {penalty:g} is set without bounds.{side}. Set that too, or leave it out."
+            )
+    if isinstance(variable, PolicyVariable) and variable.activation == "implied":
+        missing = [side for side in ("lower", "upper") if getattr(bounds, side) is None]
+        if missing:
+            problems.append(f"{where}: activation `implied` needs both bounds; bounds.{missing[0]} is missing.")
+    return problems

@@ -1,0 +1,363 @@
+"""A model folder linked to one `Model` object: names, constants, dynamics, equations, network."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from deqn.configuration.distributions import distribution
+from deqn.configuration.schema import Config
+from deqn.economy.calibration import calibrate
+from deqn.economy.columns import Columns, Namespace, ReadOnly, lay_out
+from deqn.economy.device import pick_device
+from deqn.economy.files import describe, model_folder, where
+from deqn.economy.linker import Linker
+from deqn.economy.names import check_names, functions_of
+from deqn.economy.network import PolicyNetwork, dense_network
+from deqn.errors import ConfigError, ModelError, suggestion
+from deqn.numerics.expectations import Expectations, gauss_hermite, monomial_rule
+from deqn.numerics.rng import Rng
+
+_RUN_PARAMETERS = (
+    "N_sim_batch", "N_episode_length", "N_epochs_per_episode", "N_minibatch_size", "N_episodes", "sorted_within_batch",
+    "expectation_type", "expectation_pseudo_draws",
+)  # fmt: skip
+_PARAMETERS = (
+    *_RUN_PARAMETERS, "MODEL_NAME", "rng", "policy", "policy_net", "states", "policy_states", "definitions",
+    "state_bounds_hard", "policy_bounds_hard", "definition_bounds_hard", "starting_state", "LOG_DIR", "summary",
+    "initialize_each_episode", "initialize_states", "device", "dtype",
+)  # fmt: skip
+
+
+class Model:
+    """One economy: its variables, its linked files and its policy network.
+
+    Args:
+        config: the checked configuration.
+        calibration: what Calibration.py gave in an earlier run; computed anew where it is None.
+        rank, local_rank: of this process, and among those of its machine; the first shifts the seed of the draws, not that
+            of the network.
+
+    Attributes:
+        State, PolicyState: accessors by name, `State.K(x) -> [*batch]`.
+        Definitions, Parameters, Globals: what the model's files see under these names.
+        network: the trainable module behind `policy`.
+
+    Raises:
+        ConfigError, ModelError: with every problem found.
+    """
+
+    def __init__(
+        self, config: Config, calibration: Mapping[str, Any] | None = None, rank: int = 0, local_rank: int = 0
+    ) -> None:  # fmt: skip
+        self.config = config
+        self.name = config.MODEL_NAME
+        self.device = pick_device(config.device, local_rank)
+        self.dtype: torch.dtype = getattr(torch, config.run.keras_precision)
+        self.folder = model_folder(config.MODEL_NAME, config.MODELS_DIR)
+        self.rng = Rng(config.seed + rank, self.device, self.dtype)
+        variables = config.variables
+        self.state_columns = lay_out([(v.name, v.shape, v.bound()) for v in variables.states])
+        self.policy_columns = lay_out([(v.name, v.shape, v.bound()) for v in variables.policies])
+        self.definition_bounds = {v.name: v.bound() for v in variables.definitions}
+        self._inits = _initial_distributions(config)
+        self._link(calibration)
+
+    # -- what the model is ----------------------------------------------------------------------------------------
+
+    @property
+    def n_states(self) -> int:
+        return self.state_columns[-1].stop
+
+    @property
+    def n_policies(self) -> int:
+        return self.policy_columns[-1].stop
+
+    def policy(self, states: Tensor) -> Tensor:
+        """Policies of the network: `[*batch, n_states]` -> `[*batch, n_policies]`."""
+        return self.network(states)
+
+    def equations(self, states: Tensor, policies: Tensor) -> dict[str, Tensor]:
+        """Residuals of the equilibrium conditions: by equation, `[batch]` or `[batch, ...]`."""
+        if not self._is_in_context():
+            with self.context():
+                return self._equations(states, policies)
+        return self._equations(states, policies)
+
+    def E_t_gen(self, states: Tensor, policies: Tensor) -> Callable[..., Tensor]:
+        """The conditional expectation operator; see `Expectations.E_t_gen`."""
+        return self.expectations.E_t_gen(states, policies)
+
+    def step(self, states: Tensor) -> Tensor:
+        """One simulated period under the policy, without gradient: `[batch, n_states]` -> `[batch, n_states]`."""
+        with torch.no_grad():
+            if not self._is_in_context():
+                with self.context():
+                    return self._total_step_random(states, self.policy(states))
+            return self._total_step_random(states, self.policy(states))
+
+    def initial_states(self, n: int) -> Tensor:
+        """States drawn from the distributions of the YAML file (1 where there is none): `[n, n_states]`."""
+        states = torch.ones(n, self.n_states, device=self.device, dtype=self.dtype)
+        for column, init in zip(self.state_columns, self._inits, strict=True):
+            if init is not None:
+                draw, kwargs, _ = init
+                states[:, column.start : column.stop] = draw(self.rng, (n, *column.shape), **kwargs).reshape(n, -1)
+        return states
+
+    def fit_normalization(self) -> None:
+        """Sets the network's input normalisation from initial states, drawn from a generator of its own."""
+        if self.network.normalization is None:
+            return
+        state = self.rng.get_state()
+        self.rng.generator.manual_seed(self.config.seed)
+        self.network.normalization.fit(self.initial_states(4096))
+        self.rng.set_state(state)
+
+    @contextlib.contextmanager
+    def context(self) -> Iterator[None]:
+        """New tensors of the model's files get its floating type, and on a GPU its device."""
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(self.dtype)
+        try:
+            with torch.device(self.device) if self.device.type != "cpu" else contextlib.nullcontext():
+                yield
+        finally:
+            torch.set_default_dtype(before)
+
+    def _is_in_context(self) -> bool:
+        on_device = self.device.type == "cpu" or torch.compiler.is_compiling()
+        return torch.get_default_dtype() == self.dtype and (
+            on_device or torch.get_default_device().type == self.device.type
+        )
+
+    # -- linking --------------------------------------------------------------------------------------------------
+
+    def _link(self, calibration: Mapping[str, Any] | None) -> None:
+        """Calibration -> Definitions -> Dynamics -> network -> Equations -> Hooks."""
+        config = self.config
+        self.Globals = Namespace("Globals", {"POST_PROCESSING": False, "DISABLE_SHOCKS": False})
+        self.Parameters = ReadOnly("Parameters")
+        self.Definitions = ReadOnly("Definitions")
+        self.State = Columns(
+            "State", self.state_columns,
+            {"E_t_gen": self.E_t_gen, "monomial_rule": monomial_rule, "gauss_hermite": gauss_hermite},
+        )  # fmt: skip
+        self.PolicyState = Columns(
+            "PolicyState", self.policy_columns,
+            {f"{c.name}_POLICY_FROM_STATE": self._policy_from_state(c.bounded) for c in self.policy_columns},
+        )  # fmt: skip
+        names = {
+            "State": self.State, "PolicyState": self.PolicyState, "Definitions": self.Definitions,
+            "Parameters": self.Parameters, "Globals": self.Globals,
+        }  # fmt: skip
+        self.linker = Linker(self.folder, names)
+        for name in config.constants:
+            if name in _PARAMETERS:
+                raise ConfigError(f"constants.{name}: this name is taken by the library (Parameters.{name}).")
+        self._set_parameters(config.constants)
+        self._set_parameters(self._built_in_parameters())
+        with self.context():
+            self.calibration = calibrate(self.linker, config.constants) if calibration is None else dict(calibration)
+            taken = [name for name in self.calibration if name in self.Parameters]
+            if taken:
+                raise ModelError(f"{self.name}/Calibration.py: calibrate() returns {taken[0]!r}, a name that is taken.")
+            self._set_parameters({key: self._as_parameter(value) for key, value in self.calibration.items()})
+            self._check_names()
+            definitions = self.linker.link("Definitions")
+            self._set_definitions(definitions)
+            dynamics = self.linker.link("Dynamics")
+            self._require(dynamics, "Dynamics", ["shock_probs", "total_step_spec_shock", "total_step_random"])
+            self._total_step_random = dynamics.total_step_random
+            run = config.run
+            self.expectations = Expectations(dynamics, self.policy, run.expectation_type, run.expectation_pseudo_draws)
+            self.network = self._define_network()
+            self.Parameters.__dict__["policy_net"] = self.network
+            equations = self.linker.link("Equations")
+            self._require(equations, "Equations", ["equations"])
+            self._equations = equations.equations
+            self._link_hooks()
+            self._resolve_inits()
+
+    def _link_hooks(self) -> None:
+        self.cycle_hook: Callable[..., Any] | None = None
+        self.post_init: Callable[..., Any] | None = None
+        if not self.linker.has("Hooks"):
+            return
+        hooks = self.linker.link("Hooks")
+        self._require(hooks, "Hooks", ["cycle_hook"])
+        self.cycle_hook, self.post_init = hooks.cycle_hook, getattr(hooks, "post_init", None)
+        for name, function, count_ in (
+            ("cycle_hook(state, i)", self.cycle_hook, 2),
+            ("post_init()", self.post_init, 0),
+        ):
+            try:
+                if function is not None:
+                    inspect.signature(function).bind(*[None] * count_)
+            except TypeError as error:
+                raise ModelError(f"{self.folder.name}/Hooks.py: expected {name}: {error}.") from error
+
+    def failed(self, what: str, error: BaseException) -> ModelError:
+        """The error to raise where a function of the model's files has failed: file, line and reason."""
+        place = where(error, self.folder)
+        return ModelError(f"{place + ': ' if place else ''}{what} failed: {describe(error)}")
+
+    def _built_in_parameters(self) -> dict[str, Any]:
+        config = self.config
+        values: dict[str, Any] = {name: getattr(config.run, name) for name in _RUN_PARAMETERS}
+        values |= {
+            "MODEL_NAME": config.MODEL_NAME, "rng": self.rng, "policy": self.policy, "policy_net": None,
+            "states": [c.name for c in self.state_columns], "policy_states": [c.name for c in self.policy_columns],
+            "definitions": list(self.definition_bounds),
+            "state_bounds_hard": _bounds_hard({c.name: c.bound for c in self.state_columns}),
+            "policy_bounds_hard": _bounds_hard({c.name: c.bound for c in self.policy_columns}),
+            "definition_bounds_hard": _bounds_hard(self.definition_bounds),
+            "starting_state": None, "LOG_DIR": None, "summary": None, "initialize_each_episode": config.redraw,
+            "initialize_states": lambda N_batch=config.run.N_sim_batch: self.initial_states(N_batch),
+            "device": self.device, "dtype": self.dtype,
+        }  # fmt: skip
+        return values
+
+    def _set_parameters(self, values: Mapping[str, Any]) -> None:
+        self.Parameters.__dict__.update(values)
+
+    def set_run(self, **values: Any) -> None:
+        """Sets what only a run knows: starting_state, LOG_DIR, summary."""
+        self._set_parameters(values)
+
+    def _as_parameter(self, value: Any) -> Any:
+        """Arrays become tensors of the model's type and device; numbers stay numbers."""
+        array = np.asarray(value)
+        if array.ndim == 0:
+            return array.item()
+        dtype = self.dtype if np.issubdtype(array.dtype, np.floating) else None
+        contiguous = np.array(array, order="C")  # PyTorch does not know every stride
+        return torch.as_tensor(contiguous).to(device=self.device, dtype=dtype)
+
+    def _check_names(self) -> None:
+        """Reads the files for unknown names before any of them is run."""
+        constants = sorted({*self.config.constants, *self.calibration})
+        listed = f"constants has: {', '.join(constants)}." if constants else "There are no constants."
+        definitions = self.linker.folder / "Definitions.py"
+        helpers = functions_of(definitions) if definitions.is_file() else []
+        missing = [name for name in self.definition_bounds if name not in helpers]
+        if missing and definitions.is_file():
+            self._set_definitions(self.linker.link("Definitions"))  # a definition may be made without `def`
+            missing = [name for name in missing if name not in self.Definitions]
+        if missing:
+            raise ModelError(
+                f"{self.folder.name}/Definitions.py does not define what variables.definitions lists",
+                [f"{name}(state, policy_state) is missing.{suggestion(name, helpers)}" for name in missing],
+            )
+        known = {
+            "State": list(self.State), "PolicyState": list(self.PolicyState), "Parameters": list(self.Parameters),
+            "Definitions": [*helpers, *self.Definitions, *(f"{n}_RAW" for n in self.definition_bounds)],
+        }  # fmt: skip
+        hints = {"State": "", "PolicyState": "", "Definitions": "", "Parameters": listed}
+        check_names(self.folder, known, hints)
+
+    def _set_definitions(self, module: Any) -> None:
+        """Top-level Definitions: bounded where the YAML has a bound; helpers as they are."""
+        entries: dict[str, Any] = {
+            name: value for name, value in vars(module).items() if callable(value) and not name.startswith("_")
+        }
+        for name, bound in self.definition_bounds.items():
+            if name in entries:
+                entries[f"{name}_RAW"] = entries[name]
+                if bound.lower is not None or bound.upper is not None:
+                    entries[name] = _bounded(entries[name], bound)
+        self.Definitions.__dict__.update(entries)
+
+    def _define_network(self) -> PolicyNetwork:
+        config = self.config
+        seed = config.seed  # without the rank: every process starts from the same network
+        if self.linker.has("Net"):
+            module = self.linker.link("Net")
+            self._require(module, "Net", ["define_net"])
+            cpu_state = torch.get_rng_state()
+            torch.manual_seed(seed)
+            try:
+                body = module.define_net(config.net, self)
+            except Exception as error:
+                if isinstance(error, (ConfigError, ModelError)):
+                    raise
+                raise ModelError(f"{where(error, self.folder)}: define_net() failed: {describe(error)}") from error
+            finally:
+                torch.set_rng_state(cpu_state)
+        else:
+            body = dense_network(config.net, self.n_states, self.n_policies, seed)
+        policies = config.variables.policies
+        network = PolicyNetwork(body, policies, self.policy_columns, self.n_states, config.net.normalize_inputs)
+        return network.to(device=self.device, dtype=self.dtype).eval()
+
+    def _resolve_inits(self) -> None:
+        """Names of constants in `init.kwargs` -> their values."""
+        for i, init in enumerate(self._inits):
+            if init is None:
+                continue
+            draw, kwargs, location = init
+            values = {}
+            for key, value in kwargs.items():
+                if isinstance(value, str):
+                    names = [*self.config.constants, *self.calibration]
+                    if value not in names:
+                        raise ConfigError(
+                            f"{location}.kwargs.{key}: there is no constant {value!r}.{suggestion(value, names)}"
+                        )
+                    value = getattr(self.Parameters, value)
+                values[key] = torch.tensor(value) if isinstance(value, list) else value
+            try:
+                for n in (2, 3):  # arguments that fit a number of states by chance do not fit another
+                    draw(Rng(0, self.device, self.dtype), (n, *self.state_columns[i].shape), **values)
+            except (RuntimeError, TypeError, ValueError) as error:
+                shape = (*self.state_columns[i].shape,)
+                raise ConfigError(
+                    f"{location}.kwargs = {kwargs} do not fit a state of shape {shape}: {describe(error)}"
+                ) from error
+            self._inits[i] = (draw, values, location)
+
+    def _policy_from_state(self, accessor: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        return lambda states: accessor(self.policy(states))
+
+    def _require(self, module: Any, file: str, names: list[str]) -> None:
+        missing = [name for name in names if not hasattr(module, name)]
+        if missing:
+            raise ModelError(
+                f"{self.folder.name}/{file}.py does not define what a model needs",
+                [f"{name} is missing.{suggestion(name, vars(module))}" for name in missing],
+            )
+
+
+def _bounded(function: Callable[[Tensor, Tensor], Any], bound: Any) -> Callable[[Tensor, Tensor], Tensor]:
+    return lambda state, policy_state: bound.apply(torch.as_tensor(function(state, policy_state)))
+
+
+def _bounds_hard(bounds: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """`Parameters.*_bounds_hard` of the TensorFlow library: by side, the variables that have a bound there."""
+    sides: dict[str, dict[str, float]] = {"lower": {}, "penalty_lower": {}, "upper": {}, "penalty_upper": {}}
+    for name, bound in bounds.items():
+        for side in ("lower", "upper"):
+            if getattr(bound, side) is not None:
+                sides[side][name] = getattr(bound, side)
+                sides[f"penalty_{side}"][name] = getattr(bound, f"penalty_{side}")
+    return sides
+
+
+def _initial_distributions(config: Config) -> list[Any]:
+    """For each state None, or (method of Rng, its arguments, where it stands in the configuration)."""
+    result: list[Any] = []
+    for i, variable in enumerate(config.variables.states):
+        where_it_stands = f"variables.states[{i}] {variable.name!r}.init"
+        init = variable.init
+        if init is None:
+            result.append(None)
+        else:
+            draw = distribution(init.distribution, init.kwargs, where_it_stands)
+            result.append((draw, dict(init.kwargs), where_it_stands))
+    return result

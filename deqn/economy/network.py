@@ -1,0 +1,206 @@
+"""The policy network: layers from YAML with Keras' initialisation, then one activation a policy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from deqn.configuration import activations
+from deqn.configuration.schema import HiddenLayer, Net, OutputLayer, PolicyVariable
+from deqn.economy.columns import Column
+from deqn.errors import ConfigError, suggestion
+
+_TRUNCATION = 0.87962566103423978  # standard deviation of a standard normal cut at two standard deviations
+
+
+def variance_scaling_(
+    weight: Tensor, scale: float, mode: str, distribution: str, generator: torch.Generator
+) -> Tensor:  # fmt: skip
+    """Keras' VarianceScaling, in place.
+
+    Args:
+        weight: `[units_out, units_in]`.
+        scale: `init_scale` of the layer.
+        mode: `fan_in`, `fan_out` or `fan_avg`.
+        distribution: `truncated_normal` (= `normal`: cut at two standard deviations and rescaled),
+            `untruncated_normal` or `uniform`.
+
+    Source:
+        https://www.tensorflow.org/api_docs/python/tf/keras/initializers/VarianceScaling
+    """
+    fan_out, fan_in = weight.shape
+    fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[mode]
+    variance = scale / max(1.0, fan)
+    with torch.no_grad():
+        if distribution == "uniform":
+            limit = math.sqrt(3.0 * variance)
+            return weight.uniform_(-limit, limit, generator=generator)
+        if distribution == "untruncated_normal":
+            return weight.normal_(0.0, math.sqrt(variance), generator=generator)
+        std = math.sqrt(variance) / _TRUNCATION
+        return nn.init.trunc_normal_(weight, 0.0, std, -2.0 * std, 2.0 * std, generator=generator)
+
+
+class Normalization(nn.Module):
+    """States minus mean over standard deviation; the identity until `fit`."""
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self, n_states: int) -> None:
+        super().__init__()
+        self.register_buffer("shift", torch.zeros(n_states))
+        self.register_buffer("scale", torch.ones(n_states))
+
+    def fit(self, states: Tensor) -> None:
+        """Takes mean and standard deviation from states `[batch, n_states]`; a constant state is only shifted."""
+        std = states.std(0, correction=0)
+        self.shift.copy_(states.mean(0))
+        self.scale.copy_(torch.where(std > 1e-6 * states.abs().mean(0).clamp(min=1e-12), std, torch.ones_like(std)))
+
+    def forward(self, states: Tensor) -> Tensor:
+        return (states - self.shift) / self.scale
+
+
+class Activation(nn.Module):
+    """An activation function as a layer."""
+
+    def __init__(self, function: activations.Activation) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
+
+
+def dense_network(net: Net, n_inputs: int, n_outputs: int, seed: int) -> nn.Sequential:
+    """The layers of the YAML file: for each, dropout, batch normalisation, dense, activation.
+
+    Args:
+        net: configuration of the network.
+        n_inputs, n_outputs: columns of the state, entries of the policy.
+        seed: seed of the initialisation.
+
+    Returns:
+        A module that maps `[batch, n_inputs]` to `[batch, n_outputs]`.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    modules: list[nn.Module] = []
+    width = n_inputs
+    for i, entry in enumerate(net.layers):
+        kind = "output" if entry.output is not None else "hidden"
+        where = f"net.layers[{i}].{kind}"
+        layer = entry.output or entry.hidden
+        assert layer is not None  # the schema has seen to it
+        units = layer.units if isinstance(layer, HiddenLayer) else n_outputs
+        if layer.dropout_rate is not None:
+            modules.append(nn.Dropout(layer.dropout_rate))
+        if layer.batch_normalize is not None:
+            modules.append(_batch_norm(width, layer.batch_normalize, f"{where}.batch_normalize"))
+        dense = nn.Linear(width, units, device="cpu")  # where the generator is; the Model moves the network afterwards
+        variance_scaling_(
+            dense.weight, layer.init_scale, net.net_initializer_mode, net.net_initializer_distribution, generator
+        )
+        nn.init.zeros_(dense.bias)
+        modules.append(dense)
+        if not _is_linear(layer):
+            modules.append(Activation(activations.activation(layer.activation, f"{where}.activation")))
+        width = units
+    return nn.Sequential(*modules)
+
+
+def _is_linear(layer: HiddenLayer | OutputLayer) -> bool:
+    return layer.activation in ("linear", "identity", "tf.identity")
+
+
+def _batch_norm(width: int, options: dict[str, object], where: str) -> nn.BatchNorm1d:
+    """Keras' BatchNormalization: momentum 0.99 is torch's 0.01, epsilon is 1e-3."""
+    known = {"momentum": 0.99, "epsilon": 1e-3, "center": True, "scale": True}
+    for key, value in options.items():
+        if key not in known:
+            raise ConfigError(f"{where}.{key} is not known.{suggestion(key, known)} Known: {', '.join(known)}.")
+        if isinstance(known[key], bool) != isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ConfigError(
+                f"{where}.{key} = {value!r}: expected {'true or false' if known[key] is True else 'a number'}."
+            )
+    settings = {**known, **options}
+    if not 0 <= float(settings["momentum"]) < 1 or float(settings["epsilon"]) <= 0:  # type: ignore[arg-type]
+        raise ConfigError(f"{where}: expected 0 <= momentum < 1 and epsilon > 0, got {options}.")
+    layer = nn.BatchNorm1d(width, eps=float(settings["epsilon"]), momentum=1.0 - float(settings["momentum"]))  # type: ignore[arg-type]
+    layer.bias.requires_grad_(bool(settings["center"]))
+    layer.weight.requires_grad_(bool(settings["scale"]))
+    return layer
+
+
+class PolicyNetwork(nn.Module):
+    """States -> policies: (normalisation,) network, per-policy activations.
+
+    Args:
+        body: maps `[batch, n_states]` to `[batch, n_policies]`.
+        variables: the policies with their activations.
+        columns: where each policy lies in the output.
+        n_states: columns of the state.
+        normalize: whether inputs are normalised.
+    """
+
+    def __init__(
+        self,
+        body: nn.Module,
+        variables: Sequence[PolicyVariable],
+        columns: Sequence[Column],
+        n_states: int,
+        normalize: bool,
+    ) -> None:
+        super().__init__()
+        self.normalization = Normalization(n_states) if normalize else None
+        self.body = body
+        self.n_outputs = columns[-1].stop
+        self.pieces = _pieces(variables, columns)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """`[*batch, n_states]` -> `[*batch, n_policies]`."""
+        x = states if states.ndim == 2 else states.reshape(-1, states.shape[-1])
+        if self.normalization is not None:
+            x = self.normalization(x)
+        raw = self.body(x)
+        if raw.shape[-1] != self.n_outputs:
+            raise ValueError(f"it has {raw.shape[-1]} outputs, expected {self.n_outputs}, one for each policy entry")
+        if any(function is not None for _, _, function in self.pieces):
+            pieces = [raw[:, a:b] if f is None else f(raw[:, a:b]) for a, b, f in self.pieces]
+            raw = pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=-1)
+        return raw if states.ndim == 2 else raw.reshape(*states.shape[:-1], -1)
+
+
+def _pieces(
+    variables: Sequence[PolicyVariable], columns: Sequence[Column]
+) -> list[tuple[int, int, activations.Activation | None]]:
+    """Neighbouring policies with the same activation, as (start, stop, function)."""
+    pieces: list[tuple[int, int, activations.Activation | None]] = []
+    names: list[object] = []
+    for i, (variable, column) in enumerate(zip(variables, columns, strict=True)):
+        name: object = variable.activation
+        function = None
+        if name == "implied":
+            lower, upper = column.bound.lower, column.bound.upper
+            if lower is None or upper is None:
+                raise ConfigError(f"variables.policies[{i}]: activation `implied` needs both bounds.")
+            name = ("implied", lower, upper)
+            function = _implied(lower, upper)
+        elif variable.activation is not None:
+            function = activations.activation(
+                variable.activation, f"variables.policies[{i}] {variable.name!r}.activation"
+            )
+        if pieces and names[-1] == name:
+            pieces[-1] = (pieces[-1][0], column.stop, pieces[-1][2])
+        else:
+            pieces.append((column.start, column.stop, function))
+            names.append(name)
+    return pieces
+
+
+def _implied(lower: float, upper: float) -> activations.Activation:
+    """A sigmoid between both bounds."""
+    return lambda x: lower + (upper - lower) * torch.sigmoid(x)

@@ -1,0 +1,1 @@
+"""What economists call from a model file."""

@@ -1,0 +1,29 @@
+"""Conditions of the kind x >= 0, y >= 0, x y = 0 (a multiplier and its constraint) as one smooth-enough residual."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_CORNER = 1e-24  # keeps the gradient finite at x = y = 0
+
+
+def fischer_burmeister(x: Tensor, y: Tensor) -> Tensor:
+    """x + y - sqrt(x^2 + y^2): zero exactly where x >= 0, y >= 0 and x y = 0.
+
+    Where x + y > 0 it is written as 2 x y / (x + y + sqrt(x^2 + y^2)), which does not cancel: a residual of 1e-6 beside
+    savings of 100 would otherwise drown in the rounding of float32.
+
+    Args:
+        x, y: of shapes that broadcast; in comparable units: for positive ones the residual is 0.59 to 1 times the smaller.
+
+    Source:
+        Fischer (1992), A special Newton-type optimization method, Optimization 24, 269-284.
+
+    Example:
+        >>> fischer_burmeister(torch.tensor([0.0, 2.0, -1.0]), torch.tensor([3.0, 2.0, 0.0]))
+        tensor([ 0.0000,  1.1716, -2.0000])
+    """
+    root = torch.sqrt(x * x + y * y + _CORNER)
+    positive = x + y > 0
+    return torch.where(positive, 2 * x * y / torch.where(positive, x + y + root, 1.0), x + y - root)

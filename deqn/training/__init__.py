@@ -1,0 +1,1 @@
+"""How a model is trained: simulate, loss, gradient, step, loop, and what it says and saves."""

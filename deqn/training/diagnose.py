@@ -1,0 +1,121 @@
+"""Where a number stopped being finite: equation, states, operation and line of the model's files."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from deqn.economy.files import is_model_file
+from deqn.economy.probe import describe_state
+from deqn.training import loss
+from deqn.training.simulate import finite
+
+if TYPE_CHECKING:
+    from deqn.economy.model import Model
+
+
+ONLY_GRADIENT = "the residuals are finite"  # how `explain` begins where nothing at the states themselves is wrong
+
+
+class NotFinite(Exception):
+    """Raised by `CheckNumerics` at the first operation with a result that is not finite."""
+
+
+class CheckNumerics(TorchDispatchMode):
+    """Names the first operation that makes a number not finite out of finite ones, and the line of the model's file.
+
+    Args:
+        folder: the model folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        name = str(func).removeprefix("aten.").split(".")[0]
+        quiet = name.startswith(("empty", "new_empty", "isfinite"))  # memory that is filled later, and the check itself
+        if (
+            not quiet
+            and isinstance(result, Tensor)
+            and result.is_floating_point()
+            and not bool(torch.isfinite(result).all())
+        ):
+            raise NotFinite(f"the first operation with a result that is not finite is `{name}`{self._line()}")
+        return result
+
+    def _line(self) -> str:
+        frame = sys._getframe(1)
+        while frame is not None:
+            path = Path(frame.f_code.co_filename)
+            if is_model_file(path, self.folder):
+                return f", called in {path.parent.name}/{path.name}:{frame.f_lineno}"
+            frame = frame.f_back  # type: ignore[assignment]
+        return ""
+
+
+def explain(model: Model, states: Tensor) -> str:
+    """One sentence on what is not finite at given states, for the message that stops a run.
+
+    Args:
+        states: `[batch, n_states]`.
+    """
+    bad = ~finite(states)
+    if bool(bad.any()):
+        return f"simulated states: {_count(model, states, bad)}."
+    with torch.no_grad():
+        policies = model.policy(states)
+        bad = ~finite(policies)
+        if bool(bad.any()):
+            return f"policies of the network: {_count(model, states, bad)}."
+        residuals = model.equations(states, policies)
+    culprit = _first_operation(model, states)
+    for name, residual in residuals.items():
+        bad = ~torch.isfinite(residual.reshape(len(states), -1)).all(-1)
+        if bool(bad.any()):
+            return f"equation {name!r}: {_count(model, states, bad)}.{culprit}"
+    found = _gradient(model, states)
+    return f"{found or f'{ONLY_GRADIENT}, but the loss or its gradient is not'}.{culprit}"
+
+
+def _gradient(model: Model, states: Tensor) -> str:
+    """The first equation whose gradient is not finite, and at which states: each state's gradient passes through its own row."""
+    states = states.detach().clone().requires_grad_()
+    policies = model.policy(states)
+    for name, residual in model.equations(states, policies).items():
+        gradients = torch.autograd.grad(
+            loss.squared_sum(residual), [states, policies], allow_unused=True, retain_graph=True
+        )
+        bad = torch.zeros(len(states), dtype=torch.bool, device=states.device)
+        for gradient in gradients:
+            if gradient is not None:
+                bad |= ~finite(gradient)
+        if bool(bad.any()):
+            return f"gradient of equation {name!r}, whose residual is finite: {_count(model, states.detach(), bad)}"
+    return ""
+
+
+def _count(model: Model, states: Tensor, bad: Tensor) -> str:
+    first = int(bad.nonzero()[0])
+    return f"{int(bad.sum())} of {len(bad)} states, first at {describe_state(model, states[first])}"
+
+
+def _first_operation(model: Model, states: Tensor) -> str:
+    try:
+        with (
+            warnings.catch_warnings(action="ignore"),  # the traceback that PyTorch prints beside its error
+            CheckNumerics(model.folder),
+            torch.autograd.set_detect_anomaly(True, check_nan=True),
+        ):
+            parameters = [p for p in model.network.parameters() if p.requires_grad]
+            torch.autograd.grad(loss.terms(model, states).loss, parameters, allow_unused=True)
+    except (NotFinite, RuntimeError) as error:
+        return f" {str(error).splitlines()[0].rstrip('.')}."
+    return ""

@@ -1,0 +1,48 @@
+"""How long a run should take on this machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import torch
+
+from deqn.training.trainer import Trainer
+
+_EPISODE = 0.005  # seconds of logs and a checkpoint
+_UPDATE = 1.25  # a step with its update of the parameters, in units of the step without
+
+
+def estimate_seconds(trainer: Trainer) -> float | None:
+    """How long the run should take on this machine: one simulated period and one step are timed, and nothing is changed.
+
+    None for a compiled run, whose time is mostly that of compiling.
+    """
+    run, network = trainer.config.run, trainer.model.network
+    if run.compile:
+        return None
+    states = trainer.state.starting_state
+    batch = states[torch.arange(run.N_minibatch_size, device=states.device) % len(states)]
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    network.eval()  # neither dropout's draws nor the statistics of batch normalisation are touched
+    with trainer.model.context(), trainer.state.untouched_generators():
+        period = _seconds(lambda: trainer.simulated_step(states), states.device)
+        step = _seconds(
+            lambda: torch.autograd.grad(trainer.terms(trainer.model, batch).loss, parameters, allow_unused=True),
+            states.device,
+        )
+    left = run.N_episodes - trainer.state.episode
+    periods = run.N_episode_length * (run.N_epochs_per_episode if len(trainer.config.pieces) > 1 else 1)
+    return left * (periods * period + trainer.config.steps_per_episode * step * _UPDATE + _EPISODE)
+
+
+def _seconds(function: Callable[[], object], device: torch.device, repeats: int = 3) -> float:
+    """The best of a few calls, after one that warms up."""
+    times = []
+    for _ in range(repeats + 1):
+        began = time.perf_counter()
+        function()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        times.append(time.perf_counter() - began)
+    return min(times[1:])

@@ -1,0 +1,89 @@
+"""Residuals of the equilibrium conditions and bound penalties -> the loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from deqn.economy.columns import Bound
+
+if TYPE_CHECKING:
+    from deqn.economy.model import Model
+
+
+@dataclass
+class LossTerms:
+    """What one minibatch gives; every tensor is a scalar except `residuals`.
+
+    Attributes:
+        loss: (sum of deviations + sum of penalties) / number of equations.
+        net_loss: the same without penalties.
+        deviations: by equation, the sum over the batch of the squared residual (its mean over the entries of a residual
+            with a shape).
+        penalties: by bound, the sum over the batch of penalty * (raw - bounded)**2.
+        residuals: by equation, `[batch, ...]`, without gradient.
+    """
+
+    loss: Tensor
+    net_loss: Tensor
+    deviations: dict[str, Tensor]
+    penalties: dict[str, Tensor]
+    residuals: dict[str, Tensor]
+
+
+def terms(model: Model, states: Tensor) -> LossTerms:
+    """Loss of the model's policy at given states.
+
+    As in the TensorFlow library, the loss is the sum over the batch divided by the number of equations: learning rates
+    and `clipvalue` of existing YAML files are tuned to it.
+
+    Args:
+        states: `[batch, n_states]`.
+    """
+    policies = model.policy(states)
+    residuals = model.equations(states, policies)
+    deviations = {name: squared_sum(residual) for name, residual in residuals.items()}
+    penalties = bound_penalties(model, states, policies)
+    n_equations = len(residuals)
+    net_loss = torch.stack(list(deviations.values())).sum() / n_equations
+    loss = net_loss
+    if penalties:
+        loss = net_loss + torch.stack(list(penalties.values())).sum() / n_equations
+    return LossTerms(loss, net_loss, deviations, penalties, {k: r.detach() for k, r in residuals.items()})
+
+
+def squared_sum(x: Tensor) -> Tensor:
+    """Sum over the first dimension of the squares, mean over the others."""
+    return x.square().sum() * (x.shape[0] / x.numel())
+
+
+def bound_penalties(model: Model, states: Tensor, policies: Tensor) -> dict[str, Tensor]:
+    """Bound penalties of policies and definitions, summed over the batch; only bounds with a weight."""
+    result = {}
+    for column in model.policy_columns:
+        if column.bound.penalty_lower or column.bound.penalty_upper:
+            raw = column.raw(policies)
+            result.update(_penalties(f"policy_{column.name}", raw, column.bound))
+    for name, bound in model.definition_bounds.items():
+        if bound.penalty_lower or bound.penalty_upper:
+            raw = torch.as_tensor(getattr(model.Definitions, f"{name}_RAW")(states, policies))
+            result.update(_penalties(f"def_{name}", raw, bound))
+    return result
+
+
+def _penalties(label: str, raw: Tensor, bound: Bound) -> dict[str, Tensor]:
+    """Squared excess over each bound, summed over the batch (mean over the entries of a variable with a shape)."""
+    weight = 1.0 if raw.ndim == 0 else raw.shape[0] / raw.numel()
+    result = {}
+    if bound.lower is not None and bound.penalty_lower:
+        result[f"penalty_lower_{label}"] = (
+            bound.penalty_lower * weight * (bound.lower - raw).clamp(min=0).square().sum()
+        )
+    if bound.upper is not None and bound.penalty_upper:
+        result[f"penalty_upper_{label}"] = (
+            bound.penalty_upper * weight * (raw - bound.upper).clamp(min=0).square().sum()
+        )
+    return result

@@ -1,0 +1,237 @@
+"""What one sees of a run: the terminal, TensorBoard, the error file."""
+
+from __future__ import annotations
+
+import math
+import shlex
+import shutil
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from torch import Tensor
+
+from deqn.disk.output import FULL_DISK
+from deqn.disk.run_folder import RunFolder
+from deqn.economy.model import Model
+from deqn.economy.probe import Report
+from deqn.processes.comm import Comm
+from deqn.training.record import Record
+from deqn.training.terminal import command_line, duration, escape, log10, show_header, show_model, terminal
+from deqn.training.writer import LazyWriter
+
+_HISTOGRAMS = 50  # histograms of states, policies and definitions a run
+_SECONDS_BETWEEN_LINES = 5.0  # where the terminal cannot redraw a line
+
+
+class Monitor:
+    """Shows and records a run; one process of a run has it.
+
+    Args:
+        model: the model that is trained.
+        folder: the run folder.
+        console: the terminal; tests give their own.
+        comm: the processes of the run.
+    """
+
+    def __init__(
+        self, model: Model, folder: RunFolder, console: Console | None = None, comm: Comm | None = None
+    ) -> None:  # fmt: skip
+        self.model, self.folder, self.config = model, folder, model.config
+        self.comm = comm or Comm()
+        self.console = console or terminal()
+        self.writer = LazyWriter(str(folder.path))
+        self._progress: Progress | None = None
+        self._task: Any = None
+        self._began = self._last_line = time.perf_counter()
+        self._first_episode: int | None = None
+        self._training_seconds = 0.0
+        self._skipped: set[str] = set()
+        model.set_run(LOG_DIR=str(folder.path), summary=self.writer)
+
+    # -- before ---------------------------------------------------------------------------------------------------
+
+    def start(self, report: Report, seconds: float | None = None) -> None:
+        """The header, the table of the model, and how long it should take."""
+        show_header(self.console, self.model)
+        run = self.config.run
+        if self.comm.size > 1:
+            n, settings, seed = self.comm.size, self.config.optimizer, self.config.seed
+            rate = f"{settings.learning_rate:g}"
+            if settings.scale_learning_rate:
+                rate += f" x {n} = {n * settings.learning_rate:g}"
+            self.console.print(
+                f"{n} processes ({self.comm.engine}), learning rate {rate}, seeds {seed} to {seed + n - 1}, minibatch "
+                f"{n} x {run.N_minibatch_size}"
+            )
+        show_model(self.console, self.model, report)
+        self.console.print(
+            f"{run.N_episodes} episodes of {run.N_sim_batch} trajectories x {run.N_episode_length} periods, "
+            f"{self.config.steps_per_episode} gradient steps each on {run.N_minibatch_size} states\n"
+            f"run folder: {self.folder.path}"
+        )
+        if seconds is not None:
+            self.console.print(f"should take about {duration(seconds)} on this machine")
+        n_pieces = len(self.config.pieces)
+        if n_pieces > 1:
+            held = self.config.pieces[0] * run.N_sim_batch
+            self.console.print(
+                f"{n_pieces} pieces an episode: {held:,} states are held at a time, and every epoch simulates them"
+            )
+        leftover = self.config.states_per_episode - self.config.steps_per_epoch * run.N_minibatch_size
+        if leftover:
+            self.message(f"{leftover} of {self.config.states_per_episode} states an episode are left out: N_minibatch_size "
+                         f"{run.N_minibatch_size} does not divide them.")  # fmt: skip
+        if run.sorted_within_batch and any(periods % run.N_minibatch_size for periods in self.config.pieces):
+            length = "N_episode_length" if n_pieces == 1 else "a piece"
+            self.message(f"sorted_within_batch: minibatches cross trajectories, since the length of {length} is no multiple of "
+                         "N_minibatch_size.")  # fmt: skip
+
+    def __enter__(self) -> Monitor:
+        if self.console.is_terminal:
+            self._progress = Progress(
+                BarColumn(bar_width=30),
+                TextColumn("{task.description}"),
+                TextColumn("| eta"),
+                TimeRemainingColumn(),
+                console=self.console,
+                transient=False,
+            )
+            self._progress.start()
+            self._task = self._progress.add_task("", total=self.config.run.N_episodes)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+        self._on_full_disk("TensorBoard", self.writer.close)
+
+    # -- during ---------------------------------------------------------------------------------------------------
+
+    def message(self, text: str) -> None:
+        """A remark to the user."""
+        self.console.print(f"[yellow]note[/yellow] {escape(text)}")
+
+    def episode(self, record: Record, state: Tensor) -> None:
+        """One episode has ended: error file, TensorBoard, hook, progress."""
+        if self._first_episode is None:
+            self._first_episode = record.episode - 1
+        self._training_seconds += record.seconds
+        self._on_full_disk("the error file", self._error_file, record)
+        self._on_full_disk("TensorBoard", self._tensorboard, record, state)
+        self._on_full_disk("cycle_hook", self._hook, record, state)
+        self._show_progress(record)
+
+    def _on_full_disk(self, what: str, function: Callable[..., None], *arguments: Any) -> None:
+        """Calls the function; on a full disk says so once and lets training go on: only checkpoints are worth its end."""
+        try:
+            function(*arguments)
+        except OSError as error:
+            if error.errno not in FULL_DISK:
+                raise
+            if what not in self._skipped:
+                self._skipped.add(what)
+                free = shutil.disk_usage(self.folder.path).free
+                self.message(f"{what} cannot be written: {error.strerror} ({free:,} bytes free). Training goes on.")
+
+    def _hook(self, record: Record, state: Tensor) -> None:
+        if self.model.cycle_hook is not None:
+            try:
+                with torch.no_grad():
+                    self.model.cycle_hook(state, record.episode)
+            except OSError as error:
+                if error.errno in FULL_DISK:
+                    raise
+                raise self.model.failed("cycle_hook(state, i)", error) from error
+            except Exception as error:
+                raise self.model.failed("cycle_hook(state, i)", error) from error
+
+    def _error_file(self, record: Record) -> None:
+        """One line an epoch, as in the TensorFlow library; what it calls MAE is a root mean square and is named so."""
+        with (self.folder.path / self.config.error_filename).open("a", encoding="utf-8") as file:
+            for mse, net in record.epochs:
+                file.write(
+                    f"MSE:            {mse:.8g}  RMSE:            {math.sqrt(mse):.8g}  "
+                    f"MSE_no_penalty: {net:.8g}  RMSE_no_penalty: {math.sqrt(net):.8g}\n"
+                )
+
+    def _tensorboard(self, record: Record, state: Tensor) -> None:
+        for name, scalar in record.scalars.items():
+            self.writer.add_scalar(name, scalar, record.step)
+        self.writer.add_scalar("learning_rate", record.learning_rate, record.step)
+        self.writer.add_scalar("steps_per_second", record.n_steps / record.seconds, record.step)
+        every = max(1, self.config.run.N_episodes // _HISTOGRAMS)
+        if record.episode % every and record.episode != self.config.run.N_episodes:
+            return
+        model = self.model
+        with torch.no_grad():
+            policies = model.policy(state)
+            for kind, columns, x in (
+                ("State", model.state_columns, state),
+                ("PolicyState", model.policy_columns, policies),
+            ):
+                for column in columns:
+                    self._histogram(column.name, getattr(getattr(model, kind), column.name)(x), record.episode)
+            for name in model.definition_bounds:
+                value = torch.as_tensor(getattr(model.Definitions, name)(state, policies))
+                self._histogram(name, value, record.episode)
+
+    def _histogram(self, name: str, values: Tensor, episode: int) -> None:
+        """A histogram of the values that are finite."""
+        values = values[torch.isfinite(values)]
+        if values.numel():
+            self.writer.add_histogram(f"hist_{name}", values, episode)
+        elif name not in self._skipped:
+            self._skipped.add(name)
+            self.message(f"{name} is not finite in any state of episode {episode}: it has no histogram.")
+
+    def _show_progress(self, record: Record) -> None:
+        total = self.config.run.N_episodes
+        if self._progress is not None:
+            self._progress.update(self._task, completed=record.episode, description=self._line(record))
+        elif record.episode == total or time.perf_counter() - self._last_line > _SECONDS_BETWEEN_LINES:
+            self._last_line = time.perf_counter()
+            done = max(1, record.episode - (self._first_episode or 0))  # less than none after a rollback
+            eta = (self._last_line - self._began) / done * (total - record.episode)
+            self.console.print(f"{self._line(record)} | eta {int(eta) // 60}:{int(eta) % 60:02d}")
+
+    def _line(self, record: Record) -> str:
+        loss = record.epochs[-1][0]
+        median = max(float(residual.abs().median()) for residual in record.residuals.values())
+        speed = record.n_steps / record.seconds
+        return (
+            f"ep {record.episode}/{self.config.run.N_episodes} loss {loss:.2e} | Euler error p50 {log10(median)} | "
+            f"{speed:.0f} steps/s"
+        )
+
+    def write_status(self, status: str, episode: int, step: int) -> None:
+        """How the run ended, into run.json."""
+        self._on_full_disk(
+            "run.json", partial(self.folder.write, status=status, episode=episode, step=step, seconds=self.elapsed)
+        )
+
+    # -- after ----------------------------------------------------------------------------------------------------
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return time.perf_counter() - self._began
+
+    def close(self, accuracy: Table, lines: list[str]) -> None:
+        """The closing summary with the next commands."""
+        self.console.print()
+        self.console.print(accuracy)
+        for line in lines:
+            self.console.print(line)
+        self.console.print(f"trained for {self.elapsed:.1f} s; run folder: {self.folder.path}")
+        figures = sorted((self.folder.path / "figures").glob("*.png"))
+        if figures:
+            self.console.print(f"figures: {figures[0].parent} ({len(figures)})")
+        self.console.print("next:")
+        self.console.print(f"  tensorboard --logdir {shlex.quote(str(self.folder.path))}")
+        self.console.print(f"  {command_line(self.folder, 'post')}")

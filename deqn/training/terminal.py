@@ -1,0 +1,122 @@
+"""How a model and a run are written on the terminal."""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from deqn.disk.run_folder import RunFolder, versions
+from deqn.economy.model import Model
+from deqn.economy.probe import Report
+
+
+def duration(seconds: float) -> str:
+    """'12 s', '4 min', '1.5 h'."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def terminal() -> Console:
+    """The terminal, or a file of 120 columns."""
+    console = Console(highlight=False, soft_wrap=True)
+    return console if console.is_terminal else Console(highlight=False, soft_wrap=True, width=120)
+
+
+_SCRIPTS = {"train": "run_deepnet.py", "post": "post_process.py"}
+
+
+def command_line(folder: RunFolder, command: str, python: str = "python") -> str:
+    """What one types here to go on with a run: `USE_CONFIG_FROM_RUN_DIR=... deqn post ...`, or with the scripts of a checkout.
+
+    Args:
+        command: train or post.
+        python: what starts a script, of several processes their launcher.
+    """
+    program, _, own = sys.argv[0].rpartition(" ")  # `deqn train`, or the path of a script
+    if not own or not program.endswith("deqn"):
+        start = f"{python} {_SCRIPTS[command]}"
+    elif python == "python":
+        start = f"{program} {command}"
+    else:
+        start = f"{python} -m deqn {command}"
+    path = str(folder.path)
+    with suppress(ValueError):
+        path = str(folder.path.relative_to(Path.cwd()))
+    plain = re.fullmatch(r"[\w./-]+", path) is not None
+    directory = f"hydra.run.dir={path}" if plain else shlex.quote(f'hydra.run.dir="{path}"')
+    return f"USE_CONFIG_FROM_RUN_DIR={shlex.quote(path)} {start} STARTING_POINT=LATEST {directory}"
+
+
+def show_header(console: Console, model: Model) -> None:
+    """Versions, device, seed."""
+    shown = ", ".join(f"{name} {version}" for name, version in versions().items())
+    config = model.config
+    n_parameters = sum(p.numel() for p in model.network.parameters())
+    device = torch.cuda.get_device_name(model.device) if model.device.type == "cuda" else "cpu"
+    console.print(f"[bold]deqn[/bold] {model.name} | {shown}")
+    console.print(
+        f"device {device} ({config.run.threads} threads), {config.run.keras_precision}, seed {config.seed}, "
+        f"{n_parameters:,} parameters"
+    )
+
+
+def show_model(console: Console, model: Model, report: Report) -> None:
+    """Table of states, policies, definitions, equations and shocks."""
+    table = Table(show_edge=False, pad_edge=False)
+    for heading in ("", "name", "shape", "bounds", "at the start"):
+        table.add_column(heading)
+    for kind, columns in (("state", model.state_columns), ("policy", model.policy_columns)):
+        for column, variable in zip(columns, getattr(model.config.variables, _PLURAL[kind]), strict=True):
+            start = ""
+            if kind == "state":
+                start = f"{variable.init.distribution}({_arguments(variable.init.kwargs)})" if variable.init else "1"
+            elif variable.activation:
+                start = f"activation {variable.activation}"
+            table.add_row(kind, column.name, _shape(column.shape), _bounds(column.bound), start)
+    for name, bound in model.definition_bounds.items():
+        table.add_row("definition", name, "", _bounds(bound), "")
+    for name, (shape, median) in report.equations.items():
+        table.add_row("equation", name, _shape(shape), "", f"median residual {median:.2e}")
+    kind = model.config.run.expectation_type
+    table.add_row("shocks", kind, f"{report.nodes} {'draws' if kind == 'pseudo_random' else 'nodes'}", "", "sum p = 1")
+    console.print(table)
+    for note in report.notes:
+        console.print(f"note: {escape(note)}")
+
+
+_PLURAL = {"state": "states", "policy": "policies"}
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _arguments(kwargs: dict[str, Any]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in kwargs.items())
+
+
+def _bounds(bound: Any) -> str:
+    if bound.lower is None and bound.upper is None:
+        return ""
+    low, high = ("" if b is None else f"{b:g}" for b in (bound.lower, bound.upper))
+    return f"{low} .. {high}"
+
+
+def escape(text: str) -> str:
+    """Square brackets of shapes are no markup of the terminal."""
+    return text.replace("[", "\\[")
+
+
+def log10(x: float) -> str:
+    """'-3.4' for 4e-4."""
+    return f"{math.log10(x):.1f}" if x > 0 else "-inf"

@@ -1,0 +1,395 @@
+"""Training: simulate an episode, take gradient steps on its states, repeat."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from deqn.configuration import optimizers, schedules
+from deqn.disk import checkpoint
+from deqn.disk.run_folder import RunFolder
+from deqn.economy.model import Model
+from deqn.errors import ConfigError, DEQNError, ModelError, ProcessError, SaveError, TrainingError
+from deqn.processes.comm import Comm
+from deqn.processes.signals import Signals
+from deqn.training import diagnose, loss, simulate
+from deqn.training.cpu import configure_cpu
+from deqn.training.gradient import FlatGradient
+from deqn.training.record import Record, Watcher
+from deqn.training.saving import Saver
+from deqn.training.train_state import Rollbacks, TrainState
+
+Raised = TypeVar("Raised", bound=DEQNError)
+
+
+class Interrupted(Exception):
+    """A signal came while an episode was under way."""
+
+
+class Trainer:
+    """Trains one model in one run folder.
+
+    Args:
+        model: the linked model; `fit` trains its network in place.
+        folder: the run folder, already taken; None trains without leaving anything on the disk.
+        watcher: is told of every episode.
+        comm: the processes that train together; only rank 0 writes and has a watcher.
+    """
+
+    def __init__(
+        self, model: Model, folder: RunFolder | None = None, watcher: Watcher | None = None, comm: Comm | None = None
+    ) -> None:  # fmt: skip
+        self.model, self.config, self.folder, self.watcher = model, model.config, folder, watcher
+        self.comm = comm or Comm()
+        config = self.config
+        configure_cpu(config.run.threads)
+        torch.manual_seed(config.seed + self.comm.rank)  # of dropout
+        model.fit_normalization()
+        parameters = [p for p in model.network.parameters() if p.requires_grad]
+        settings = config.optimizer
+        scale = self.comm.size if settings.scale_learning_rate else 1
+        learning_rate = settings.learning_rate * scale
+        optimizer = optimizers.optimizer(settings.optimizer, parameters, learning_rate, settings.optimizer_kwargs)
+        total_steps = config.run.N_episodes * config.steps_per_episode
+        kwargs = schedules.scaled_rates(settings.schedule_kwargs, scale)
+        make_schedule = schedules.schedule(settings.learning_rate_schedule, kwargs, total_steps)
+        schedule = make_schedule(optimizer) if make_schedule is not None else None
+        starting_state = model.initial_states(config.run.N_sim_batch)
+        self.state = TrainState(model.network, optimizer, schedule, model.rng, starting_state, learning_rate)
+        self._refuse_short_schedule()
+        self.gradient = FlatGradient(parameters)
+        self.saver = Saver(model, self.state, folder, self.comm, self._say)
+        self.signals = Signals(passed_on=self.comm.size > 1)
+        largest = torch.finfo(model.dtype).max
+        self._clip = None if settings.clipvalue is None else min(settings.clipvalue, largest)
+        self._agreed = False  # of several processes: to stop
+        self._beginning: dict[str, Any] | None = None
+        self._last: loss.LossTerms
+        # a check on the host would wait for the GPU in every step; there the optimizer itself skips the step
+        skips = getattr(optimizer, "_step_supports_amp_scaling", False) and not config.enable_check_numerics
+        self._skip_on_device = starting_state.is_cuda and skips
+        self._bad_step = torch.zeros((), device=model.device, dtype=torch.float32)
+        self.terms, self.simulated_step = loss.terms, model.step
+        if config.run.compile:
+            self.terms = torch.compile(loss.terms, fullgraph=True, dynamic=False)
+            self.simulated_step = torch.compile(model.step, fullgraph=True, dynamic=False)
+        model.set_run(starting_state=starting_state)
+
+    # -- start and end --------------------------------------------------------------------------------------------
+
+    def restore(self, starting_point: str) -> list[str]:
+        """Goes on from `LATEST` or a named checkpoint; see `Saver.restore`."""
+        lines = self.saver.restore(starting_point)
+        self._refuse_short_schedule()
+        return lines
+
+    def _refuse_short_schedule(self) -> None:
+        """OneCycleLR fails after its end; a checkpoint brings back the end that it had."""
+        steps = self.config.run.N_episodes * self.config.steps_per_episode
+        ends = getattr(self.state.schedule, "total_steps", None)
+        if ends is None or ends >= steps:
+            return
+        error = ConfigError(
+            f"{self.config.optimizer.learning_rate_schedule} ends after total_steps = {ends}, but the run has {steps} gradient "
+            "steps. Give a larger optimizer.schedule_kwargs.total_steps and start NEW, or fewer run.N_episodes."
+        )
+        raise _shared(error)
+
+    def fit(self) -> TrainState:
+        """Trains until `N_episodes` or a signal; writes a checkpoint at the end in either case.
+
+        Raises:
+            TrainingError: at the first number that is not finite; the last good checkpoint is kept.
+            SaveError: when training ended but its last checkpoint could not be written.
+        """
+        state, run, saver = self.state, self.config.run, self.saver
+        with self.model.context(), self.signals:
+            saver.set_aside()
+            if state.episode == 0 and not saver.resumed and self.model.post_init is not None:
+                self._post_init()
+            self._broadcast_network()
+            good = self._finite_payload()
+            self._beginning = good if self.config.on_nonfinite == "rollback" else None
+            try:
+                while state.episode < run.N_episodes and not self.stopping:
+                    try:
+                        record = self.episode()
+                        good = self._finite_payload()
+                    except TrainingError as error:
+                        if not self._may_roll_back(error):
+                            raise
+                        good = self._roll_back(good, error)
+                        continue
+                    if state.episode % self.config.CHECKPOINT_INTERVAL == 0:
+                        saver.save(good)
+                    if self.watcher is not None:
+                        with state.untouched_generators():  # a hook may draw
+                            self.watcher.episode(record, state.starting_state)
+            except Interrupted:
+                state.restore(good)  # the episode under way is simulated anew, from the same generators
+            except TrainingError as error:
+                if error.shared or self.comm.size == 1:  # else the other processes are elsewhere
+                    saver.save(good)
+                raise self._advise(error, good["episode"]) from error
+            except ProcessError as error:
+                raise saver.what_is_left(error) from error
+            except Exception as error:
+                if self.comm.size == 1:
+                    saver.save(good)  # a hook that fails costs no episode
+                if run.compile and type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+                    reason = " ".join(str(error).split())[:300]
+                    raise ModelError(
+                        f"run.compile: torch.compile cannot take {self.model.folder} in one graph, or finds no C++ compiler: "
+                        f"{reason}\n  Train with run.compile=false."
+                    ) from error
+                raise
+            finally:
+                self.model.network.eval()
+            saver.save(good)
+            if self.comm.size > 1:
+                received = self.comm.gather(self.signals.received or 0)
+                self.signals.received = self.comm.first(lambda: max(received)) or None
+        unsaved = self.comm.first(lambda: saver.unsaved)
+        if unsaved is not None:
+            raise _shared(SaveError(f"training ended, but its last checkpoint could not be written: {unsaved}"))
+        return state
+
+    @property
+    def signal(self) -> int | None:
+        """Number of the signal that ended training, or is about to; None where all episodes are done."""
+        return self.signals.received if self.state.episode < self.config.run.N_episodes else None
+
+    @property
+    def stopping(self) -> bool:
+        """Whether a signal has come; of several processes, whether all know that one of them has had a signal."""
+        return self._agreed if self.comm.size > 1 else self.signals.received is not None
+
+    def _broadcast_network(self) -> None:
+        """All processes start from the parameters and buffers of rank 0, whatever `post_init` did to them on each."""
+        if self.comm.size > 1:
+            for tensor in (*self.model.network.parameters(), *self.model.network.buffers()):
+                received = tensor.detach().contiguous()
+                self.comm.broadcast_(received)
+                tensor.detach().copy_(received)
+
+    def _post_init(self) -> None:
+        try:
+            with torch.no_grad():
+                if self.model.post_init is not None:
+                    self.model.post_init()
+        except Exception as error:
+            raise self.model.failed("post_init()", error) from error
+
+    # -- the loop -------------------------------------------------------------------------------------------------
+
+    def episode(self) -> Record:
+        """Simulates one episode and takes its gradient steps; the numbers of the episode."""
+        state, config = self.state, self.config
+        began = time.perf_counter()
+        network = self.model.network
+        simulated = simulate.Episode(self.simulated_step, state.starting_state, config.pieces, network, state.rng)
+        self.gradient.attach()
+        network.train()
+        epochs = [self._epoch(simulated) for _ in range(config.run.N_epochs_per_episode)]
+        network.eval()
+        simulated.close()
+        start = self.model.initial_states(config.run.N_sim_batch) if config.redraw else simulated.end
+        state.starting_state.copy_(start)
+        state.episode += 1
+        return self._record(epochs, began)
+
+    def _epoch(self, simulated: simulate.Episode) -> Tensor:
+        """One pass over the states; the sums over its steps of loss, net loss, deviations and penalties."""
+        run, state = self.config.run, self.state
+        sums = state.starting_state.new_zeros(())
+        for states in simulated:
+            for batch in simulate.minibatches(states, run.N_minibatch_size, run.sorted_within_batch, state.rng):
+                self._last = terms = self.step(batch)
+                scalars = [terms.loss, terms.net_loss, *terms.deviations.values(), *terms.penalties.values()]
+                sums = sums + torch.stack([scalar.detach() for scalar in scalars])
+                if self.stopping:
+                    raise Interrupted
+            if self._skip_on_device and bool(self._bad_step):
+                self._stop_not_finite(states.flatten(0, 1))
+        return sums
+
+    def step(self, states: Tensor) -> loss.LossTerms:
+        """One gradient step on a minibatch `[batch, n_states]`."""
+        state, clip, flat = self.state, self._clip, self.gradient.flat
+        flat.zero_()
+        found = ""
+        try:
+            with self._numerics():
+                terms = self.terms(self.model, states)
+                terms.loss.backward()
+            value = terms.loss.detach()
+        except diagnose.NotFinite as error:
+            found = str(error)
+            value = flat.fill_(float("nan")).sum()  # so that the other processes stop too
+        if self.comm.size > 1:
+            value = self._average(value)
+        finite = torch.isfinite(value + flat.sum())
+        if self._skip_on_device:
+            self._bad_step = torch.maximum(self._bad_step, (~finite).to(self._bad_step.dtype))
+            state.optimizer.found_inf = self._bad_step  # type: ignore[attr-defined]
+        elif not finite:
+            self._stop_not_finite(states, found)
+        if clip is not None:
+            flat.clamp_(-clip, clip)
+        state.optimizer.step()
+        if state.schedule is not None:
+            state.schedule.step()
+        state.step += 1
+        return terms
+
+    def _average(self, value: Tensor) -> Tensor:
+        """Averages gradients and loss over the processes, and lets them agree whether to stop; the average loss."""
+        shared = self.gradient.shared
+        shared[-2], shared[-1] = value, float(self.signals.received is not None)
+        self.comm.mean_(shared)
+        # a GPU is not waited for in every step
+        if not shared.is_cuda or self.state.step % 16 == 0:
+            self._agreed = self._agreed or bool(shared[-1] > 0)
+        return shared[-2]
+
+    def _record(self, epochs: list[Tensor], began: float) -> Record:
+        """The episode's numbers, brought from the device at once."""
+        rows = torch.stack(epochs)
+        if self.comm.size > 1:
+            self._average_over_episode(rows)
+        n_states, n_steps = (
+            self.config.steps_per_epoch * self.config.run.N_minibatch_size,
+            self.config.steps_per_episode,
+        )
+        numbers = torch.cat([rows, rows.sum(0, keepdim=True)]).tolist()
+        terms = self._last
+        names = ["loss", "net_loss", *(f"dev_{name}" for name in terms.deviations), *terms.penalties]
+        return Record(
+            episode=self.state.episode,
+            step=self.state.step,
+            epochs=[(row[0] / n_states, row[1] / n_states) for row in numbers[:-1]],
+            scalars={name: value / n_steps for name, value in zip(names, numbers[-1], strict=True)},
+            residuals=terms.residuals,
+            learning_rate=float(self.state.optimizer.param_groups[0]["lr"]),
+            n_steps=n_steps,
+            seconds=time.perf_counter() - began,
+        )
+
+    def _average_over_episode(self, rows: Tensor) -> None:
+        """Averages over the processes what was summed up in an episode, `[epochs, n]`, and statistics of batch normalisation."""
+        statistics = [
+            buffer
+            for module in self.model.network.modules()
+            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)
+            for buffer in (module.running_mean, module.running_var)
+            if buffer is not None
+        ]
+        stop = rows.new_full((1,), float(self.signals.received is not None))
+        together = torch.cat([stop, *(x.flatten().to(rows) for x in (rows, *statistics))])
+        self.comm.mean_(together)
+        self._agreed = self._agreed or bool(together[0] > 0)
+        start = 1
+        for x in (rows, *statistics):
+            x.copy_(together[start : start + x.numel()].view_as(x))
+            start += x.numel()
+
+    # -- what can go wrong ----------------------------------------------------------------------------------------
+
+    def _stop_not_finite(self, states: Tensor, found: str = "") -> None:
+        minibatch = self.state.step % self.config.steps_per_episode + 1
+        step = "" if self._skip_on_device else f", step {minibatch}"  # the device has skipped it, and the next ones
+        reason = self._explain(states, found)
+        raise _shared(TrainingError(f"not a finite number in episode {self.state.episode + 1}{step}: {reason}"))
+
+    def _explain(self, states: Tensor, found: str = "") -> str:
+        """What is not finite at the states of this process; of several, at those of the first where something is not.
+
+        Args:
+            found: the operation, where `enable_check_numerics` has found it.
+        """
+        for part in states.split(self.config.run.N_minibatch_size):  # an episode may not fit
+            reason = diagnose.explain(self.model, part)
+            if not reason.startswith(diagnose.ONLY_GRADIENT):
+                break
+        if found not in reason:
+            reason = f"{found}; {reason}"
+        reasons = self.comm.gather("" if reason.startswith(diagnose.ONLY_GRADIENT) else reason)
+        return self.comm.first(
+            lambda: next((f"rank {i}: {r}" if self.comm.size > 1 else r for i, r in enumerate(reasons) if r), reason)
+        )
+
+    def _advise(self, error: TrainingError, episode: int) -> TrainingError:
+        kept = f"Kept ckpt-{episode}." if self.saver.checkpoints is not None else f"The last good episode is {episode}."
+        if self.state.rollbacks.n:
+            kept += f" Going back {self.state.rollbacks.n} times did not help."
+        advice = TrainingError(
+            f"{error}\n  {kept} Try: a smaller optimizer.learning_rate, optimizer.clipvalue, or bounds in the YAML on what "
+            "must stay positive."
+        )
+        return _shared(advice) if error.shared else advice
+
+    def _numerics(self) -> contextlib.AbstractContextManager[Any]:
+        if not self.config.enable_check_numerics:
+            return contextlib.nullcontext()
+        stack = contextlib.ExitStack()
+        stack.enter_context(torch.autograd.set_detect_anomaly(True, check_nan=True))
+        stack.enter_context(diagnose.CheckNumerics(self.model.folder))
+        return stack
+
+    def _may_roll_back(self, error: TrainingError) -> bool:
+        everywhere = error.shared or self.comm.size == 1
+        config = self.config
+        return config.on_nonfinite == "rollback" and everywhere and self.state.rollbacks.n < config.rollback_limit
+
+    def _roll_back(self, good: dict[str, Any], error: TrainingError) -> dict[str, Any]:
+        """Goes back to the last good episode and on with a smaller learning rate; the payload of that moment.
+
+        A network can be past saving episodes before a number overflows: as long as training does not get beyond the episode
+        that failed before, it goes back twice as far each time.
+        """
+        before, failed = self.state.rollbacks, good["episode"] + 1
+        target = good
+        if failed <= before.failed:
+            far = 2 * (before.failed - before.target)
+            target = self.saver.up_to(before.failed - far) or self._beginning or good
+        rollbacks = Rollbacks(
+            before.n + 1, before.factor * self.config.rollback_factor, max(failed, before.failed), target["episode"]
+        )
+        self.state.roll_back(target, rollbacks)
+        self._bad_step.zero_()
+        self.saver.set_aside()
+        payload = self.saver.payload()
+        self.saver.save(payload, again=True)  # what is resumed after a kill is on this path
+        rate = float(self.state.optimizer.param_groups[0]["lr"])
+        self._say(
+            f"{error}\n  Back to the end of episode {self.state.episode}, and on with learning rate {rate:.3g} (rollback "
+            f"{rollbacks.n} of {self.config.rollback_limit})."
+        )
+        return payload
+
+    def _say(self, text: str) -> None:
+        if self.watcher is not None:
+            self.watcher.message(text)
+
+    def _finite_payload(self) -> dict[str, Any]:
+        """The payload after an episode; its last gradient step or last simulated period may have left no finite number."""
+        payload = self.saver.payload()
+        bad = checkpoint.not_finite(payload)
+        anywhere = torch.tensor(float(bool(bad)), device="cpu")
+        self.comm.sum_(anywhere)
+        if anywhere:
+            found = self.comm.gather(bad)
+            bad = self.comm.first(lambda: next(name for name in found if name))
+            reason = self._explain(self.state.starting_state)
+            raise _shared(TrainingError(f"{bad} is not finite at the end of episode {self.state.episode}: {reason}"))
+        return payload
+
+
+def _shared(error: Raised) -> Raised:
+    """Marks an error that every process raises."""
+    error.shared = True
+    return error

@@ -1,0 +1,59 @@
+"""deqn/economy/new.py and `python -m deqn new`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import deqn
+from deqn.economy.new import new_model
+from deqn.economy.probe import probe
+from deqn.training.trainer import Trainer
+
+
+def test_the_template_links_probes_and_trains(tmp_path):
+    new_model("mymodel", ["k", "z"], ["s", "l"], tmp_path)
+    model = deqn.load_model("mymodel", [f"MODELS_DIR={tmp_path / 'models'}", "run.N_episodes=3"], tmp_path / "config")
+    report = probe(model)
+    assert set(report.equations) == {"eq_s", "eq_l"}
+    assert not report.notes
+    assert Trainer(model).fit().episode == 3
+
+
+def test_nothing_is_overwritten(tmp_path):
+    new_model("mymodel", ["k"], ["s"], tmp_path)
+    edited = tmp_path / "models" / "mymodel" / "Equations.py"
+    edited.write_text("mine")
+    with pytest.raises(deqn.ConfigError, match="would be overwritten"):
+        new_model("mymodel", ["k"], ["s"], tmp_path)
+    assert edited.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("states", "policies"), [(["k", "k"], ["s"]), (["1k"], ["s"]), (["k"], ["update"]), ([""], ["s"])]
+)
+def test_names_that_python_cannot_read_are_refused_before_anything_is_written(tmp_path, states, policies):
+    with pytest.raises(deqn.ConfigError, match="problem"):
+        new_model("mymodel", states, policies, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command_says_what_to_type_next(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "deqn",
+        "new",
+        "mine",
+        "--states",
+        "k, z",
+        "--policies",
+        "s",
+        "--into",
+        str(tmp_path),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert f"deqn check --config-dir {tmp_path / 'config'} MODELS_DIR={tmp_path / 'models'} model=mine" in done.stdout
+    assert (tmp_path / "config" / "variables" / "mine.yaml").is_file()

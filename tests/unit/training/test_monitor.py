@@ -1,0 +1,185 @@
+"""The terminal, TensorBoard and the error file."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+
+import pytest
+from rich.console import Console
+
+import deqn
+from deqn.configuration.compose import compose
+from deqn.disk.run_folder import RunFolder
+from deqn.economy.probe import probe
+from deqn.errors import ModelError
+from deqn.training.monitor import Monitor
+from deqn.training.trainer import Trainer
+from deqn.training.writer import NoWriter
+from tests.conftest import TINY, own_model
+
+HOOK = """
+import Parameters
+
+
+def cycle_hook(state, i):
+    Parameters.summary.add_scalar("own", i, i)
+    print("hook", i, tuple(state.shape), Parameters.LOG_DIR)
+"""
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory):
+    """(run folder, terminal output, records) of three episodes on a terminal that is a file."""
+    folder = tmp_path_factory.mktemp("run")
+    models = own_model(folder / "models", Hooks=HOOK)
+    overrides = ["MODEL_NAME=mine", f"MODELS_DIR={models}", "run.N_episodes=3"]
+    policy = "variables.policies=[{name: s, bounds: {lower: 0.45, upper: 0.99}}]"
+    model = deqn.Model(compose([*TINY, *overrides, policy]).config)
+    report = probe(model)
+    console = Console(file=io.StringIO(), width=120, soft_wrap=True, highlight=False)
+    monitor = Monitor(model, RunFolder(folder), console)
+    records = []
+
+    class Both:
+        def episode(self, record, state):
+            records.append(record)
+            monitor.episode(record, state)
+
+        message = staticmethod(monitor.message)
+
+    trainer = Trainer(model, RunFolder(folder), Both())
+    monitor.start(report)
+    with monitor:
+        trainer.fit()
+    return folder, console.file.getvalue(), records
+
+
+def test_the_header_has_versions_device_seed_and_size(watched):
+    for fragment in ("deqn mine", "python 3.", "torch", "device", "float32", "seed 0", "105 parameters"):
+        assert fragment in watched[1]
+
+
+def test_the_table_has_variables_bounds_equations_and_shocks(watched):
+    for fragment in ("K ", "uniform(minval=K_low, maxval=K_high)", "0.45 .. 0.99", "euler", "5 nodes", "sum p = 1"):
+        assert fragment in watched[1]
+
+
+def test_plain_lines_show_loss_error_speed_and_time_left(watched):
+    line = r"ep 3/3 loss \d\.\d\de[+-]\d\d \| Euler error p50 -?\d+\.\d \| \d+ steps/s \| eta 0:00"
+    assert re.search(line, watched[1])
+
+
+def test_the_error_file_has_a_line_an_epoch_with_each_number_named_for_what_it_is(watched):
+    folder, _, records = watched
+    lines = (folder / "error_file.txt").read_text().splitlines()
+    assert len(lines) == 6
+    pattern = r"MSE:\s+(\S+)\s+RMSE:\s+(\S+)\s+MSE_no_penalty:\s+(\S+)\s+RMSE_no_penalty:\s+(\S+)"
+    for line, (mse, net) in zip(lines, (e for r in records for e in r.epochs), strict=True):
+        numbers = [float(x) for x in re.fullmatch(pattern, line).groups()]
+        assert numbers == pytest.approx([mse, math.sqrt(mse), net, math.sqrt(net)], rel=1e-5)
+
+
+def test_the_reported_error_is_a_mean_over_states(watched):
+    """loss of a minibatch / its states, over the steps of an epoch; the loss has one equation and a penalty."""
+    record = watched[2][0]
+    per_step = sum(loss for loss, _ in record.epochs) / 2 * 16
+    assert record.scalars["loss"] == pytest.approx(per_step, rel=1e-5)
+    assert record.scalars["dev_euler"] == pytest.approx(record.scalars["net_loss"], rel=1e-5)
+
+
+def test_penalties_are_reported_beside_the_deviations(watched):
+    record = watched[2][0]
+    penalty = record.scalars["penalty_lower_policy_s"] + record.scalars["penalty_upper_policy_s"]
+    assert penalty > 0
+    assert record.scalars["loss"] - record.scalars["net_loss"] == pytest.approx(penalty, rel=1e-4)
+
+
+def test_tensorboard_has_scalars_histograms_and_what_the_hook_writes(watched):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    (file,) = watched[0].glob("events.out.tfevents.*.deqn")
+    events = EventAccumulator(str(file)).Reload()
+    scalars, histograms = set(events.Tags()["scalars"]), set(events.Tags()["histograms"])
+    assert {
+        "loss",
+        "net_loss",
+        "dev_euler",
+        "penalty_lower_policy_s",
+        "learning_rate",
+        "steps_per_second",
+        "own",
+    } <= scalars
+    assert {f"hist_{name}" for name in ("K", "z", "s", "Y", "I", "C", "K_next", "R")} <= histograms
+    assert [event.step for event in events.Scalars("loss")] == [8, 16, 24]
+
+
+def test_the_hook_gets_the_states_and_the_number_of_each_episode(capsys, tmp_path):
+    models = own_model(tmp_path / "models", Hooks=HOOK)
+    model = deqn.Model(compose([*TINY, "MODEL_NAME=mine", f"MODELS_DIR={models}", "run.N_episodes=2"]).config)
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
+    monitor = Monitor(model, folder, Console(file=io.StringIO()))
+    with monitor:
+        Trainer(model, None, monitor).fit()
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("hook")]
+    assert lines == [f"hook {i} (16, 2) {folder.path}" for i in (1, 2)]
+
+
+def test_a_hook_that_fails_is_an_error_and_no_remark(tmp_path):
+    models = own_model(tmp_path / "models", Hooks="def cycle_hook(state, i):\n    raise ValueError('in the hook')\n")
+    model = deqn.Model(compose([*TINY, "MODEL_NAME=mine", f"MODELS_DIR={models}"]).config)
+    folder = RunFolder(tmp_path)
+    trainer = Trainer(model, folder, Monitor(model, folder, Console(file=io.StringIO())))
+    with pytest.raises(ModelError, match=r"mine/Hooks.py:2: cycle_hook\(state, i\) failed: ValueError: in the hook"):
+        trainer.fit()
+    assert trainer.saver.checkpoints.names() == ["ckpt-1"]  # the episode before the hook is not lost
+
+
+def test_post_init_runs_once_before_the_first_episode(tmp_path, capsys):
+    hooks = "def post_init():\n    print('post_init')\n\n\ndef cycle_hook(state, i):\n    pass\n"
+    models = own_model(tmp_path / "models", Hooks=hooks)
+    overrides = [*TINY, "MODEL_NAME=mine", f"MODELS_DIR={models}"]
+
+    def fit(episodes: int, starting_point: str) -> None:
+        model = deqn.Model(compose([*overrides, f"run.N_episodes={episodes}"]).config)
+        trainer = Trainer(model, RunFolder(tmp_path / "run"))
+        if starting_point != "NEW":
+            trainer.restore(starting_point)
+        trainer.fit()
+
+    fit(2, "NEW")
+    fit(4, "LATEST")
+    assert capsys.readouterr().out == "post_init\n"
+
+
+def test_an_episode_that_is_trained_again_after_a_rollback_has_a_line(tmp_path, monkeypatch):
+    """Of a resumed run, which then has gone back behind the episode at which it began to count."""
+    monkeypatch.setattr("deqn.training.monitor._SECONDS_BETWEEN_LINES", -1.0)
+    model = deqn.Model(compose([*TINY, "run.N_episodes=3"]).config)
+    probe(model)
+    console = Console(file=io.StringIO(), width=120)
+    monitor = Monitor(model, RunFolder(tmp_path), console)
+    monitor._first_episode = 3
+    Trainer(model, RunFolder(tmp_path), monitor).fit()
+    assert console.file.getvalue().count("| eta") == 3
+
+
+def test_a_process_that_writes_nothing_has_a_writer_that_takes_everything():
+    NoWriter().add_scalar("loss", 1.0, 1)
+    NoWriter().flush()
+
+
+def test_states_that_are_left_out_are_remarked(tmp_path):
+    model = deqn.Model(compose([*TINY, "run.N_minibatch_size=30"]).config)
+    console = Console(file=io.StringIO(), width=200)
+    Monitor(model, RunFolder(tmp_path), console).start(probe(model))
+    assert "4 of 64 states an episode are left out" in console.file.getvalue()
+
+
+def test_sorted_minibatches_that_cross_trajectories_are_remarked(tmp_path):
+    model = deqn.Model(compose([*TINY, "run.sorted_within_batch=true"]).config)
+    console = Console(file=io.StringIO(), width=200)
+    Monitor(model, RunFolder(tmp_path), console).start(probe(model))
+    assert "minibatches cross trajectories" in console.file.getvalue()
