@@ -15,8 +15,8 @@ def run(task: Task, check: Task | None = None, run_dir: str | None = None) -> No
     """The command line of `sys.argv`: Hydra's own, and `--check` where there is a `check`.
 
     Exit status: 0 when the asked work was done, 1 for a crash, 2 for the user's mistake, 3 for a number that is not
-    finite, 4 for a last checkpoint that could not be written, 5 when another process of the run is gone, 130, 143 or 138
-    after SIGINT, SIGTERM or SIGUSR1.
+    finite, 4 for a last checkpoint that could not be written, 5 when another process of the run is gone, 6 for a model that is
+    not solved (`strict`), 130, 143 or 138 after SIGINT, SIGTERM or SIGUSR1.
 
     Args:
         run_dir: the run whose configuration is taken, where the environment names none.
@@ -24,7 +24,12 @@ def run(task: Task, check: Task | None = None, run_dir: str | None = None) -> No
     parser = argument_parser()
     if check is not None:
         parser.add_argument("--check", action="store_true", help="validate, link and try the model; train nothing")
+        parser.add_argument(
+            "--strict", action="store_true", help="exit status 6 where the model is not solved (strict=true)"
+        )
     arguments = parser.parse_intermixed_args()  # options may stand between overrides
+    if getattr(arguments, "strict", False):
+        arguments.overrides.append("strict=true")
     run_dir = os.environ.get(RUN_DIR_VARIABLE) or run_dir
     try:
         for_hydra = ("help", "hydra_help", "cfg", "multirun", "shell_completion", "info", "config_name", "config_path")

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from deqn.analysis.run import Run, accuracy_table
+from deqn.analysis.verdict import judge
 from deqn.commands import entry
 from deqn.commands.check import check
 from deqn.configuration.compose import Composed, write_run_configuration
@@ -29,6 +30,8 @@ from deqn.training.monitor import Monitor
 from deqn.training.terminal import command_line
 from deqn.training.trainer import Trainer
 from deqn.training.writer import NoWriter
+
+NOT_SOLVED = 6  # exit status of a run that is not judged to have solved its model, where `strict` asks for it
 
 
 def main() -> None:
@@ -207,5 +210,8 @@ def _fit(trainer: Trainer, monitor: Monitor, report: Report, lines: list[str]) -
         monitor.console.print(f"interrupted at episode {state.episode}; resume: {resume}", soft_wrap=True)
         return 128 + trainer.signal
     run = Run(trainer.model, folder.path)
-    monitor.close(accuracy_table(run.accuracy(run.cloud())), run.closing_lines())
-    return 0
+    verdict = judge(run)
+    monitor.write_verdict(verdict.record())
+    words = [verdict.summary] if verdict.ok else [str(finding) for finding in verdict.findings]
+    monitor.close(accuracy_table(run.accuracy(run.cloud())), run.closing_lines(), words, verdict.ok)
+    return 0 if verdict.ok or not trainer.config.strict else NOT_SOLVED

@@ -359,7 +359,7 @@ def through_hydra(task: Task, arguments: Any, run_dir: str | None) -> None:
 
     folder = shipped.CONFIG if run_dir is None else _hydra_folder(Path(run_dir))
     folders = [folder] if run_dir is not None else [shipped.CONFIG, *_config_dirs(arguments.config_dir)]
-    options = [argument for argument in sys.argv[1:] if argument not in (*arguments.overrides, "--check")]
+    options = [argument for argument in sys.argv[1:] if argument not in (*arguments.overrides, "--check", "--strict")]
     overrides = _with_preset(_parse_overrides(arguments.overrides), folders, run_dir)
     arguments.overrides = [str(override.input_line) for override in overrides]
     typed = [_for_hydra(override, arguments, run_dir) for override in arguments.overrides]

@@ -225,6 +225,9 @@ class Config(Group):
     )
     error_filename: str = Field("error_file.txt", description="file in the run folder with the errors of each epoch")
     enable_check_numerics: bool = Field(False, description="name the operation that makes a number not finite (slow)")
+    strict: bool = Field(
+        False, description="(new) `--strict`: exit status 6 where the run is not judged to have solved its model"
+    )
     device: str = Field("auto", description="(new) auto, cpu, cuda or cuda:<n>")
     on_nonfinite: Literal["stop", "rollback"] = Field(
         "stop",

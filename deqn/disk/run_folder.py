@@ -30,7 +30,8 @@ _SECONDS_TO_SAY_WHO = 2.0
 CALIBRATION = "calibration.npz"
 # how a run is driven, not what it solves: may differ between the starts of one run
 _DRIVING = {
-    "about", "STARTING_POINT", "CHECKPOINT_INTERVAL", "MAX_TO_KEEP_NUMBER", "MODELS_DIR", "device", "enable_check_numerics",
+    "about", "strict", "STARTING_POINT", "CHECKPOINT_INTERVAL", "MAX_TO_KEEP_NUMBER", "MODELS_DIR", "device",
+    "enable_check_numerics",
     "N_simulated_batch_size", "N_simulated_episode_length", "DISABLE_SHOCKS", "error_filename",
     "on_nonfinite", "rollback_factor", "rollback_limit",
 }  # fmt: skip

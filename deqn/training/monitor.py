@@ -222,12 +222,18 @@ class Monitor:
         """Seconds since the start."""
         return time.perf_counter() - self._began
 
-    def close(self, accuracy: Table, lines: list[str]) -> None:
-        """The closing summary with the next commands."""
+    def write_verdict(self, verdict: dict[str, Any]) -> None:
+        """What the run is judged to have solved, into run.json."""
+        self._on_full_disk("run.json", partial(self.folder.write, verdict=verdict))
+
+    def close(self, accuracy: Table, lines: list[str], verdict: list[str], ok: bool) -> None:
+        """The closing summary with the verdict and the next commands."""
         self.console.print()
         self.console.print(accuracy)
         for line in lines:
             self.console.print(line)
+        for line in verdict:
+            self.console.print(escape(line) if ok else f"[bold red]warning[/bold red] {escape(line)}")
         self.console.print(f"trained for {self.elapsed:.1f} s; run folder: {self.folder.path}")
         figures = sorted((self.folder.path / "figures").glob("*.png"))
         if figures:

@@ -12,7 +12,7 @@ import yaml
 
 from tests.docs.blocks import ROOT, blocks, commands, is_training, python, shell
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 README = ROOT / "README.md"
 
 

@@ -1,0 +1,301 @@
+"""Whether a finished training has solved its model, as far as that shows on states simulated afterwards."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from deqn.analysis.run import Run
+from deqn.economy.columns import Column
+from deqn.training import simulate
+
+PERIODS = 1_000
+_ENTRIES = 100_000  # of states and policies in one simulated period: bounds the number of trajectories
+_STATES = 4_000  # on which residuals are evaluated
+
+# a finding is what exceeds these
+LARGE_RESIDUAL = 0.01  # mean |residual|: an equation is off by 1 %
+SMALL_RESIDUAL = 0.001  # below it, a loss that still falls, a policy that is constant or at a bound are no findings
+FACTOR = 2.0  # mean of a state, in units of its steady state or of the nearer end of its initial range
+OUTSIDE = 0.05  # share of the states beyond the range of those of the training, widened by a tenth on either side
+DRIFT = (
+    0.25  # change of a mean between the first and the last quarter of the periods, relative to the larger of the two
+)
+AT_BOUND = 0.95  # share of states where a policy sits at a bound, or at the end of what its activation can give
+STILL_FALLING = 0.7  # mean loss of the last tenth of the epochs over that of the tenth before
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One reason to doubt a solution.
+
+    Attributes:
+        kind: a short name for run.json.
+        text: what was found, with its number.
+        advice: what to try.
+    """
+
+    kind: str
+    text: str
+    advice: str
+
+    def __str__(self) -> str:
+        return f"{self.text} Try: {self.advice}"
+
+
+@dataclass
+class Verdict:
+    """What was found, and the figures that it was judged by."""
+
+    findings: list[Finding] = field(default_factory=list)
+    numbers: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        return not self.findings
+
+    @property
+    def summary(self) -> str:
+        """One line for a run without findings."""
+        residuals = self.numbers["mean_residual"]
+        worst = max(residuals, key=residuals.__getitem__)
+        before = self.numbers.get("rms_residual_at_start")
+        at_start = "" if before is None else f" (root mean square at the start of training: {before:.1e})"
+        return (
+            f"verdict: nothing speaks against this solution. Over {PERIODS:,} periods simulated after training, |residual| of "
+            f"{worst!r} is {residuals[worst]:.1e} on average{at_start}; states do not drift, nor leave those of the training."
+        )
+
+    def record(self) -> dict[str, Any]:
+        """For run.json: plain values."""
+        kinds = [{"kind": f.kind, "text": f.text, "advice": f.advice} for f in self.findings]
+        return {"ok": self.ok, "findings": kinds, **self.numbers}
+
+
+def judge(run: Run) -> Verdict:
+    """Simulates the trained economy for `PERIODS` and holds its states, policies and residuals against what a solution has.
+
+    A run without findings is not proven to be right: see docs/limits.md. Neither generator nor network is changed.
+    """
+    model, verdict = run.model, Verdict()
+    generator = model.rng.get_state()
+    try:
+        with model.context(), torch.no_grad():
+            training = _training_states(run)
+            states = _simulated(run)
+            finite = simulate.finite(states).all(-1)
+            verdict.numbers |= {"periods": PERIODS, "trajectories": states.shape[1]}
+            if not bool(finite.all()):
+                period = int((~finite).nonzero()[0])
+                verdict.findings.append(
+                    Finding(
+                        "not finite",
+                        f"The economy is not finite after {period} periods.",
+                        "bounds on what must stay positive, or a longer training.",
+                    )
+                )
+                return verdict
+            initial = model.initial_states(1024)
+        cloud = _thinned(states)
+        verdict.findings += _residuals(run, cloud, verdict.numbers)
+        verdict.findings += _loss(run, verdict.numbers)
+        verdict.findings += _levels(run, states, cloud, initial, verdict.numbers)
+        verdict.findings += _range(run, states, training, verdict.numbers)
+        verdict.findings += _policies(run, cloud, verdict.numbers)
+    finally:
+        model.rng.set_state(generator)
+    return verdict
+
+
+# -- states -----------------------------------------------------------------------------------------------------------
+
+
+def _training_states(run: Run) -> Tensor:
+    """States like those of the last episode: `[n, n_states]`."""
+    start = _start(run, run.config.run.N_sim_batch)
+    length = min(run.config.run.N_episode_length, PERIODS)
+    if start.numel() * length > 20 * _ENTRIES:
+        start = start[: max(1, 20 * _ENTRIES // (start.shape[-1] * length))]
+    return simulate.episode(run.model.step, start, length)[0].flatten(0, 1)
+
+
+def _simulated(run: Run) -> Tensor:
+    """`[PERIODS, trajectories, n_states]`, from where a training episode begins."""
+    model = run.model
+    n = max(1, min(16, run.config.run.N_sim_batch, _ENTRIES // (10 * (model.n_states + model.n_policies))))
+    return simulate.episode(model.step, _start(run, n), PERIODS)[0]
+
+
+def _start(run: Run, n: int) -> Tensor:
+    if run.config.redraw:
+        return run.model.initial_states(n)
+    return run.starting_state[torch.arange(n, device=run.starting_state.device) % len(run.starting_state)]
+
+
+def _thinned(states: Tensor) -> Tensor:
+    """Evenly chosen states of the second half of a simulation: `[n, n_states]`, n at most `_STATES`."""
+    late = states[len(states) // 2 :].flatten(0, 1)
+    n = max(1, min(len(late), _STATES, 20 * _ENTRIES // late.shape[-1]))
+    return late[torch.linspace(0, len(late) - 1, n, device=late.device).long()]
+
+
+# -- what is looked at ------------------------------------------------------------------------------------------------
+
+
+def _residuals(run: Run, cloud: Tensor, numbers: dict[str, Any]) -> Iterator[Finding]:
+    means = {name: float(values.abs().mean()) for name, values in run.residuals(cloud).items()}
+    numbers["mean_residual"] = means
+    large = {name: mean for name, mean in means.items() if not mean <= LARGE_RESIDUAL}
+    if large:
+        listed = ", ".join(f"{name} {mean:.2g}" for name, mean in large.items())
+        yield Finding(
+            "residuals",
+            f"The equations do not hold: mean |residual| on simulated states is {listed}.",
+            "another learning rate, a longer training, optimizer.clipvalue=1, or an activation and bounds that the solution lies "
+            "within.",
+        )
+
+
+def _loss(run: Run, numbers: dict[str, Any]) -> Iterator[Finding]:
+    """From the error file, which has a line an epoch."""
+    file = run.path / run.config.error_filename
+    if not file.is_file():
+        return
+    rows = [line.split() for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("MSE:")]
+    losses = [float(row[5]) for row in rows]
+    if not losses:
+        return
+    numbers["rms_residual_at_start"], numbers["rms_residual_at_end"] = math.sqrt(losses[0]), math.sqrt(losses[-1])
+    tenth = len(losses) // 10
+    if tenth < 2 or max(numbers["mean_residual"].values()) < SMALL_RESIDUAL:
+        return
+    before, last = sum(losses[-2 * tenth : -tenth]), sum(losses[-tenth:])
+    if last < STILL_FALLING * before:
+        yield Finding(
+            "still falling",
+            f"The loss was still falling, by {100 * (1 - last / before):.0f} % between the last two tenths of the epochs.",
+            "STARTING_POINT=LATEST with a larger run.N_episodes.",
+        )
+
+
+def _levels(run: Run, states: Tensor, cloud: Tensor, initial: Tensor, numbers: dict[str, Any]) -> Iterator[Finding]:
+    """Means against the steady state and the initial range; drift between the first and the last quarter."""
+    means, drifting = numbers.setdefault("mean", {}), []
+    quarter = len(states) // 4
+    for column in _scalar(run.model.state_columns):
+        values, first = column.raw(cloud), column.raw(initial)
+        mean, low, high = float(values.mean()), float(first.min()), float(first.max())
+        means[column.name] = mean
+        if not _far(run, column.name, mean):
+            ratio = mean / high if mean > high else mean / low if mean < low else 1.0
+            beyond = max(mean - high, low - mean, 0.0) > FACTOR * (high - low)
+            if (low > 0 and high > low and not 1 / FACTOR <= ratio <= FACTOR) or (low <= 0 and high > low and beyond):
+                yield Finding(
+                    "left the initial range",
+                    f"State {column.name} is {mean:.4g} on average, far from its initial range, {low:.4g} to {high:.4g}.",
+                    "initial states near the steady state: training may have found another path than the stationary one.",
+                )
+        path = column.raw(states).double()
+        if _drifts(path[:quarter], path[-quarter:]):
+            early, late = float(path[:quarter].mean()), float(path[-quarter:].mean())
+            drifting.append(f"{column.name} from {early:.4g} to {late:.4g}")
+    for name, value in run.definitions(cloud).items():
+        if value.ndim == 1:
+            means[name] = float(value.mean())
+    for name, mean in means.items():
+        steady = _far(run, name, mean)
+        if steady:
+            yield Finding(
+                "far from the steady state",
+                f"{name} is {mean:.4g} on average, {mean / steady:.2g} times its steady state {steady:.4g}.",
+                "initial states near the steady state, or a policy that starts near its own.",
+            )
+    if drifting:
+        yield Finding(
+            "drift",
+            f"The economy still drifts between the first and the last quarter of {PERIODS:,} periods: {', '.join(drifting)}.",
+            "a longer training, or longer episodes without a redraw (initialize_each_episode=false).",
+        )
+
+
+def _drifts(early: Tensor, late: Tensor) -> bool:
+    """Whether a mean changes by more than chance between two quarters, `[periods, trajectories]` each.
+
+    The change must be large beside the mean and beside what the state varies by, and four standard errors over trajectories.
+    """
+    changes = late.mean(0) - early.mean(0)
+    change, level = float(changes.mean().abs()), float(torch.maximum(early.mean().abs(), late.mean().abs()))
+    error = float(changes.std()) / len(changes) ** 0.5 if len(changes) > 1 else 0.0
+    return change > DRIFT * level and change > 0.5 * float(late.std()) and change > 4 * error
+
+
+def _far(run: Run, name: str, mean: float) -> float | None:
+    """The steady state `<name>_ss` of the constants or of Calibration.py, where the mean is far from it."""
+    parameters = run.model.Parameters
+    steady = getattr(parameters, f"{name}_ss") if f"{name}_ss" in parameters else None
+    if not isinstance(steady, (int, float)) or isinstance(steady, bool) or steady <= 0:
+        return None
+    return None if 1 / FACTOR <= mean / steady <= FACTOR else float(steady)
+
+
+def _range(run: Run, states: Tensor, training: Tensor, numbers: dict[str, Any]) -> Iterator[Finding]:
+    outside = torch.zeros(states.shape[:2], dtype=torch.bool, device=states.device)
+    beyond = []
+    for column in _scalar(run.model.state_columns):
+        seen, values = column.raw(training), column.raw(states)
+        margin = 0.1 * (seen.max() - seen.min()) + 1e-6 * seen.abs().max()
+        out = (values < seen.min() - margin) | (values > seen.max() + margin)
+        outside |= out
+        if float(out.double().mean()) > OUTSIDE:
+            beyond.append(column.name)
+    share = numbers["share_outside_training"] = float(outside.double().mean())
+    if share > OUTSIDE and beyond:
+        yield Finding(
+            "outside the training",
+            f"{100 * share:.0f} % of the simulated states lie outside those of the training ({', '.join(beyond)}).",
+            "longer episodes (run.N_episode_length), or initialize_each_episode=false, so that the network sees them.",
+        )
+
+
+def _policies(run: Run, cloud: Tensor, numbers: dict[str, Any]) -> Iterator[Finding]:
+    shares = numbers["share_at_bound"] = {}
+    policies = run.policies(cloud)
+    solved = max(numbers["mean_residual"].values()) < SMALL_RESIDUAL
+    varies = bool((cloud.max(0).values > cloud.min(0).values).any())
+    constant = []
+    for column, variable in zip(run.model.policy_columns, run.config.variables.policies, strict=True):
+        raw, bound = column.raw(policies), column.bound
+        low, high = bound.lower, bound.upper
+        margin = (
+            1e-3 * (high - low) if variable.activation == "implied" and low is not None and high is not None else 0.0
+        )
+        for side, there in (
+            ("lower", None if low is None else raw <= low + margin),
+            ("upper", None if high is None else raw >= high - margin),
+        ):
+            share = 0.0 if there is None else float(there.double().mean())
+            if share:
+                shares[f"{column.name} {side}"] = share
+            if share >= AT_BOUND and not solved:
+                yield Finding(
+                    "at a bound",
+                    f"Policy {column.name} sits at its {side} bound in {100 * share:.0f} % of the simulated states.",
+                    "a wider bound, or another start of the network (init_scale, net.net_initializer_mode, seed).",
+                )
+        if varies and bool((raw.amax(0) == raw.amin(0)).all()):
+            constant.append(column.name)
+    if constant and not solved:
+        yield Finding(
+            "no reaction",
+            f"Policy {', '.join(constant)} is the same in every simulated state: it reacts to no state and to no shock.",
+            "a smaller optimizer.learning_rate, optimizer.clipvalue=1, another activation than relu.",
+        )
+
+
+def _scalar(columns: list[Column]) -> list[Column]:
+    return [column for column in columns if not column.shape]
