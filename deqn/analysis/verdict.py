@@ -12,10 +12,12 @@ from torch import Tensor
 
 from deqn.analysis.run import Run
 from deqn.economy.columns import Column
+from deqn.economy.steady_state import SteadyState, steady_state
 from deqn.training import simulate
 
 PERIODS = 1_000
 _ENTRIES = 100_000  # of states and policies in one simulated period: bounds the number of trajectories
+_ZERO = 1e-6  # a steady state nearer to zero is no unit to measure in
 _STATES = 4_000  # on which residuals are evaluated
 
 # a finding is what exceeds these
@@ -102,9 +104,12 @@ def judge(run: Run) -> Verdict:
                 return verdict
             initial = model.initial_states(1024)
         cloud = _thinned(states)
+        steady = _steady_states(run, steady_state(model, cloud))
+        if steady:
+            verdict.numbers["steady_state"] = steady
         verdict.findings += _residuals(run, cloud, verdict.numbers)
         verdict.findings += _loss(run, verdict.numbers)
-        verdict.findings += _levels(run, states, cloud, initial, verdict.numbers)
+        verdict.findings += _levels(run, states, cloud, initial, steady, verdict.numbers)
         verdict.findings += _range(run, states, training, verdict.numbers)
         verdict.findings += _policies(run, cloud, verdict.numbers)
     finally:
@@ -183,7 +188,9 @@ def _loss(run: Run, numbers: dict[str, Any]) -> Iterator[Finding]:
         )
 
 
-def _levels(run: Run, states: Tensor, cloud: Tensor, initial: Tensor, numbers: dict[str, Any]) -> Iterator[Finding]:
+def _levels(
+    run: Run, states: Tensor, cloud: Tensor, initial: Tensor, steady: dict[str, float], numbers: dict[str, Any]
+) -> Iterator[Finding]:
     """Means against the steady state and the initial range; drift between the first and the last quarter."""
     means, drifting = numbers.setdefault("mean", {}), []
     quarter = len(states) // 4
@@ -191,7 +198,7 @@ def _levels(run: Run, states: Tensor, cloud: Tensor, initial: Tensor, numbers: d
         values, first = column.raw(cloud), column.raw(initial)
         mean, low, high = float(values.mean()), float(first.min()), float(first.max())
         means[column.name] = mean
-        if not _far(run, column.name, mean):
+        if column.name not in steady:
             ratio = mean / high if mean > high else mean / low if mean < low else 1.0
             beyond = max(mean - high, low - mean, 0.0) > FACTOR * (high - low)
             if (low > 0 and high > low and not 1 / FACTOR <= ratio <= FACTOR) or (low <= 0 and high > low and beyond):
@@ -207,12 +214,12 @@ def _levels(run: Run, states: Tensor, cloud: Tensor, initial: Tensor, numbers: d
     for name, value in run.definitions(cloud).items():
         if value.ndim == 1:
             means[name] = float(value.mean())
-    for name, mean in means.items():
-        steady = _far(run, name, mean)
-        if steady:
+    for name, level in steady.items():
+        mean = means.get(name, level)
+        if level > 0 and not 1 / FACTOR <= mean / level <= FACTOR:
             yield Finding(
                 "far from the steady state",
-                f"{name} is {mean:.4g} on average, {mean / steady:.2g} times its steady state {steady:.4g}.",
+                f"{name} is {mean:.4g} on average, {mean / level:.2g} times its steady state {level:.4g}.",
                 "initial states near the steady state, or a policy that starts near its own.",
             )
     if drifting:
@@ -234,13 +241,18 @@ def _drifts(early: Tensor, late: Tensor) -> bool:
     return change > DRIFT * level and change > 0.5 * float(late.std()) and change > 4 * error
 
 
-def _far(run: Run, name: str, mean: float) -> float | None:
-    """The steady state `<name>_ss` of the constants or of Calibration.py, where the mean is far from it."""
+def _steady_states(run: Run, found: SteadyState | None) -> dict[str, float]:
+    """By name: of the states where the library has found it, and `<name>_ss` of the constants or of Calibration.py."""
+    steady: dict[str, float] = {}
+    if found is not None:
+        steady = {column.name: float(column.raw(found.state)) for column in _scalar(run.model.state_columns)}
+        steady = {name: level for name, level in steady.items() if abs(level) > _ZERO}
     parameters = run.model.Parameters
-    steady = getattr(parameters, f"{name}_ss") if f"{name}_ss" in parameters else None
-    if not isinstance(steady, (int, float)) or isinstance(steady, bool) or steady <= 0:
-        return None
-    return None if 1 / FACTOR <= mean / steady <= FACTOR else float(steady)
+    for name in [*(column.name for column in run.model.state_columns), *run.model.definition_bounds]:
+        value = getattr(parameters, f"{name}_ss") if f"{name}_ss" in parameters else None
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            steady[name] = float(value)
+    return steady
 
 
 def _range(run: Run, states: Tensor, training: Tensor, numbers: dict[str, Any]) -> Iterator[Finding]:

@@ -27,6 +27,12 @@ def with_savings(rate: float, folder: Path, *overrides: str, name: str = "brock_
     return deqn.Run(model, folder, model.initial_states(16))
 
 
+def calibration(high: float) -> str:
+    """Calibration.py of brock_mirman with another upper end of initial capital, and without a K_ss."""
+    text = shipped("brock_mirman", "Calibration")
+    return text.replace('"K_ss": K_ss,', "").replace("2.0 * K_ss", f"{high} * K_ss")
+
+
 def kinds(verdict: Verdict) -> set[str]:
     return {finding.kind for finding in verdict.findings}
 
@@ -66,13 +72,22 @@ def test_capital_that_grows_without_end_drifts_and_leaves_the_states_of_the_trai
     assert {"drift", "outside the training", "far from the steady state"} <= kinds(judge(run))
 
 
+def test_capital_is_measured_in_units_of_a_steady_state_that_the_model_does_not_give(tmp_path):
+    """From loose initial states, growth that ended at several times its steady state's capital says so."""
+    folder = own_model(tmp_path / "models", Calibration=calibration(high=9.0))
+    verdict = judge(with_savings(0.9, tmp_path, f"MODELS_DIR={folder}", "MODEL_NAME=mine"))
+    assert verdict.numbers["steady_state"]["K"] == pytest.approx(ALPHA_BETA ** (1 / 0.64), rel=1e-4)
+    assert "far from the steady state" in kinds(verdict)
+
+
 def test_a_state_far_from_its_initial_range_is_told_where_no_steady_state_is_known(tmp_path):
-    calibration = (
-        shipped("brock_mirman", "Calibration").replace('"K_ss": K_ss,', "").replace("2.0 * K_ss", "0.6 * K_ss")
-    )
-    folder = own_model(tmp_path / "models", Calibration=calibration)
-    run = with_savings(0.9, tmp_path, f"MODELS_DIR={folder}", "MODEL_NAME=mine")
-    assert "left the initial range" in kinds(judge(run))
+    never_zero = '"other": 0.1 + PolicyState.s(policy_state) ** 2}'
+    equations = shipped("brock_mirman", "Equations").replace("C(s, p))}", f"C(s, p)), {never_zero}")
+    equations = equations.replace("import State", "import PolicyState\nimport State")
+    folder = own_model(tmp_path / "models", Calibration=calibration(high=0.6), Equations=equations)
+    verdict = judge(with_savings(0.9, tmp_path, f"MODELS_DIR={folder}", "MODEL_NAME=mine"))
+    assert "steady_state" not in verdict.numbers
+    assert "left the initial range" in kinds(verdict)
 
 
 def test_an_economy_that_explodes_is_told_with_the_period(tmp_path):

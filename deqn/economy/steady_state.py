@@ -1,0 +1,152 @@
+"""The deterministic steady state of any model: states and policies that stay where they are when no shock comes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from deqn.economy.model import Model
+
+LARGEST = 200  # entries of states and policies up to which it is looked for: the Jacobian is dense
+_SOLVED = {torch.float32: 1e-4, torch.float64: 1e-7}  # largest entry of the equations that counts as zero
+_ZERO = 1e-12  # what is smaller is zero up to rounding
+_SAME = 0.01  # relative distance up to which two solutions are one
+
+
+@dataclass(frozen=True)
+class SteadyState:
+    """Where the economy rests.
+
+    Attributes:
+        state: `[1, n_states]`.
+        policy: `[1, n_policies]`.
+        residual: largest |residual| of the equations and of the law of motion there.
+    """
+
+    state: Tensor
+    policy: Tensor
+    residual: float
+
+
+def steady_state(model: Model, near: Tensor | None = None) -> SteadyState | None:
+    """Solves law of motion and equations for a state and a policy that repeat themselves, with shocks off.
+
+    Shocks are off in the law of motion where the model heeds `Globals.DISABLE_SHOCKS`, and are replaced by the mean over
+    its nodes elsewhere; under expectations, next period is that state. Least squares (Branch, Coleman and Li, 1999) from several
+    starts: the means and the outer deciles of the initial states, and states `near`.
+
+    Args:
+        near: `[n, n_states]`, states where one may be too, such as simulated ones.
+
+    Returns:
+        The steady state where all starts that reach one agree on it, inside of all bounds; None elsewhere, and for
+        models with more than `LARGEST` entries.
+    """
+    if model.n_states + model.n_policies > LARGEST:
+        return None
+    found: list[SteadyState] = []
+    generator = model.rng.get_state()
+    training = model.network.training
+    model.network.eval()
+    try:
+        with model.context(), _without_shocks(model):
+            for state in _starts(model, near):
+                solution = _solve(model, state)
+                if solution is not None:
+                    found.append(solution)
+    finally:
+        model.network.train(training)
+        model.rng.set_state(generator)
+    best = min(found, key=lambda solution: solution.residual, default=None)
+    if best is None or not all(_close(best.state, other.state) for other in found):
+        return None
+    return best
+
+
+def _starts(model: Model, near: Tensor | None) -> list[Tensor]:
+    """`[1, n_states]` each."""
+    drawn = model.initial_states(256)
+    low, high = (torch.quantile(drawn, q, 0, keepdim=True) for q in (0.1, 0.9))
+    starts = [drawn.mean(0, keepdim=True), low, high]
+    if near is not None:
+        starts.append(near.mean(0, keepdim=True))
+    return starts
+
+
+def _solve(model: Model, start: Tensor) -> SteadyState | None:
+    from scipy.optimize import least_squares
+
+    n = model.n_states
+    with torch.no_grad():
+        policy = model.policy(start)
+    x0 = torch.cat([start, policy], dim=-1)[0]
+    scale = x0.abs().clamp(min=0.1)
+    held: list[Tensor] = []
+    hook = model.network.register_forward_hook(lambda _, inputs, output: held[0].expand(*output.shape))
+
+    def equations(x: Tensor) -> Tensor:
+        entries = (x * scale).unsqueeze(0)
+        state, own = entries[:, :n], entries[:, n:]
+        held[:] = [own]
+        step = model.expectations.next_states(state, own, 1)[0]
+        residuals = [residual.flatten() for residual in model.equations(state, own).values()]
+        return torch.cat([((step - state) / scale[:n]).flatten(), *residuals])
+
+    def value(x: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            result = equations(torch.as_tensor(x).to(x0))
+        return torch.nan_to_num(result, nan=1e6, posinf=1e6, neginf=-1e6).double().cpu().numpy()
+
+    def jacobian(x: np.ndarray) -> np.ndarray:
+        matrix = torch.autograd.functional.jacobian(equations, torch.as_tensor(x).to(x0))
+        return torch.nan_to_num(matrix, nan=0.0, posinf=0.0, neginf=0.0).double().cpu().numpy()
+
+    try:
+        result = least_squares(
+            value, (x0 / scale).double().cpu().numpy(), jacobian, xtol=1e-14, ftol=1e-14, gtol=1e-14, max_nfev=100
+        )
+    except (ValueError, np.linalg.LinAlgError):  # of a start where nothing is finite
+        return None
+    finally:
+        hook.remove()
+    residual = float(np.abs(result.fun).max())
+    entries = torch.as_tensor(result.x).to(x0) * scale
+    entries = torch.where(entries.abs() < _ZERO, 0.0, entries)
+    state, policy = entries[None, :n], entries[None, n:]
+    columns = [(column, state) for column in model.state_columns] + [
+        (column, policy) for column in model.policy_columns
+    ]
+    inside = all(bool((column.raw(x) == column.bounded(x)).all()) for column, x in columns)
+    return SteadyState(state, policy, residual) if residual < _SOLVED[model.dtype] and inside else None
+
+
+@contextlib.contextmanager
+def _without_shocks(model: Model) -> Iterator[None]:
+    """Next period is one state, whatever the shock, under expectations and outside of them."""
+    expectations, switches = model.expectations, model.Globals.__dict__
+    before, disabled = expectations.next_states, switches["DISABLE_SHOCKS"]
+    switches["DISABLE_SHOCKS"] = True
+
+    def still(state: Tensor, policy_state: Tensor, nodes: int) -> Tensor:
+        step = expectations.dynamics.total_step_random
+        one, other = step(state, policy_state), step(state, policy_state)
+        if not torch.equal(one, other):  # the model draws all the same
+            probs = expectations.probabilities(state, policy_state)
+            one = (probs[..., None] * before(state, policy_state, probs.shape[0])).sum(0)
+        return one.expand(nodes, *state.shape)
+
+    expectations.next_states = still  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        del expectations.next_states
+        switches["DISABLE_SHOCKS"] = disabled
+
+
+def _close(one: Tensor, other: Tensor) -> bool:
+    return bool(((one - other).abs() <= _SAME * torch.maximum(one.abs(), other.abs()).clamp(min=0.1)).all())
