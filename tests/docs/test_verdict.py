@@ -25,7 +25,8 @@ def test_the_thresholds_are_those_of_the_program():
     text = PAGE.read_text(encoding="utf-8")
     for words in (
         f"above {verdict.LARGE_RESIDUAL:g}", f"above {verdict.SMALL_RESIDUAL:g}", f"{verdict.PERIODS:,} periods",
-        f"more than {100 * verdict.OUTSIDE:.0f} % of the states lie outside", f"more than {100 * verdict.AT_BOUND:.0f} % of the states",
+        f"more than {100 * verdict.OUTSIDE:.0f} % of the states lie outside",
+        f"more than {100 * verdict.AT_BOUND:.0f} % of the states",
         f"by more than {100 * (1 - verdict.STILL_FALLING):.0f} %",
     ):  # fmt: skip
         assert words in text, words
