@@ -37,7 +37,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def deqn(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Deqn:
-    """Runs the installed `deqn` in an empty folder; its environment sees the packages of this one, but not the checkout."""
+    """Runs the installed `deqn` (with `-c`, its Python) in an empty folder; its environment sees the packages of this one, but not the checkout."""
     environment = tmp_path_factory.mktemp("environment")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
     scripts = environment / ("Scripts" if os.name == "nt" else "bin")
@@ -51,12 +51,14 @@ def deqn(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Deqn:
 
     def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         clean = {k: v for k, v in plain_environment(**variables).items() if k != "PYTHONPATH"}
-        return subprocess.run(
-            [str(scripts / "deqn"), *arguments], cwd=folder, env=clean, capture_output=True, text=True, timeout=300
+        command = (
+            [str(scripts / "python"), "-c", arguments[1]]
+            if arguments[0] == "-c"
+            else [str(scripts / "deqn"), *arguments]
         )
+        return subprocess.run(command, cwd=folder, env=clean, capture_output=True, text=True, timeout=300)
 
     run.folder = folder  # type: ignore[attr-defined]
-    run.python = scripts / "python"  # type: ignore[attr-defined]
     return run
 
 
@@ -79,14 +81,7 @@ def test_the_wheel_holds_models_configuration_stubs_and_the_mark_of_types(wheel)
 
 
 def test_the_installed_program_is_not_the_checkout(deqn):
-    where = subprocess.run(
-        [deqn.python, "-c", "import deqn; print(deqn.__file__)"],
-        cwd=deqn.folder,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert str(ROOT) not in where.stdout
+    assert str(ROOT) not in passed(deqn("-c", "import deqn; print(deqn.__file__)"))
 
 
 def test_the_models_are_listed_in_a_second_and_a_half(deqn):
