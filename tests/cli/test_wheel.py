@@ -37,7 +37,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def deqn(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Deqn:
-    """Runs the installed `deqn` (with `-c`, its Python) in an empty folder; its environment sees the packages of this one, but not the checkout."""
+    """Runs the installed `deqn`, or with `-c` its Python, in an empty folder.
+
+    Its environment sees the packages of this one, but not the checkout.
+    """
     environment = tmp_path_factory.mktemp("environment")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
     scripts = environment / ("Scripts" if os.name == "nt" else "bin")
