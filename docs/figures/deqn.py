@@ -1,5 +1,6 @@
 """Draws deqn.png, the loop of a Deep Equilibrium Net: python docs/figures/deqn.py"""
 
+from itertools import chain, pairwise
 from pathlib import Path
 
 import matplotlib
@@ -52,11 +53,11 @@ def network(axis, centre):
     """Three layers of neurons."""
     x, y = centre
     layers = [[(x + dx, y + 0.28 * (i - (n - 1) / 2)) for i in range(n)] for dx, n in ((-0.5, 2), (0, 4), (0.5, 1))]
-    for left, right in zip(layers, layers[1:], strict=False):
+    for left, right in pairwise(layers):
         for a in left:
             for b in right:
                 axis.plot(*zip(a, b, strict=True), color=LINE, linewidth=0.7, alpha=0.6, zorder=1)
-    for neuron in sum(layers, []):
+    for neuron in chain(*layers):
         axis.add_patch(Circle(neuron, 0.1, facecolor="white", edgecolor=LINE, linewidth=1.4, zorder=2))
     axis.text(x, y - 0.72, "network", ha="center", va="center", fontsize=12, fontweight="bold", color=INK)
 

@@ -21,8 +21,10 @@ def entries() -> list[tuple[str, str, list[str]]]:
     found = []
     for entry in PAGE.read_text(encoding="utf-8").split("\n- ")[1:]:
         entry = entry.split("\n\n")[0]
-        year = re.search(r"\((\d{4})\)\. ", entry)
-        found.append((entry.split(",")[0], year[1] if year else "", re.findall(r"`((?:deqn|models|config)/[\w./]+)`", entry)))
+        year = re.search(r"\((\d{4})\)\.\s", entry)
+        found.append(
+            (entry.split(",")[0], year[1] if year else "", re.findall(r"`((?:deqn|models|config)/[\w./]+)`", entry))
+        )
     return found
 
 
