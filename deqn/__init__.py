@@ -1,4 +1,9 @@
-"""Deep Equilibrium Nets: solve economic models by training a network on their equilibrium conditions."""
+"""Deep Equilibrium Nets: solve economic models by training a network on their equilibrium conditions.
+
+The method is that of Azinovic, Gaegauf and Scheidegger (2022), "Deep Equilibrium Nets", International Economic Review 63(4),
+1471-1525. Model files and keys are those of the TensorFlow DEQN library of Scheidegger and co-authors. All sources are in
+docs/references.md.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Typed, frozen schema of the configuration: every key with its type, default and meaning.
 
-The keys are those of the TensorFlow DEQN library; keys of our own are marked "(new)" in their description.
+The keys are those of the TensorFlow DEQN library of Scheidegger and co-authors; keys of our own are marked "(new)" in their
+description.
 """
 
 from __future__ import annotations

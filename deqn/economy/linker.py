@@ -1,5 +1,7 @@
 """Runs the files of a model folder against the names of one Model.
 
+Files and names are those of the TensorFlow DEQN library of Scheidegger and co-authors.
+
 Inside a model file, `import State`, `PolicyState`, `Definitions`, `Parameters` and `Globals` give the objects of *this*
 Model; the other files of the folder are linked on demand; every other import is Python's own. The binding is lexical and
 decided once, so that several models, or two calibrations of one, live in one process.

@@ -18,7 +18,7 @@ def fischer_burmeister(x: Tensor, y: Tensor) -> Tensor:
         x, y: of shapes that broadcast; in comparable units: for positive ones the residual is 0.59 to 1 times the smaller.
 
     Source:
-        Fischer (1992), A special Newton-type optimization method, Optimization 24, 269-284.
+        Fischer (1992), A special Newton-type optimization method, Optimization 24(3-4), 269-284.
 
     Example:
         >>> fischer_burmeister(torch.tensor([0.0, 2.0, -1.0]), torch.tensor([3.0, 2.0, 0.0]))

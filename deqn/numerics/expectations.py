@@ -1,4 +1,8 @@
-"""Conditional expectations over next period's shocks, and the nodes to take them on."""
+"""Conditional expectations over next period's shocks, and the nodes to take them on.
+
+Sources: Stroud (1971), Approximate Calculation of Multiple Integrals, Prentice-Hall; Judd (1998), Numerical Methods in
+Economics, MIT Press, chapter 7.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ Expectation = Callable[[Function], Tensor]
 
 
 def monomial_rule(scale_list: Sequence[float]) -> tuple[Tensor, Tensor]:
-    """Degree-3 monomial rule for independent normal shocks with mean zero (Stroud 1971; Judd, 1998, eq. 7.5.11).
+    """Degree-3 monomial rule for independent normal shocks with mean zero (Stroud, 1971; Judd, 1998, eq. 7.5.11).
 
     Args:
         scale_list: standard deviation of each of the d shocks.

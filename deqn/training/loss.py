@@ -1,4 +1,8 @@
-"""Residuals of the equilibrium conditions and bound penalties -> the loss."""
+"""Residuals of the equilibrium conditions and bound penalties -> the loss.
+
+Source: Azinovic, Gaegauf and Scheidegger (2022), "Deep Equilibrium Nets", International Economic Review 63(4), 1471-1525; the
+scale of the loss and the penalties are those of the TensorFlow DEQN library of Scheidegger and co-authors.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Training: simulate an episode, take gradient steps on its states, repeat."""
+"""Training: simulate an episode, take gradient steps on its states, repeat.
+
+Source: Azinovic, Gaegauf and Scheidegger (2022), "Deep Equilibrium Nets", International Economic Review 63(4), 1471-1525, on
+the training algorithm; episodes, epochs and minibatches as in the TensorFlow DEQN library of Scheidegger and co-authors.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Brock and Mirman (1972) without shocks: the Euler equation, relative to consumption."""
+"""Brock and Mirman (1972) without shocks: the Euler equation, relative to consumption.
+
+Source: Brock and Mirman (1972), "Optimal economic growth and uncertainty: the discounted case", Journal of Economic Theory 4(3),
+479-513. A model of this name is an example of the TensorFlow DEQN library of Scheidegger and co-authors.
+"""
 
 import Definitions
 import Parameters

@@ -1,4 +1,7 @@
-"""What is drawn and said about a run of stochastic growth with log utility."""
+"""What is drawn and said about a run of stochastic growth with log utility.
+
+Source of the closed form: Brock and Mirman (1972), Journal of Economic Theory 4(3), 479-513.
+"""
 
 import Parameters
 import PolicyState

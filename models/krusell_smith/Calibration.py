@@ -1,6 +1,11 @@
 """Grids, Markov chains and the stationary equilibrium at Z = 1, by sequence-jacobian.
 
 The stationary policy anchors the network (Net.py), the stationary distribution is where simulations start.
+
+Sources: the numbers of the calibration are those of Žemlička's Krusell-Smith notebook, but for the asset grid. The household's
+problem is solved by endogenous gridpoints, Carroll (2006), Economics Letters 91(3), 312-320; the program is that of Auclert,
+Bardóczy, Rognlie and Straub (2021), Econometrica 89(5), 2375-2408. Chains: Rouwenhorst (1995), Kopecky and Suen (2010), Review
+of Economic Dynamics 13(3), 701-714; Tauchen (1986), Economics Letters 20(2), 177-181.
 """
 
 import numpy as np

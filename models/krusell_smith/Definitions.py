@@ -1,5 +1,8 @@
 """Krusell and Smith (1998): quantities as functions of state and policy.
 
+Source of the economy: Krusell and Smith (1998), "Income and wealth heterogeneity in the macroeconomy", Journal of Political
+Economy 106(5), 867-896.
+
 The state is productivity Z and the histogram of households over productivity e and assets a at the beginning of the
 period, [nE, nA]. The policy is the share of cash on hand that a household at each node wants to consume.
 """

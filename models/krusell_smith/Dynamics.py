@@ -1,4 +1,7 @@
-"""Z follows a Markov chain; the histogram moves by the households' savings (Young, 2010)."""
+"""Z follows a Markov chain; the histogram moves by the households' savings (Young, 2010).
+
+Source: Young (2010), Journal of Economic Dynamics and Control 34(1), 36-41; see deqn/numerics/histogram.py.
+"""
 
 import Definitions
 import Globals

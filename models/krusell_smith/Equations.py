@@ -1,4 +1,8 @@
-"""The households' Euler equations at every node of the histogram, in units of consumption."""
+"""The households' Euler equations at every node of the histogram, in units of consumption.
+
+Sources: Carroll (2006), "The method of endogenous gridpoints", Economics Letters 91(3), 312-320; Fischer (1992), Optimization
+24(3-4), 269-284; for two bounds, Billups (1995), Algorithms for complementarity problems and generalized equations.
+"""
 
 import Definitions
 import Parameters

@@ -1,7 +1,7 @@
 """The linear solution of the same economy: sequence-space Jacobians at the stationary equilibrium at Z = 1.
 
-The method is that of Auclert, Bardoczy, Rognlie and Straub (2021), "Using the sequence-space Jacobian to solve and
-estimate heterogeneous-agent models", Econometrica 89(5), by the package sequence-jacobian. Households are those of
+The method is that of Auclert, Bardóczy, Rognlie and Straub (2021), "Using the sequence-space Jacobian to solve and
+estimate heterogeneous-agent models", Econometrica 89(5), 2375-2408, by the package sequence-jacobian. Households are those of
 Calibration.py on the same asset grid, so that grid errors are common to it and the network. It is exact to first order
 in Z around the stationary equilibrium, with the whole histogram as the state, and blind to aggregate risk.
 

@@ -62,7 +62,8 @@ def wealth_moments(distribution):
 class LearnedMoments(nn.Module):
     """Averages over households of `n_moments` functions of their (a, e), which a network of `moment_units` learns.
 
-    Source: the generalised moments of Han, Yang and E (2021), DeepHAM, arXiv:2112.14377.
+    Source: the generalised moments of Han, Yang and E (2021), "DeepHAM: a global solution method for heterogeneous agent models
+    with aggregate shocks", arXiv:2112.14377.
     """
 
     def __init__(self, options, seed):

@@ -1,7 +1,7 @@
 """Chains of productivity and employment, taxes, and the stationary economy that anchors the network.
 
-Sources: Krusell and Smith (1998), Journal of Political Economy 106, 867-896; the calibration of Den Haan, Judd and Juillard
-(2010), Journal of Economic Dynamics and Control 34, 1-3.
+Sources: Krusell and Smith (1998), Journal of Political Economy 106(5), 867-896; the calibration of Den Haan, Judd and Juillard
+(2010), Journal of Economic Dynamics and Control 34(1), 1-3.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """Employment: its transitions depend on (Z, Z'), and the unemployed live on a benefit that a tax on labour income pays for.
 
 Index 0 is unemployed, 1 employed. Unemployment is u(Z) in every quarter, as transitions into Z' are such that it moves from
-u(Z) to u(Z') (Den Haan, Judd and Juillard, 2010).
+u(Z) to u(Z') (Den Haan, Judd and Juillard, 2010, Journal of Economic Dynamics and Control 34(1), 1-3).
 """
 
 import Parameters

@@ -83,6 +83,11 @@ def environment() -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
+def headings(text: str) -> set[tuple[str, ...]]:
+    """The columns' headings of the tables of a terminal's output."""
+    return {tuple(cell.strip() for cell in line.split("┃")) for line in text.splitlines() if "┃" in line}
+
+
 def is_training(line: str) -> bool:
     return ("run_deepnet.py" in line or "deqn train" in line) and not any(
         option in line for option in ("--check", "--cfg", "--help")

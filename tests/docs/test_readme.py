@@ -1,4 +1,4 @@
-"""The README and the other pages show what works."""
+"""The README, docs/running.md and the other pages show what works."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.docs.blocks import ROOT, blocks, commands, is_training, python, shell
+import deqn
+from tests.docs.blocks import ROOT, blocks, commands, headings, is_training, python, shell
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 README = ROOT / "README.md"
+RUNNING = ROOT / "docs" / "running.md"
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +25,9 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def results(folder) -> dict[str, subprocess.CompletedProcess[str]]:
-    """Every shell command of the README run in order; a new run has two episodes, a resumed one four."""
-    lines = [line for block in blocks(README) if block.language == "shell" for line in commands(block)]
+    """Every shell command of both pages run in order; a new run has two episodes, a resumed one four."""
+    both = blocks(README) + blocks(RUNNING)
+    lines = [line for block in both if block.language == "shell" for line in commands(block)]
     episodes = {line: "run.N_episodes=4" if "LATEST" in line else "run.N_episodes=2" for line in lines}
     return {line: shell(line, folder, episodes[line] if is_training(line) else "") for line in lines}
 
@@ -49,8 +52,25 @@ def test_the_sweep_makes_four_runs(results, folder):
     assert len(list(folder.glob("multirun/*/*/*/run.json"))) == 4
 
 
-def test_python_of_the_readme_runs(results, folder):
-    (code,) = [block.text for block in blocks(README) if block.language == "python" and "import deqn" in block.text]
+def test_the_tables_shown_have_the_headings_that_are_printed(results):
+    shown = headings("".join(block.text for block in blocks(README) + blocks(RUNNING) if block.language == "text"))
+    assert shown
+    assert shown <= headings("".join(result.stdout for result in results.values()))
+
+
+def test_the_network_of_another_model_can_solve_brock_mirman():
+    """`model=brock_mirman net=...` as shown: a short training comes near alpha * beta in every state."""
+    lines = [line for page in (README, RUNNING) for block in blocks(page) for line in block.text.splitlines()]
+    (net,) = {match[1] for line in lines if (match := re.search(r"model=brock_mirman (net=\w+)", line))}
+    overrides = [net, "run.N_episodes=60", "optimizer.schedule_kwargs.decay_steps=1200"]
+    model = deqn.load_model("brock_mirman", overrides)
+    deqn.Trainer(model).fit()
+    savings = model.PolicyState.s(model.policy(model.initial_states(200))).detach()
+    assert float((savings - model.Parameters.alpha * model.Parameters.beta).abs().max()) < 0.02
+
+
+def test_python_of_the_page_runs(results, folder):
+    (code,) = [block.text for block in blocks(RUNNING) if block.language == "python" and "import deqn" in block.text]
     result = python(code, folder)
     assert result.returncode == 0, result.stderr
 

@@ -10,7 +10,7 @@ import pytest
 
 import deqn
 from deqn.economy.probe import probe
-from tests.docs.blocks import ROOT, blocks, commands, is_training, python, shell, write
+from tests.docs.blocks import ROOT, blocks, commands, headings, is_training, python, shell, write
 
 PAGE = ROOT / "docs" / "writing_a_model.md"
 
@@ -94,6 +94,12 @@ def test_check_passes_and_writes_nothing(results):
     checks = [result for line, result in results.items() if "--check" in line]
     assert checks
     assert all(result.stdout.endswith("check passed: nothing was trained or written\n") for result in checks)
+
+
+def test_the_tables_of_the_page_have_the_headings_that_are_printed(results):
+    shown = headings("".join(block.text for block in blocks(PAGE) if block.language == "text"))
+    assert shown
+    assert shown <= headings("".join(result.stdout for result in results.values()))
 
 
 def test_hooks_and_post_process_of_the_page_speak(results):
