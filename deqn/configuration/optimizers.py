@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from deqn.errors import ConfigError, suggestion
+from deqn.numerics.least_squares import LevenbergMarquardt
 
 _KERAS_DEFAULTS: dict[str, dict[str, Any]] = {
     "Adam": {"eps": 1e-7},
@@ -21,6 +22,7 @@ _KERAS_DEFAULTS: dict[str, dict[str, Any]] = {
 }
 _KERAS_CLASSES = {"Nadam": "NAdam"}
 _KERAS_ARGUMENTS = {"epsilon": "eps", "rho": "alpha"}
+_OWN = {"LevenbergMarquardt": LevenbergMarquardt}
 _UNSUITED = {
     "LBFGS": "it needs a closure that evaluates the loss several times a step",
     "SparseAdam": "it needs sparse gradients",
@@ -53,7 +55,7 @@ def optimizer_arguments(
         ConfigError: for an unknown name or argument.
     """
     known = sorted(
-        {*_KERAS_DEFAULTS, *(n for n, c in vars(torch.optim).items() if _is_optimizer(c) and n not in _UNSUITED)}
+        {*_OWN, *_KERAS_DEFAULTS, *(n for n, c in vars(torch.optim).items() if _is_optimizer(c) and n not in _UNSUITED)}
     )
     if name in _UNSUITED:
         raise ConfigError(f"{where}.optimizer = {name!r} cannot train a network here: {_UNSUITED[name]}.")
@@ -61,7 +63,7 @@ def optimizer_arguments(
         raise ConfigError(
             f"{where}.optimizer = {name!r} is not an optimizer.{suggestion(name, known)} Known: {', '.join(known)}."
         )
-    cls = getattr(torch.optim, _KERAS_CLASSES.get(name, name))
+    cls = _OWN.get(name) or getattr(torch.optim, _KERAS_CLASSES.get(name, name))
     accepted = inspect.signature(cls).parameters
     arguments = dict(_KERAS_DEFAULTS.get(name, {}))
     betas = list(accepted["betas"].default) if "betas" in accepted else []

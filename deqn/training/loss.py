@@ -6,6 +6,7 @@ scale of the loss and the penalties are those of the TensorFlow DEQN library of 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -64,17 +65,22 @@ def squared_sum(x: Tensor) -> Tensor:
     return x.square().sum() * (x.shape[0] / x.numel())
 
 
-def bound_penalties(model: Model, states: Tensor, policies: Tensor) -> dict[str, Tensor]:
-    """Bound penalties of policies and definitions, summed over the batch; only bounds with a weight."""
-    result = {}
+def penalised(model: Model, states: Tensor, policies: Tensor) -> Iterator[tuple[str, Tensor, Bound]]:
+    """Policies and definitions with a weighted bound: label, uncut values `[batch, ...]`, bound."""
     for column in model.policy_columns:
         if column.bound.penalty_lower or column.bound.penalty_upper:
-            raw = column.raw(policies)
-            result.update(_penalties(f"policy_{column.name}", raw, column.bound))
+            yield f"policy_{column.name}", column.raw(policies), column.bound
     for name, bound in model.definition_bounds.items():
         if bound.penalty_lower or bound.penalty_upper:
             raw = torch.as_tensor(getattr(model.Definitions, f"{name}_RAW")(states, policies))
-            result.update(_penalties(f"def_{name}", raw, bound))
+            yield f"def_{name}", raw, bound
+
+
+def bound_penalties(model: Model, states: Tensor, policies: Tensor) -> dict[str, Tensor]:
+    """Bound penalties of policies and definitions, summed over the batch; only bounds with a weight."""
+    result = {}
+    for label, raw, bound in penalised(model, states, policies):
+        result.update(_penalties(label, raw, bound))
     return result
 
 

@@ -18,9 +18,10 @@ from deqn.disk import checkpoint
 from deqn.disk.run_folder import RunFolder
 from deqn.economy.model import Model
 from deqn.errors import ConfigError, DEQNError, ModelError, ProcessError, SaveError, TrainingError
+from deqn.numerics.least_squares import LevenbergMarquardt
 from deqn.processes.comm import Comm
 from deqn.processes.signals import Signals
-from deqn.training import diagnose, loss, simulate
+from deqn.training import diagnose, least_squares, loss, simulate
 from deqn.training.cpu import configure_cpu
 from deqn.training.gradient import FlatGradient
 from deqn.training.record import Record, Watcher
@@ -65,6 +66,8 @@ class Trainer:
         starting_state = model.initial_states(config.run.N_sim_batch)
         self.state = TrainState(model.network, optimizer, schedule, model.rng, starting_state, learning_rate)
         self._refuse_short_schedule()
+        if isinstance(optimizer, LevenbergMarquardt):
+            least_squares.refuse(model, config)
         self.gradient = FlatGradient(parameters)
         self.saver = Saver(model, self.state, folder, self.comm, self._say)
         self.signals = Signals(passed_on=self.comm.size > 1)
@@ -113,8 +116,11 @@ class Trainer:
         state, run, saver = self.state, self.config.run, self.saver
         with self.model.context(), self.signals:
             saver.set_aside()
-            if state.episode == 0 and not saver.resumed and self.model.post_init is not None:
-                self._post_init()
+            if state.episode == 0 and not saver.resumed:
+                if self.config.net.warm_start == "steady_state":
+                    self._say(least_squares.warm_start(self.model))
+                if self.model.post_init is not None:
+                    self._post_init()
             self._broadcast_network()
             good = self._finite_payload()
             self._beginning = good if self.config.on_nonfinite == "rollback" else None
@@ -222,7 +228,9 @@ class Trainer:
         return sums
 
     def step(self, states: Tensor) -> loss.LossTerms:
-        """One gradient step on a minibatch `[batch, n_states]`."""
+        """One step on a minibatch `[batch, n_states]`: along the gradient, or of least squares."""
+        if isinstance(self.state.optimizer, LevenbergMarquardt):
+            return self._least_squares_step(self.state.optimizer, states)
         state, clip, flat = self.state, self._clip, self.gradient.flat
         flat.zero_()
         found = ""
@@ -248,6 +256,19 @@ class Trainer:
         if state.schedule is not None:
             state.schedule.step()
         state.step += 1
+        return terms
+
+    def _least_squares_step(self, optimizer: LevenbergMarquardt, states: Tensor) -> loss.LossTerms:
+        with torch.no_grad():
+            terms = self.terms(self.model, states)
+        value = terms.loss
+        if self.comm.size > 1:
+            self.gradient.flat.zero_()
+            value = self._average(value)
+        if not torch.isfinite(value):
+            self._stop_not_finite(states)
+        least_squares.advance(optimizer, self.model, states, self.comm)
+        self.state.step += 1
         return terms
 
     def _average(self, value: Tensor) -> Tensor:

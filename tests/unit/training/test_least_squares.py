@@ -1,0 +1,124 @@
+"""deqn/training/least_squares.py: residuals of models, exact restarts, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import deqn
+from deqn.disk.checkpoint import Checkpoints
+from deqn.training import loss
+from deqn.training.least_squares import Residuals, fit_policy, warm_start
+from tests.conftest import TINY, assert_same, own_model, shipped, train
+
+LEAST_SQUARES = [*TINY, "optimizer=levenberg_marquardt", "net.warm_start=steady_state", "run.keras_precision=float64"]
+
+
+def model(*overrides: str, name: str = "brock_mirman") -> deqn.Model:
+    return deqn.load_model(name, [*LEAST_SQUARES[1:], *overrides])
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        [],
+        # bounds that many states cross, with penalties
+        ["variables.policies=[{name: s, bounds: {lower: 0.4, upper: 0.45}}]"],
+    ],
+)
+def test_the_squares_of_the_rows_add_up_to_the_loss(variables):
+    economy = model(*variables)
+    states = economy.initial_states(9)
+    with economy.context():
+        rows = Residuals(economy)(states)
+        assert float(rows.square().sum()) == pytest.approx(float(loss.terms(economy, states).loss), rel=1e-12)
+
+
+def test_residuals_with_a_shape_count_as_in_the_loss():
+    economy = deqn.load_model("krusell_smith", ["constants.nA=12", "run.keras_precision=float64"])
+    states = economy.initial_states(3)
+    with economy.context():
+        rows = Residuals(economy)(states)
+        assert rows.shape == (3, 36)
+        assert float(rows.square().sum()) == pytest.approx(float(loss.terms(economy, states).loss), rel=1e-10)
+
+
+def test_a_warm_start_begins_at_the_policy_of_the_steady_state():
+    economy = model("constants.delta=0.1")
+    assert "policy of the steady state" in warm_start(economy)
+    K = ((1 / 0.96 - 1 + 0.1) / 0.36) ** (1 / (0.36 - 1))
+    savings = economy.PolicyState.s(economy.policy(economy.initial_states(100)))
+    torch.testing.assert_close(savings, torch.full_like(savings, 0.1 * K**0.64), rtol=2e-3, atol=0)
+
+
+def test_a_network_is_fitted_to_a_rule():
+    economy = model("net.layers.0.hidden.units=16")
+    states = economy.initial_states(200)
+    rule = 0.3 + 0.1 * torch.tanh(economy.State.z(states))[:, None]
+    assert fit_policy(economy, states, rule, steps=60) < 1e-3
+
+
+def test_growth_is_solved_to_a_millionth_in_seconds():
+    trained = train(None, *LEAST_SQUARES[1:], "run.N_episodes=8", "run.N_episode_length=10", "run.N_minibatch_size=80")
+    economy = trained.model
+    states = economy.initial_states(500)
+    savings = economy.PolicyState.s(economy.policy(states))
+    assert float((savings - 0.36 * 0.96).abs().mean()) < 1e-5
+
+
+def test_six_episodes_equal_three_and_three(tmp_path):
+    overrides = [*LEAST_SQUARES[1:], "run.keras_precision=float32"]
+    train(tmp_path / "whole", *overrides, "run.N_episodes=6")
+    train(tmp_path / "parts", *overrides, "run.N_episodes=3")
+    train(tmp_path / "parts", *overrides, "run.N_episodes=6", starting_point="LATEST")
+    whole, parts = (Checkpoints(tmp_path / name).load("ckpt-6")[0] for name in ("whole", "parts"))
+    for key in ("policy", "optimizer", "starting_state", "rng"):
+        assert_same(whole[key], parts[key])
+
+
+def test_dropout_is_off_in_a_step():
+    dropout = ["net.layers.1.hidden.dropout_rate=0.5"]
+    with_it, without = (train(None, *LEAST_SQUARES[1:], *extra, "run.N_episodes=2") for extra in (dropout, []))
+    for one, other in zip(with_it.model.network.parameters(), without.model.network.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("optimizer.clipvalue=1.0", "clipvalue cuts gradients"),
+        ("optimizer.learning_rate_schedule=CosineDecay", "learning_rate_schedule moves a learning rate"),
+        ("run.compile=true", "the Jacobian is not compiled"),
+        ("run.expectation_type=pseudo_random", "draws anew in each evaluation"),
+        ("net.layers.1.hidden.batch_normalize={momentum: 0.9}", "batch normalisation"),
+    ],
+)
+def test_what_does_not_go_with_least_squares_is_refused(override, words):
+    with pytest.raises(deqn.ConfigError, match=words):
+        deqn.Trainer(model(override))
+
+
+def test_a_jacobian_that_no_memory_holds_is_refused():
+    economy = deqn.load_model("krusell_smith", ["constants.nA=100", "optimizer=levenberg_marquardt"])
+    with pytest.raises(deqn.ConfigError, match="entries of a Jacobian"):
+        deqn.Trainer(economy)
+
+
+def test_a_model_without_a_steady_state_says_how_to_start(tmp_path):
+    equations = shipped("brock_mirman", "Equations").replace(
+        "C(s, p))}", "C(s, p)), 'other': 1 + PolicyState.s(policy_state)}"
+    )
+    folder = own_model(tmp_path, Equations=equations.replace("import State", "import PolicyState\nimport State"))
+    economy = model(f"MODELS_DIR={folder}", "MODEL_NAME=mine")
+    with pytest.raises(deqn.ConfigError, match=r"no steady state was found.*net.warm_start=none"):
+        deqn.Trainer(economy).fit()
+
+
+def test_a_model_that_asks_a_tensor_in_an_if_is_one_error(tmp_path):
+    equations = shipped("brock_mirman", "Equations").replace(
+        "    C = ",
+        "    if bool((State.K(state) > 0).all()):\n        pass\n    C = ",
+    )
+    economy = model(f"MODELS_DIR={own_model(tmp_path, Equations=equations)}", "MODEL_NAME=mine", "net.warm_start=none")
+    with pytest.raises(deqn.ModelError, match=r"differentiated state by state.*\n.*first-order"):
+        deqn.Trainer(economy).fit()
