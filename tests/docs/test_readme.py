@@ -16,6 +16,7 @@ from tests.docs.blocks import ROOT, blocks, commands, headings, is_training, pyt
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 README = ROOT / "README.md"
 RUNNING = ROOT / "docs" / "running.md"
+TRAINING = ROOT / "docs" / "training.md"
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +26,9 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def results(folder) -> dict[str, subprocess.CompletedProcess[str]]:
-    """Every shell command of both pages run in order; a new run has two episodes, a resumed one four."""
-    both = blocks(README) + blocks(RUNNING)
-    lines = [line for block in both if block.language == "shell" for line in commands(block)]
+    """Every shell command of these pages run in order; a new run has two episodes, a resumed one four."""
+    pages = blocks(README) + blocks(RUNNING) + blocks(TRAINING)
+    lines = [line for block in pages if block.language == "shell" for line in commands(block)]
     episodes = {line: "run.N_episodes=4" if "LATEST" in line else "run.N_episodes=2" for line in lines}
     return {line: shell(line, folder, episodes[line] if is_training(line) else "") for line in lines}
 
