@@ -21,7 +21,7 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobRuntime
 from hydra.errors import HydraException
@@ -115,9 +115,9 @@ def _compose(
     constants = [o for o in parsed if _is_constant(o)]
     others = [_force(o) for o in parsed if o not in constants]
     if config_dir is not None:
-        others.append(f"hydra.searchpath=[file://{Path(config_dir).resolve()}]")
+        others.append(f"hydra.searchpath=[{_quoted(f'file://{Path(config_dir).resolve()}')}]")
     if run_dir is not None and not any(o.key_or_group == "hydra.run.dir" for o in parsed):
-        others.append(f"hydra.run.dir='{Path(run_dir).resolve()}'")
+        others.append(f"hydra.run.dir={_quoted(str(Path(run_dir).resolve()))}")
     try:
         with hydra.initialize_config_dir(str(primary), job_name="run_deepnet", version_base="1.3"):
             whole = hydra.compose("config", overrides=others, return_hydra_config=True)
@@ -238,6 +238,10 @@ def _parse(line: str) -> Override | None:
     except HydraException:
         return None
     return override if override.key_or_group else None
+
+
+def _quoted(text: str) -> str:
+    return QuotedString(text, Quote.single).with_quotes()
 
 
 def _raise(problems: Sequence[str], where: str) -> None:

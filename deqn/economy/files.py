@@ -17,7 +17,10 @@ def model_folder(name: str, models_dir: str | None) -> Path:
         ConfigError: with the names that exist.
     """
     if models_dir and not Path(models_dir).is_dir():
-        raise ConfigError(f"MODELS_DIR = {models_dir!r}: there is no such folder.")
+        raise ConfigError(
+            f"MODELS_DIR = {models_dir!r}: there is no such folder. Give MODELS_DIR=<folder with your models>, or change it in "
+            "the file of config/model/ that sets it."
+        )
     folder = find_model(name, models_dir)
     if folder is not None:
         return folder
