@@ -292,10 +292,21 @@ class Model:
             finally:
                 torch.set_rng_state(cpu_state)
         else:
-            body = dense_network(config.net, self.n_states, self.n_policies, seed)
+            body = dense_network(config.net, self.n_states, self.n_policies, seed, self.own_activation)
         policies = config.variables.policies
-        network = PolicyNetwork(body, policies, self.policy_columns, self.n_states, config.net.normalize_inputs)
+        normalize, own = config.net.normalize_inputs, self.own_activation
+        network = PolicyNetwork(body, policies, self.policy_columns, self.n_states, normalize, own)
         return network.to(device=self.device, dtype=self.dtype).eval()
+
+    def own_activation(self, name: str) -> Any:
+        """A function of the model's Activations.py, which the configuration calls `Activations.<name>`."""
+        if not self.linker.has("Activations"):
+            raise AttributeError(f"there is no {self.folder / 'Activations.py'}.")
+        own = vars(self.linker.link("Activations"))
+        if name not in own:
+            known = [entry for entry in own if not entry.startswith("_")]
+            raise AttributeError(f"{self.name}/Activations.py has no {name!r}.{suggestion(name, known)}")
+        return own[name]
 
     def _resolve_inits(self) -> None:
         """Names of constants in `init.kwargs` -> their values."""
