@@ -3,7 +3,7 @@
 The same as `deqn post`. See README.md.
 """
 
-from deqn.commands.post import main
+from deqn.__main__ import run
 
 if __name__ == "__main__":
-    main()
+    run("post", "python post_process.py")

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from deqn import __version__
+from deqn.commands.help import PAGES, page
 from deqn.errors import suggestion
 
 # command -> what it does; its `main()` is in the file of the same name in deqn/commands/
@@ -27,6 +28,7 @@ usage: deqn <command> [arguments]
 {chr(10).join(f"  {name:<6} {text}" for name, text in COMMANDS.items())}
 
 `deqn <command> --help` tells more. Models and YAML files of your own: --config-dir my_config MODELS_DIR=my_models.
+In a checkout, python run_deepnet.py is deqn train, and python post_process.py is deqn post.
 deqn --version prints the version. Shell completion: eval "$(deqn -sc install=bash)"
 """
 
@@ -44,7 +46,7 @@ def main() -> None:
         _complete(program, arguments)
     elif command in COMMANDS:
         sys.argv = [f"{program} {command}", *arguments]
-        importlib.import_module(f"deqn.commands.{command}").main()
+        run(command, sys.argv[0])
     else:
         if "=" in command or command in ("-m", "--multirun"):
             hint = f" Did you mean: {program} train {' '.join(sys.argv[1:])}"
@@ -52,6 +54,22 @@ def main() -> None:
             hint = suggestion(command, COMMANDS)
         print(f"deqn has no command {command!r}.{hint}\nKnown: {', '.join(COMMANDS)}.", file=sys.stderr)
         sys.exit(2)
+
+
+def run(command: str, program: str) -> None:
+    """One command with the arguments of `sys.argv`; ends the process.
+
+    Args:
+        program: what was typed in front of them, for its page of help.
+    """
+    if command in PAGES and {"-h", "--help"} & {*sys.argv[1:]}:
+        print(page(command, program), end="")
+        return
+    try:
+        importlib.import_module(f"deqn.commands.{command}").main()
+    except KeyboardInterrupt:  # while it is imported: a command that has begun says itself what stands where
+        print("stopped before anything was done", file=sys.stderr)
+        sys.exit(130)
 
 
 def _complete(program: str, arguments: list[str]) -> None:

@@ -6,8 +6,18 @@ import os
 import re
 import sys
 
-from deqn.configuration.compose import RUN_DIR_VARIABLE, Task, argument_parser, compose, first_lines, through_hydra
+from deqn.configuration.compose import (
+    RUN_DIR_VARIABLE,
+    Composed,
+    Task,
+    argument_parser,
+    compose,
+    first_lines,
+    through_hydra,
+)
+from deqn.disk.checkpoint import Checkpoints
 from deqn.errors import ConfigError, DEQNError
+from deqn.processes.launch import is_first
 from deqn.processes.once import on_all_processes, show
 
 
@@ -22,6 +32,7 @@ def run(task: Task, check: Task | None = None, run_dir: str | None = None) -> No
         run_dir: the run whose configuration is taken, where the environment names none.
     """
     parser = argument_parser()
+    parser.usage = "%(prog)s [options] key=value ...; --help tells more"
     if check is not None:
         parser.add_argument("--check", action="store_true", help="validate, link and try the model; train nothing")
         parser.add_argument(
@@ -31,6 +42,7 @@ def run(task: Task, check: Task | None = None, run_dir: str | None = None) -> No
     if getattr(arguments, "strict", False):
         arguments.overrides.append("strict=true")
     run_dir = os.environ.get(RUN_DIR_VARIABLE) or run_dir
+    composed = None
     try:
         for_hydra = ("help", "hydra_help", "cfg", "multirun", "shell_completion", "info", "config_name", "config_path")
         if any(getattr(arguments, name, None) for name in for_hydra):
@@ -59,6 +71,17 @@ def run(task: Task, check: Task | None = None, run_dir: str | None = None) -> No
         )
         sys.exit(2)
     except KeyboardInterrupt:
-        print("stopped at once; the last checkpoint is whole", file=sys.stderr)
+        if is_first():
+            print(_stopped(composed), file=sys.stderr)
         sys.exit(130)
     sys.exit(code or 0)
+
+
+def _stopped(composed: Composed | None) -> str:
+    """What Ctrl-C leaves, in one line: before training, and where a second one ends it at once."""
+    if composed is None or not composed.run_dir.is_dir():
+        return "stopped before training: there is no run folder yet"
+    checkpoints = Checkpoints(composed.run_dir).names()
+    if not checkpoints:
+        return f"stopped; {composed.run_dir} has no checkpoint yet"
+    return f"stopped; the newest checkpoint of {composed.run_dir} is {checkpoints[-1]}"

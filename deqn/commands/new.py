@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
@@ -32,5 +33,5 @@ def main() -> None:
         print(error.report, file=sys.stderr)
         sys.exit(error.exit_code)
     print("\n".join(f"wrote {path}" for path in files))
-    own = f" --config-dir {into / 'config'} MODELS_DIR={into / 'models'}" if into else ""
+    own = f" --config-dir {shlex.quote(str(into / 'config'))}" if into else ""
     print(f"next: {sys.argv[0].removesuffix('new')}check{own} model={arguments.name}")

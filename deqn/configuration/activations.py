@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from deqn.errors import ConfigError, suggestion
 
 Activation = Callable[[Tensor], Tensor]
+_OF_THE_MODEL = "Activations."  # Activations.py of the model's folder
 
 _TENSORFLOW_PREFIXES = (
     "tf.keras.activations.", "keras.activations.", "tf.nn.", "tf.math.", "tf.compat.v1.nn.", "tf.",
@@ -41,13 +42,18 @@ def keras_activations() -> list[str]:
     return sorted(_KERAS_ACTIVATIONS)
 
 
-def activation(name: str, where: str) -> Activation:
-    """The function behind a name such as `relu`, `tf.nn.relu`, `torch.tanh` or `my.module.f`.
+def activation(name: str, where: str, own: Callable[[str], Any] | None = None) -> Activation:
+    """The function behind a name such as `relu`, `tf.nn.relu`, `torch.tanh`, `my.module.f` or `Activations.f`.
+
+    Args:
+        own: gives the functions of the model's own Activations.py; without it their names pass unseen, since the configuration
+            is read before the model is linked.
 
     Raises:
         ConfigError: when there is no such function; `where` is the key in the configuration.
     """
-    bare = name
+    if name.startswith(_OF_THE_MODEL):
+        return torch.nn.Identity() if own is None else _own(name, where, own)
     prefix = next((p for p in (*_TENSORFLOW_PREFIXES, *_TORCH_PREFIXES) if name.startswith(p)), "")
     bare = name[len(prefix) :]
     if bare in _KERAS_ACTIVATIONS and prefix not in _TORCH_PREFIXES:
@@ -68,8 +74,19 @@ def activation(name: str, where: str) -> Activation:
     known = sorted({*_KERAS_ACTIVATIONS, "relu", "tanh", "sigmoid", "softplus", "silu", "mish", "elu", "selu", "exp"})
     raise ConfigError(
         f"{where} = {name!r} is not an activation.{suggestion(bare, known)} Use a name of torch.nn.functional, such as "
-        f"{', '.join(known)}, or the dotted path of a function (my_package.my_module.my_function)."
+        f"{', '.join(known)}; the dotted path of a function (my_package.my_module.my_function); or Activations.my_function, "
+        "which Activations.py of the model's folder defines."
     )
+
+
+def _own(name: str, where: str, own: Callable[[str], Any]) -> Activation:
+    try:
+        function = own(name.removeprefix(_OF_THE_MODEL))
+    except AttributeError as error:
+        raise ConfigError(f"{where} = {name!r}: {error}") from error
+    if not callable(function):
+        raise ConfigError(f"{where} = {name!r} is {type(function).__name__}, expected a function of a tensor.")
+    return function
 
 
 def _is_elementwise(function: Callable[..., Any]) -> bool:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+import threading
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +21,19 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobRuntime
 from hydra.errors import HydraException
+from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from deqn import shipped
+from deqn.configuration import yaml_files
+from deqn.configuration.places import moved
 from deqn.configuration.schema import Config
+from deqn.configuration.typed import explain
 from deqn.configuration.validate import parse
 from deqn.errors import ConfigError, DEQNError, count, suggestion
 from deqn.processes.launch import is_first, launched
@@ -33,7 +42,8 @@ from deqn.processes.once import on_all_processes, show
 RUN_DIR_VARIABLE = "USE_CONFIG_FROM_RUN_DIR"
 PRESET = "preset"
 _DEFAULT_MODEL = "bm1972"  # of config/config.yaml
-GROUPS = ("model", "constants", "net", "optimizer", "run", "variables")
+GROUPS = ("model", *yaml_files.GROUPS)
+_ONE_AT_A_TIME = threading.RLock()  # Hydra keeps what it does in globals
 
 
 @dataclass(frozen=True)
@@ -90,17 +100,24 @@ def compose(
     Raises:
         ConfigError: with every problem found.
     """
+    with _a_hydra_of_our_own():
+        return _compose(overrides, config_dir, run_dir)
+
+
+def _compose(
+    overrides: Sequence[str], config_dir: str | Path | None, run_dir: str | Path | None
+) -> Composed:  # fmt: skip
     primary = shipped.CONFIG if run_dir is None else _hydra_folder(Path(run_dir))
-    folders = [primary] if run_dir is not None else [shipped.CONFIG, *_config_dirs(config_dir)]
+    folders = _folders(config_dir, run_dir)
     parsed = _with_preset(_parse_overrides(overrides), folders, run_dir)
     _check_groups(parsed, folders, run_dir)
     _refuse_sweep(parsed)
-    constants = [o for o in parsed if _is_plain(o) and o.key_or_group.startswith("constants.")]
+    constants = [o for o in parsed if _is_constant(o)]
     others = [_force(o) for o in parsed if o not in constants]
     if config_dir is not None:
-        others.append(f"hydra.searchpath=[file://{Path(config_dir).resolve()}]")
+        others.append(f"hydra.searchpath=[{_quoted(f'file://{Path(config_dir).resolve()}')}]")
     if run_dir is not None and not any(o.key_or_group == "hydra.run.dir" for o in parsed):
-        others.append(f"hydra.run.dir='{Path(run_dir).resolve()}'")
+        others.append(f"hydra.run.dir={_quoted(str(Path(run_dir).resolve()))}")
     try:
         with hydra.initialize_config_dir(str(primary), job_name="run_deepnet", version_base="1.3"):
             whole = hydra.compose("config", overrides=others, return_hydra_config=True)
@@ -112,8 +129,10 @@ def compose(
             raise ConfigError(
                 "hydra.run.dir is empty: the run would be written into the working directory. Name a folder."
             )
-    except _COMPOSING as error:
-        raise ConfigError(first_lines(error, 4)) from error
+    except DEQNError:
+        raise
+    except Exception as error:  # whatever Hydra, OmegaConf and YAML raise for what was typed, or stands in a file
+        raise _composing_failed(error) from error
     if run_dir is None:
         _refuse_hidden_files(config_dir, whole.hydra)
     return _composed(whole, tuple(overrides), out, None if run_dir is None else Path(run_dir).resolve())
@@ -152,10 +171,11 @@ def _composed(whole: DictConfig, overrides: tuple[str, ...], run_dir: Path, sour
         tree.MODELS_DIR = str(Path(tree.MODELS_DIR).resolve())
     try:
         container = OmegaConf.to_container(tree, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
-        raise ConfigError(first_lines(error)) from error
+    except Exception as error:  # also what a resolver (${...}) raises
+        raise _composing_failed(error) from error
     assert isinstance(container, dict)
-    config = parse({str(key): value for key, value in container.items()})
+    typed = {o.key_or_group: str(o.input_line).partition("=")[2] for o in _parse_overrides(overrides)}
+    config = parse({str(key): value for key, value in container.items()}, typed=typed)
     return Composed(config, tree, own, overrides, run_dir, source)
 
 
@@ -169,24 +189,100 @@ def _hydra_folder(run_dir: Path) -> Path:
     return folder
 
 
+def _folders(config_dir: str | Path | None, run_dir: str | Path | None) -> list[Path]:
+    """Where the files of the groups are looked for: in none where the configuration is that of a run."""
+    if run_dir is not None:
+        return []
+    return [shipped.CONFIG, *_config_dirs(config_dir)]
+
+
 def _config_dirs(config_dir: str | Path | None) -> list[Path]:
     if config_dir is None:
         return []
-    if not Path(config_dir).is_dir():
+    folder = Path(config_dir).resolve()
+    if not folder.is_dir():
         raise ConfigError(f"--config-dir {config_dir}: there is no such folder.")
-    return [Path(config_dir).resolve()]
+    if (folder / "config.yaml").is_file() and folder != shipped.CONFIG:
+        raise ConfigError(
+            f"{Path(config_dir) / 'config.yaml'} is not read: Hydra takes the shipped file of that name. Move its keys to "
+            f"{Path(config_dir) / 'model' / '<name>.yaml'}, whose first line is `# @package _global_`, and choose it with "
+            "model=<name>; or give them on the command line."
+        )
+    return [folder]
 
 
 def _parse_overrides(overrides: Sequence[str]) -> list[Override]:
+    """Hydra's reading of each line; a constant may have any name that Python can read."""
+    parsed, problems = [], []
+    for line in overrides:
+        constant = re.match(r"(\+{0,2}constants\.(?:constants\.)?)([^=]+)(=.*)", line, re.DOTALL)
+        if constant and constant[2].isidentifier() and not constant[2].isascii():
+            override = _parse(f"{constant[1]}x{constant[3]}")
+            if override is not None:
+                override.key_or_group = f"{constant[1].lstrip('+')}{constant[2]}"
+                override.input_line = line
+        else:
+            override = _parse(line)
+        if override is None:
+            problems.append(explain(line, lambda other: _parse(other) is not None))
+        else:
+            parsed.append(override)
+    _raise(problems, "on the command line")
+    return parsed
+
+
+def _parse(line: str) -> Override | None:
+    """None where Hydra cannot read it."""
     try:
-        return OverridesParser.create().parse_overrides(list(overrides))
-    except HydraException as error:
-        raise ConfigError(f"{first_lines(error)} Write key=value; quote a value with spaces or commas.") from error
+        override = OverridesParser.create().parse_override(line)
+    except HydraException:
+        return None
+    return override if override.key_or_group else None
+
+
+def _quoted(text: str) -> str:
+    return QuotedString(text, Quote.single).with_quotes()
+
+
+def _raise(problems: Sequence[str], where: str) -> None:
+    if len(problems) == 1:
+        raise ConfigError(problems[0])
+    if problems:
+        raise ConfigError(f"{count(len(problems), 'problem')} {where}", problems)
+
+
+def _composing_failed(error: Exception) -> ConfigError:
+    if isinstance(error, yaml.YAMLError):
+        mark = getattr(error, "problem_mark", None)
+        return ConfigError(f"{'a YAML file' if mark is None else mark.name}{yaml_files.yaml_error(error)}")
+    said: BaseException | None = error
+    while said is not None and not str(said).strip():  # Hydra wraps some errors in one that says nothing
+        said = said.__cause__ or said.__context__
+    return ConfigError(first_lines(said or error, 4) or type(error).__name__)
+
+
+@contextlib.contextmanager
+def _a_hydra_of_our_own() -> Iterator[None]:
+    """Composing leaves the Hydra of the program that it happens in as it is; threads take turns."""
+    with _ONE_AT_A_TIME:
+        before = dict(Singleton._instances)
+        for name in (GlobalHydra, HydraConfig, JobRuntime, VersionBase):
+            Singleton._instances.pop(name, None)
+        try:
+            yield
+        finally:
+            Singleton._instances.clear()
+            Singleton._instances.update(before)
 
 
 def _is_plain(override: Override) -> bool:
     """key=value, with none of Hydra's prefixes."""
     return not (override.is_add() or override.is_delete() or override.is_force_add())
+
+
+def _is_constant(override: Override) -> bool:
+    """constants.beta=0.9 or +constants.gamma=2, which are set in whichever form the YAML file has."""
+    return override.key_or_group.startswith("constants.") and not override.is_delete()
 
 
 def _is_choice(override: Override) -> bool:
@@ -210,7 +306,7 @@ def _with_preset(
             raise ConfigError(f"{override.input_line}: {RUN_DIR_VARIABLE} takes the sizes and lengths of {run_dir}.")
         chosen = {o.key_or_group: str(o.value()) for o in overrides if o.key_or_group in ("model", "MODEL_NAME")}
         model = chosen.get("model", chosen.get("MODEL_NAME", _DEFAULT_MODEL))
-        words = {path.parent.name for folder in folders for path in (folder / PRESET).glob(f"*/{model}.yaml")}
+        words = {path.parent.name for folder in folders for path in (folder / PRESET).glob(f"[!.]*/{model}.yaml")}
         known = sorted({*words, "default"})
         if word not in known:
             raise ConfigError(
@@ -230,7 +326,7 @@ def _force(override: Override) -> str:
 
 
 def _check_groups(overrides: Sequence[Override], folders: Sequence[Path], run_dir: str | Path | None) -> None:
-    """group=option must name a file, before Hydra looks for it."""
+    """group=option must name a file, and that file must be right, before Hydra looks for it."""
     problems = []
     for override in overrides:
         if not _is_choice(override) or override.is_sweep_override():
@@ -247,14 +343,29 @@ def _check_groups(overrides: Sequence[Override], folders: Sequence[Path], run_di
                 f"group to choose from. Change single keys ({group}.<key>=...), or unset {RUN_DIR_VARIABLE}."
             )
             continue
-        known = sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
-        if option not in known:
-            what = "model" if group == "model" else f"{group} configuration"
-            problems.append(f"No {what} {option!r}.{suggestion(option, known)} Known: {', '.join(known)}.")
-    if len(problems) == 1:
-        raise ConfigError(problems[0])
-    if problems:
-        raise ConfigError(f"{count(len(problems), 'problem')} on the command line", problems)
+        unknown = yaml_files.unknown_option(folders, group, option)
+        problems += [unknown] if unknown else []
+    _raise(problems, "on the command line")
+    if run_dir is None:
+        chosen = {o.key_or_group: str(o.value()) for o in overrides if _is_choice(o) and not o.is_sweep_override()}
+        _refuse_a_name_without_its_files(overrides, chosen, folders)
+        chosen = {group: option.removesuffix(".yaml") for group, option in chosen.items()}
+        _raise(yaml_files.problems_in_files(folders, chosen), "in the YAML files")
+
+
+def _refuse_a_name_without_its_files(
+    overrides: Sequence[Override], chosen: Mapping[str, str], folders: Sequence[Path]
+) -> None:  # fmt: skip
+    """MODEL_NAME chooses the Python files only: without `model=` or the groups, the YAML files are those of the default."""
+    names = [o for o in overrides if o.key_or_group == "MODEL_NAME" and not o.is_sweep_override()]
+    if not names or "model" in chosen or {"constants", "variables"} <= {*chosen}:
+        return
+    name = str(names[-1].value())
+    if name != _DEFAULT_MODEL and name in yaml_files.options(folders, "model"):
+        raise ConfigError(
+            f"{names[-1].input_line} chooses the Python files of {name} alone; constants, variables and the like would be those "
+            f"of {_DEFAULT_MODEL}. Write model={name}, which chooses all of them."
+        )
 
 
 def _refuse_sweep(overrides: Sequence[Override]) -> None:
@@ -281,25 +392,31 @@ def _refuse_hidden_files(config_dir: str | Path | None, own: DictConfig) -> None
 
 def _set_constants(whole: DictConfig, overrides: Sequence[Override]) -> None:
     """`constants.beta=0.98` and `constants.constants.beta=0.98`, whichever form the YAML file has."""
-    if not overrides:
-        return
-    group = whole.get("constants") or OmegaConf.create({})
-    nested = isinstance(group.get("constants"), DictConfig)
-    known = [str(key) for key in (group.constants if nested else group)]
     problems = []
     for override in overrides:
-        path = override.key_or_group.removeprefix("constants.").removeprefix("constants.")
-        name = path.split(".")[0]
-        prefix = "constants.constants" if nested else "constants"
-        if name not in known:
-            problems.append(
-                f"{override.input_line}: there is no constant {name!r}.{suggestion(name, known)} Known: {', '.join(known)}. "
-                f"To add one, write +{prefix}.{path}=..."
-            )
-        else:
-            OmegaConf.update(whole, f"{prefix}.{path}", override.value(), force_add=True)
+        try:
+            OmegaConf.update(whole, _constant_key(whole, override), override.value(), force_add=True)
+        except ConfigError as error:
+            problems.append(str(error))
     if problems:
         raise ConfigError(f"{count(len(problems), 'problem')} in the constants", problems)
+
+
+def _constant_key(tree: DictConfig, override: Override) -> str:
+    """Where a constant stands, or is added with +; two letters that Python reads as one (\u00b5 and \u03bc) are one."""
+    group = tree.get("constants") or OmegaConf.create({})
+    nested = isinstance(group.get("constants"), DictConfig)
+    known = {unicodedata.normalize("NFKC", str(key)): str(key) for key in (group.constants if nested else group)}
+    path = override.key_or_group.removeprefix("constants.").removeprefix("constants.")
+    name, dot, rest = path.partition(".")
+    name = unicodedata.normalize("NFKC", name)
+    if name not in known and _is_plain(override):
+        value = str(override.input_line).partition("=")[2]
+        raise ConfigError(
+            f"{override.input_line}: there is no constant {name!r}.{moved(name, {}, known, value)} Known: {', '.join(known)}. "
+            f"To add one, write +constants.{path}={value}."
+        )
+    return f"{'constants.' if nested else ''}constants.{known.get(name, name)}{dot}{rest}"
 
 
 def _replace_mappings(whole: DictConfig, overrides: Sequence[Override]) -> None:
@@ -358,11 +475,12 @@ def through_hydra(task: Task, arguments: Any, run_dir: str | None) -> None:
             done.append(code)
 
     folder = shipped.CONFIG if run_dir is None else _hydra_folder(Path(run_dir))
-    folders = [folder] if run_dir is not None else [shipped.CONFIG, *_config_dirs(arguments.config_dir)]
+    folders = _folders(arguments.config_dir, run_dir)
     options = [argument for argument in sys.argv[1:] if argument not in (*arguments.overrides, "--check", "--strict")]
     overrides = _with_preset(_parse_overrides(arguments.overrides), folders, run_dir)
-    arguments.overrides = [str(override.input_line) for override in overrides]
-    typed = [_for_hydra(override, arguments, run_dir) for override in arguments.overrides]
+    _check_groups(overrides, folders, run_dir)
+    choices = [str(o.input_line) for o in overrides if _is_choice(o) and not o.is_sweep_override()]
+    typed = [_for_hydra(override, choices, arguments, run_dir) for override in overrides]
     GlobalHydra.instance().clear()
     with tempfile.TemporaryDirectory() as nowhere:
         quiet = [f"hydra.sweep.dir={nowhere}", "hydra/job_logging=disabled", "hydra/hydra_logging=disabled"]
@@ -376,7 +494,7 @@ def through_hydra(task: Task, arguments: Any, run_dir: str | None) -> None:
             with _hydra_raises():
                 hydra.main(config_path=str(folder), config_name="config", version_base="1.3")(job)()
         except _COMPOSING as error:
-            raise ConfigError(first_lines(error, 4)) from error
+            raise _composing_failed(error) from error
         except OSError as error:
             if len(began) > len(failed) + len(done):  # of a job
                 raise
@@ -400,16 +518,13 @@ def _hydra_raises() -> Iterator[None]:
         os.environ["HYDRA_FULL_ERROR"] = before
 
 
-def _for_hydra(argument: str, arguments: Any, run_dir: str | None) -> str:
+def _for_hydra(override: Override, choices: Sequence[str], arguments: Any, run_dir: str | None) -> str:
     """An override with the same freedoms as in `compose`."""
-    if argument not in arguments.overrides:
-        return argument
-    override = _parse_overrides([argument])[0]
-    if _is_plain(override) and override.key_or_group.startswith("constants."):
-        choices = [
-            o.input_line for o in _parse_overrides(arguments.overrides) if _is_choice(o) and not o.is_sweep_override()
-        ]
-        nested = "constants" in compose([str(c) for c in choices], arguments.config_dir, run_dir).tree.constants
-        path = argument.removeprefix("constants.").removeprefix("constants.")
-        return f"constants.constants.{path}" if nested else f"constants.{path}"
-    return _force(override)
+    if not _is_constant(override):
+        return _force(override)
+    if not override.key_or_group.isascii():
+        raise ConfigError(
+            f"{override.input_line}: the jobs of a sweep (-m) take names made of the letters a to z only. Set it in a YAML file."
+        )
+    key = _constant_key(compose(choices, arguments.config_dir, run_dir).tree, override)
+    return f"++{key}={str(override.input_line).partition('=')[2]}"

@@ -92,7 +92,7 @@ class PolicyVariable(Variable):
     activation: str | None = Field(
         None,
         description="function of the network's output for this policy: `tf.nn.relu`-style or PyTorch name, dotted path "
-        "of a function, or `implied` (a sigmoid between both bounds)",
+        "of a function, `Activations.<f>` (of the model's own Activations.py), or `implied` (a sigmoid between both bounds)",
     )
 
 
@@ -111,7 +111,10 @@ class Variables(Group):
 class HiddenLayer(Group):
     units: PositiveInt = Field(description="width")
     type: Literal["dense"] = Field("dense", description="kind of layer")
-    activation: str = Field("linear", description="Keras, TensorFlow or PyTorch name, or dotted path of a function")
+    activation: str = Field(
+        "linear",
+        description="Keras, TensorFlow or PyTorch name, dotted path of a function, or `Activations.<f>` of the model's folder",
+    )
     init_scale: PositiveFloat = Field(1.0, description="scale of Keras' VarianceScaling")
     dropout_rate: Rate | None = Field(None, description="dropout before this layer, active in gradient steps only")
     batch_normalize: dict[str, Any] | None = Field(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,7 @@ from pydantic_core import ErrorDetails
 from deqn.configuration.activations import activation
 from deqn.configuration.distributions import distribution
 from deqn.configuration.optimizers import optimizer_arguments
+from deqn.configuration.places import moved
 from deqn.configuration.schedules import schedule
 from deqn.configuration.schema import (
     Config,
@@ -31,23 +33,27 @@ from deqn.errors import ConfigError, count, suggestion
 RESERVED_FILES = ("run.json", "run.lock", "calibration.npz", "ckpt", "post", "figures", ".hydra")
 
 
-def parse(tree: dict[str, Any], source: str = "the configuration") -> Config:
-    """The typed configuration.
+def parse(
+    tree: dict[str, Any], source: str = "the configuration", typed: Mapping[str, str] | None = None
+) -> Config:  # fmt: skip
+    """The typed configuration; names have the form that Python gives to those of a file (NFKC).
 
     Args:
         tree: the composed configuration as plain dictionaries and lists.
         source: where it was read, for the message.
+        typed: key -> value of the command line, for the line to type instead.
 
     Raises:
         ConfigError: with every problem found, numbered.
     """
     tree = dict(tree)
     problems: list[str] = []
-    tree["constants"] = _flat_constants(tree.get("constants"), problems)
+    tree["constants"] = _as_python_reads(_flat_constants(tree.get("constants"), problems), problems)
+    tree["variables"] = _names_as_python_reads(tree.get("variables"))
     try:
         config = Config.model_validate(tree)
     except ValidationError as error:
-        problems += [_describe(details, tree) for details in error.errors()]
+        problems += [_describe(details, tree, typed or {}) for details in error.errors()]
         problems += _check_groups(_valid_groups(tree))
     else:
         problems += _check_groups(dict(config)) + _check_top_level(config)
@@ -78,10 +84,40 @@ def _flat_constants(group: Any, problems: list[str]) -> Any:
         if name not in nested:
             problems.append(
                 f"constants.{name}: there is no constant {name!r}.{suggestion(name, nested)} "
-                f"To add one, write +constants.constants.{name}=..."
+                f"To add one, write +constants.{name}=..."
             )
         nested[name] = value
     return nested
+
+
+def _normal(name: Any) -> Any:
+    """The form that Python gives to a name in a file: the micro sign of a keyboard becomes a Greek mu."""
+    return unicodedata.normalize("NFKC", name) if isinstance(name, str) else name
+
+
+def _as_python_reads(constants: Any, problems: list[str]) -> Any:
+    if not isinstance(constants, dict):
+        return constants
+    result: dict[Any, Any] = {}
+    for name, value in constants.items():
+        if _normal(name) in result:
+            problems.append(f"constants.{name}: Python reads two of these names as {_normal(name)!r}. Rename one.")
+        result[_normal(name)] = value
+    return result
+
+
+def _names_as_python_reads(variables: Any) -> Any:
+    """Names of variables, and of constants in `init.kwargs`."""
+    if isinstance(variables, list):
+        return [_names_as_python_reads(entry) for entry in variables]
+    if not isinstance(variables, dict):
+        return variables
+    result = {key: _names_as_python_reads(value) for key, value in variables.items()}
+    if "name" in result:
+        result["name"] = _normal(result["name"])
+    if isinstance(result.get("kwargs"), dict):
+        result["kwargs"] = {key: _normal(value) for key, value in result["kwargs"].items()}
+    return result
 
 
 def _path(location: tuple[int | str, ...], tree: Any) -> str:
@@ -111,7 +147,7 @@ _EXPECTED = {
 }
 
 
-def _describe(details: ErrorDetails, tree: Any) -> str:
+def _describe(details: ErrorDetails, tree: Any, typed: Mapping[str, str]) -> str:
     """One line from a pydantic error: path, what was found, what was expected, nearest name."""
     location = details["loc"]
     path = _path(location, tree)
@@ -120,7 +156,9 @@ def _describe(details: ErrorDetails, tree: Any) -> str:
         known = _fields_at(location[:-1])
         group = _path(location[:-1], tree)
         where = f"a field of {group}" if group else "a key of the configuration"
-        return f"{path} is not {where}.{suggestion(str(location[-1]), known)} Known: {', '.join(known)}."
+        value = typed.get(".".join(map(str, location)))
+        meant = moved(str(location[-1]), tree, known, value)
+        return f"{path} is not {where}.{meant or ' Known: ' + ', '.join(known) + '.'}"
     if kind == "missing":
         return f"{path} is missing."
     if kind == "literal_error":
@@ -261,7 +299,9 @@ def _check_names(variables: Variables) -> list[str]:
             elif name in reserved_names() or name.endswith(("_RAW", "_POLICY_FROM_STATE")):
                 problems.append(f"{where}.name = {name!r}: this name is taken by the library.")
             elif name in seen:
-                problems.append(f"{where}.name = {name!r} appears twice in variables.{kind}.")
+                problems.append(
+                    f"{where}.name = {name!r} appears twice in variables.{kind}, as Python reads these names."
+                )
             seen.add(name)
     return problems
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import platform
+import unicodedata
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -63,7 +64,8 @@ def _compute(linker: Linker, constants: Mapping[str, Any]) -> Calibration:
     if not hasattr(module, "calibrate"):
         raise ModelError(f"{folder.name}/Calibration.py does not define calibrate(constants).")
     try:
-        result = dict(module.calibrate(dict(constants)))
+        given = dict(module.calibrate(dict(constants)))
+        result = {unicodedata.normalize("NFKC", name): value for name, value in given.items()}  # as Python reads names
     except ModuleNotFoundError as error:
         raise ModelError(
             f"{folder.name}/Calibration.py needs {error.name}, which is not installed: pip install {error.name}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,7 @@ def entries(config_dir: str | Path | None = None, models_dir: str | Path | None 
         if folder is not None and not Path(folder).is_dir():
             raise ConfigError(f"{what} {folder}: there is no such folder.")
     folders = [*([Path(config_dir)] if config_dir is not None else []), shipped.CONFIG]
-    files = {file.stem: file for folder in reversed(folders) for file in sorted((folder / "model").glob("*.yaml"))}
+    files = {file.stem: file for folder in reversed(folders) for file in sorted((folder / "model").glob("[!.]*.yaml"))}
     found = (_entry(name, file, folders, models_dir) for name, file in sorted(files.items()))
     return [entry for entry in found if entry is not None]
 
@@ -93,7 +94,9 @@ def _pairs(part: Any) -> list[tuple[str, Any]]:
 def _names(variables: Any) -> tuple[str, ...]:
     if not isinstance(variables, list):
         return ()
-    return tuple(str(variable.get("name")) for variable in variables if isinstance(variable, dict))
+    return tuple(
+        unicodedata.normalize("NFKC", str(variable.get("name"))) for variable in variables if isinstance(variable, dict)
+    )
 
 
 def _read(file: Path) -> dict[str, Any]:

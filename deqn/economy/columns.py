@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -132,6 +133,7 @@ class Columns(ReadOnly):
         new: list[tuple[Column, Tensor]] = []
         for name, value in values.items():
             column = self._columns.get(name)
+            column = column or self._columns.get(unicodedata.normalize("NFKC", name))  # as Python reads State.<name>
             if column is None:
                 raise AttributeError(f"{self._label}.update: no variable {name!r}.{suggestion(name, self._columns)}")
             value = torch.as_tensor(value, dtype=x.dtype, device=x.device)

@@ -17,7 +17,10 @@ def model_folder(name: str, models_dir: str | None) -> Path:
         ConfigError: with the names that exist.
     """
     if models_dir and not Path(models_dir).is_dir():
-        raise ConfigError(f"MODELS_DIR = {models_dir!r}: there is no such folder.")
+        raise ConfigError(
+            f"MODELS_DIR = {models_dir!r}: there is no such folder. Give MODELS_DIR=<folder with your models>, or change it in "
+            "the file of config/model/ that sets it."
+        )
     folder = find_model(name, models_dir)
     if folder is not None:
         return folder
@@ -47,19 +50,19 @@ def other_model(name: str, folder: Path) -> Path | None:
 def subfolder(name: str, *folders: Path) -> Path | None:
     """The subfolder with Python files that the first of some model folders has; None where none of them has it."""
     places = (folder / name for folder in folders if name.isidentifier())
-    return next((place for place in places if place.is_dir() and any(place.glob("*.py"))), None)
+    return next((place for place in places if place.is_dir() and any(place.glob("[!.]*.py"))), None)
 
 
 def model_files(folder: Path) -> list[Path]:
     """The Python files of a model folder, and of the model folders that they import from."""
     folders = [folder]
     for place in folders:  # grows while it is read
-        for path in sorted(place.glob("*.py")):
+        for path in sorted(place.glob("[!.]*.py")):
             for head in _imported_packages(path):
                 other = other_model(head, folder)
                 if other is not None and other not in folders:
                     folders.append(other)
-    return [path for place in folders for path in sorted(place.glob("*.py"))]
+    return [path for place in folders for path in sorted(place.glob("[!.]*.py"))]
 
 
 def _imported_packages(path: Path) -> set[str]:

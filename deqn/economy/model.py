@@ -18,7 +18,7 @@ from deqn.economy.columns import Columns, Namespace, ReadOnly, lay_out
 from deqn.economy.device import pick_device
 from deqn.economy.files import describe, model_folder, where
 from deqn.economy.linker import Linker
-from deqn.economy.names import check_names, functions_of
+from deqn.economy.names import check_names, functions_of, refuse_misspelt
 from deqn.economy.network import PolicyNetwork, dense_network
 from deqn.errors import ConfigError, ModelError, suggestion
 from deqn.numerics.expectations import Expectations, gauss_hermite, monomial_rule
@@ -33,6 +33,7 @@ _PARAMETERS = (
     "state_bounds_hard", "policy_bounds_hard", "definition_bounds_hard", "starting_state", "LOG_DIR", "summary",
     "initialize_each_episode", "initialize_states", "device", "dtype",
 )  # fmt: skip
+_HOOKS = ("cycle_hook", "post_init", "closing_lines")  # of Hooks.py, each optional
 
 
 class Model:
@@ -191,8 +192,8 @@ class Model:
         if not self.linker.has("Hooks"):
             return
         hooks = self.linker.link("Hooks")
-        self._require(hooks, "Hooks", ["cycle_hook"])
-        self.cycle_hook, self.post_init = hooks.cycle_hook, getattr(hooks, "post_init", None)
+        refuse_misspelt(self.linker.folder / "Hooks.py", _HOOKS)
+        self.cycle_hook, self.post_init = (getattr(hooks, name, None) for name in ("cycle_hook", "post_init"))
         for name, function, count_ in (
             ("cycle_hook(state, i)", self.cycle_hook, 2),
             ("post_init()", self.post_init, 0),
@@ -291,10 +292,21 @@ class Model:
             finally:
                 torch.set_rng_state(cpu_state)
         else:
-            body = dense_network(config.net, self.n_states, self.n_policies, seed)
+            body = dense_network(config.net, self.n_states, self.n_policies, seed, self.own_activation)
         policies = config.variables.policies
-        network = PolicyNetwork(body, policies, self.policy_columns, self.n_states, config.net.normalize_inputs)
+        normalize, own = config.net.normalize_inputs, self.own_activation
+        network = PolicyNetwork(body, policies, self.policy_columns, self.n_states, normalize, own)
         return network.to(device=self.device, dtype=self.dtype).eval()
+
+    def own_activation(self, name: str) -> Any:
+        """A function of the model's Activations.py, which the configuration calls `Activations.<name>`."""
+        if not self.linker.has("Activations"):
+            raise AttributeError(f"there is no {self.folder / 'Activations.py'}.")
+        own = vars(self.linker.link("Activations"))
+        if name not in own:
+            known = [entry for entry in own if not entry.startswith("_")]
+            raise AttributeError(f"{self.name}/Activations.py has no {name!r}.{suggestion(name, known)}")
+        return own[name]
 
     def _resolve_inits(self) -> None:
         """Names of constants in `init.kwargs` -> their values."""

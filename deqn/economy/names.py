@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def check_names(folder: Path, known: Mapping[str, Sequence[str]], hints: Mapping
         ModelError: with every problem found.
     """
     problems: list[str] = []
-    for path in sorted(folder.glob("*.py")):
+    for path in sorted(folder.glob("[!.]*.py")):
         if path.name != "Reference.py":  # independent of the core: sees none of these names
             problems += _check_file(path, f"{folder.name}/{path.name}", known, hints)
     if problems:
@@ -90,6 +91,24 @@ def functions_of(path: Path) -> list[str]:
         elif isinstance(node, ast.Assign):
             names += [target.id for target in node.targets if isinstance(target, ast.Name)]
     return names
+
+
+def refuse_misspelt(path: Path, optional: Sequence[str]) -> None:
+    """A function with nearly the name of an optional one would never be called, and nothing would be said.
+
+    Raises:
+        ModelError: with the name that was meant.
+    """
+    own = functions_of(path)
+    missing = [name for name in optional if name not in own]
+    problems = [
+        f"{name} is never called. Did you mean {meant}?"
+        for name in own
+        if name not in optional
+        for meant in difflib.get_close_matches(name.lower(), missing, n=1, cutoff=0.85)
+    ]
+    if problems:
+        raise ModelError(f"{count(len(problems), 'problem')} in {path.parent.name}/{path.name}", problems)
 
 
 def equation_names(folder: Path) -> tuple[str, ...] | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -76,13 +77,16 @@ class Activation(nn.Module):
         return self.function(x)
 
 
-def dense_network(net: Net, n_inputs: int, n_outputs: int, seed: int) -> nn.Sequential:
+def dense_network(
+    net: Net, n_inputs: int, n_outputs: int, seed: int, own: Callable[[str], Any] | None = None
+) -> nn.Sequential:  # fmt: skip
     """The layers of the YAML file: for each, dropout, batch normalisation, dense, activation.
 
     Args:
         net: configuration of the network.
         n_inputs, n_outputs: columns of the state, entries of the policy.
         seed: seed of the initialisation.
+        own: gives the functions of the model's Activations.py: `model.own_activation`.
 
     Returns:
         A module that maps `[batch, n_inputs]` to `[batch, n_outputs]`.
@@ -107,7 +111,7 @@ def dense_network(net: Net, n_inputs: int, n_outputs: int, seed: int) -> nn.Sequ
         nn.init.zeros_(dense.bias)
         modules.append(dense)
         if not _is_linear(layer):
-            modules.append(Activation(activations.activation(layer.activation, f"{where}.activation")))
+            modules.append(Activation(activations.activation(layer.activation, f"{where}.activation", own)))
         width = units
     return nn.Sequential(*modules)
 
@@ -144,6 +148,7 @@ class PolicyNetwork(nn.Module):
         columns: where each policy lies in the output.
         n_states: columns of the state.
         normalize: whether inputs are normalised.
+        own: gives the functions of the model's Activations.py.
     """
 
     def __init__(
@@ -153,12 +158,13 @@ class PolicyNetwork(nn.Module):
         columns: Sequence[Column],
         n_states: int,
         normalize: bool,
+        own: Callable[[str], Any] | None = None,
     ) -> None:
         super().__init__()
         self.normalization = Normalization(n_states) if normalize else None
         self.body = body
         self.n_outputs = columns[-1].stop
-        self.pieces = _pieces(variables, columns)
+        self.pieces = _pieces(variables, columns, own)
 
     def forward(self, states: Tensor) -> Tensor:
         """`[*batch, n_states]` -> `[*batch, n_policies]`."""
@@ -175,7 +181,7 @@ class PolicyNetwork(nn.Module):
 
 
 def _pieces(
-    variables: Sequence[PolicyVariable], columns: Sequence[Column]
+    variables: Sequence[PolicyVariable], columns: Sequence[Column], own: Callable[[str], Any] | None
 ) -> list[tuple[int, int, activations.Activation | None]]:
     """Neighbouring policies with the same activation, as (start, stop, function)."""
     pieces: list[tuple[int, int, activations.Activation | None]] = []
@@ -191,7 +197,7 @@ def _pieces(
             function = _implied(lower, upper)
         elif variable.activation is not None:
             function = activations.activation(
-                variable.activation, f"variables.policies[{i}] {variable.name!r}.activation"
+                variable.activation, f"variables.policies[{i}] {variable.name!r}.activation", own
             )
         if pieces and names[-1] == name:
             pieces[-1] = (pieces[-1][0], column.stop, pieces[-1][2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import keyword
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 from deqn import shipped
 from deqn.configuration.schema import reserved_names
 from deqn.errors import ConfigError, count
+
+_MOVED = "# change it where the folder moves; a relative path counts from the working directory"
 
 
 def new_model(name: str, states: Sequence[str], policies: Sequence[str], into: Path | None = None) -> list[Path]:
@@ -28,7 +31,10 @@ def new_model(name: str, states: Sequence[str], policies: Sequence[str], into: P
     _check_names(name, states, policies)
     models, configs = (shipped.MODELS, shipped.CONFIG) if into is None else (into / "models", into / "config")
     files = {models / name / file: text for file, text in _model_files(name, states, policies).items()}
-    files |= {configs / group / f"{name}.yaml": text for group, text in _yaml_files(name, states, policies).items()}
+    own = None if into is None else models.resolve()
+    files |= {
+        configs / group / f"{name}.yaml": text for group, text in _yaml_files(name, states, policies, own).items()
+    }
     existing = [str(path) for path in files if path.exists()]
     if existing:
         raise ConfigError(f"nothing was written: {count(len(existing), 'file')} would be overwritten", existing)
@@ -132,7 +138,9 @@ def cycle_hook(state, i):
     return {"Definitions.py": definitions, "Dynamics.py": dynamics, "Equations.py": equations, "Hooks.py": hooks}
 
 
-def _yaml_files(name: str, states: Sequence[str], policies: Sequence[str]) -> dict[str, str]:
+def _yaml_files(
+    name: str, states: Sequence[str], policies: Sequence[str], models_dir: Path | None
+) -> dict[str, str]:  # fmt: skip
     state_entries = "\n".join(
         f"  - name: {s}\n    init:\n      distribution: normal\n      kwargs: {{mean: 0.0, stddev: 0.1}}"
         for s in states
@@ -144,7 +152,8 @@ def _yaml_files(name: str, states: Sequence[str], policies: Sequence[str]) -> di
     return {
         "model": "# @package _global_\ndefaults:\n"
         + "".join(f"  - override /{group}: {name}\n" for group in groups)
-        + f"\nMODEL_NAME: {name}\n",
+        + f"\nMODEL_NAME: {name}\n"
+        + ("" if models_dir is None else f"MODELS_DIR: {json.dumps(str(models_dir), ensure_ascii=False)} {_MOVED}\n"),
         "constants": "constants:\n  beta: 0.96\n  rho: 0.9\n  sigma: 0.02\n",
         "variables": f"states:\n{state_entries}\n\npolicies:\n{policy_entries}\n\n"
         "definitions:\n  - name: target\n  - name: gap\n",

@@ -100,3 +100,40 @@ def test_a_run_folder_where_a_name_of_ours_is_taken_is_refused(command, tmp_path
     assert done.returncode == 2
     assert "cannot be written" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("text", ["", "def closing_lines(run):\n    return []\n", "def draw_cycle(state):\n    pass\n"])
+def test_each_function_of_hooks_is_optional(answer, tmp_path, text):
+    models = own_model(tmp_path / "models", Hooks=text)
+    assert answer("model=brock_mirman", "MODEL_NAME=mine", f"MODELS_DIR={models}", "--check").code == 0
+
+
+def test_a_misspelt_hook_is_refused_with_the_name_that_was_meant(answer, tmp_path):
+    models = own_model(tmp_path / "models", Hooks="def cycle_hok(state, i):\n    pass\n")
+    done = answer("model=brock_mirman", "MODEL_NAME=mine", f"MODELS_DIR={models}", "--check")
+    assert done.code == 2
+    assert "cycle_hok is never called. Did you mean cycle_hook?" in done.err
+
+
+def test_files_that_a_mac_leaves_in_a_model_folder_are_not_looked_at(answer, tmp_path):
+    models = own_model(tmp_path / "models")
+    for name in ("._Equations.py", "._Net.py", ".DS_Store"):
+        (models / "mine" / name).write_bytes(b"\x00\x05\x16\x07\xff")
+    (models / "._mine").write_bytes(b"\x00\x05\x16\x07\xff")
+    assert answer("model=brock_mirman", "MODEL_NAME=mine", f"MODELS_DIR={models}", "hydra.run.dir=run", *TINY[1:],
+                  "run.N_episodes=1").code == 0  # fmt: skip
+
+
+def test_letters_that_look_alike_are_one_name_in_the_yaml_files_and_in_the_model(answer, tmp_path):
+    """The micro sign of a keyboard, U+00B5; Python reads it as U+03BC."""
+    from tests.conftest import shipped
+
+    models = own_model(
+        tmp_path / "models",
+        Equations=shipped("brock_mirman", "Equations").replace("Parameters.beta", "Parameters.\u00b5"),
+        Dynamics=shipped("brock_mirman", "Dynamics").replace("State.z", "State.\u03d5").replace('"z"', '"\u03d5"'),
+        Definitions=shipped("brock_mirman", "Definitions").replace("State.z", "State.\u03d5"),
+    )
+    done = answer("model=brock_mirman", "MODEL_NAME=mine", f"MODELS_DIR={models}", "+constants.\u00b5=0.9", "--check",
+                  "variables.states.1.name='\u03d5'")  # fmt: skip
+    assert done.code == 0, done.err

@@ -308,3 +308,52 @@ def test_loss_and_step_compile_to_one_graph_with_the_same_draws():
     drawn = [step(states), step(states)]
     torch.testing.assert_close(drawn, eager)
     assert not torch.equal(eager[0], eager[1])
+
+
+SMOOTH = """
+import torch
+
+import Parameters
+
+
+def smooth(x):
+    return Parameters.alpha * torch.tanh(x)
+
+
+number = 3
+"""
+
+
+def of_its_own(folder, *overrides: str) -> deqn.Model:
+    from tests.conftest import own_model
+
+    models = own_model(folder / "models", Activations=SMOOTH)
+    return deqn.load_model("brock_mirman", ["MODEL_NAME=mine", f"MODELS_DIR={models}", *overrides])
+
+
+def test_an_activation_may_lie_in_the_folder_of_the_model(tmp_path):
+    model = of_its_own(
+        tmp_path,
+        "variables.policies.0.activation=Activations.smooth",
+        "net.layers.0.hidden.activation=Activations.smooth",
+    )
+    policies = model.policy(1e3 * model.initial_states(500))
+    assert 0 < policies.abs().max() <= model.Parameters.alpha
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Activations.smoth", r"policies\[0\] 's'.activation = 'Activations.smoth': .* Did you mean smooth\?"),
+        ("Activations.number", "is int, expected a function of a tensor"),
+        ("smooth", "or Activations.my_function, which Activations.py of the model's folder"),
+    ],
+)
+def test_an_activation_that_is_not_in_the_folder_of_the_model_is_named(tmp_path, name, message):
+    with pytest.raises(deqn.ConfigError, match=message):
+        of_its_own(tmp_path, f"variables.policies.0.activation={name}")
+
+
+def test_an_activation_of_a_model_without_activations_is_refused_with_the_file():
+    with pytest.raises(deqn.ConfigError, match=r"net.layers\[0\].hidden.activation .* there is no .*Activations.py"):
+        deqn.load_model("brock_mirman", ["net.layers.0.hidden.activation=Activations.smooth"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ from deqn.training.trainer import Trainer
 
 def test_the_template_links_probes_and_trains(tmp_path):
     new_model("mymodel", ["k", "z"], ["s", "l"], tmp_path)
-    model = deqn.load_model("mymodel", [f"MODELS_DIR={tmp_path / 'models'}", "run.N_episodes=3"], tmp_path / "config")
+    model = deqn.load_model("mymodel", ["run.N_episodes=3"], tmp_path / "config")
     report = probe(model)
     assert set(report.equations) == {"eq_s", "eq_l"}
     assert not report.notes
@@ -55,5 +56,15 @@ def test_the_command_says_what_to_type_next(tmp_path):
         str(tmp_path),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert f"deqn check --config-dir {tmp_path / 'config'} MODELS_DIR={tmp_path / 'models'} model=mine" in done.stdout
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("next: ")]
+    assert line == f"next: python -m deqn check --config-dir {tmp_path / 'config'} model=mine"
     assert (tmp_path / "config" / "variables" / "mine.yaml").is_file()
+
+
+def test_the_file_that_is_made_names_the_folder_with_the_model(tmp_path, monkeypatch):
+    (tmp_path / "mine it's").mkdir()
+    monkeypatch.chdir(tmp_path / "mine it's")
+    new_model("mymodel", ["k"], ["s"], Path())
+    monkeypatch.chdir(tmp_path)
+    model = deqn.load_model("mymodel", [], "mine it's/config")
+    assert model.folder == tmp_path / "mine it's" / "models" / "mymodel"
