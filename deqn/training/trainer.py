@@ -12,6 +12,7 @@ from torch import Tensor
 from deqn.configuration import optimizers, schedules
 from deqn.disk import checkpoint
 from deqn.disk.run_folder import RunFolder
+from deqn.economy.check_numerics import CheckNumerics, NotFinite
 from deqn.economy.model import Model
 from deqn.errors import ConfigError, DEQNError, ModelError, ProcessError, SaveError, TrainingError
 from deqn.processes.comm import Comm
@@ -227,7 +228,7 @@ class Trainer:
                 terms = self.terms(self.model, states)
                 terms.loss.backward()
             value = terms.loss.detach()
-        except diagnose.NotFinite as error:
+        except NotFinite as error:
             found = str(error)
             value = flat.fill_(float("nan")).sum()  # so that the other processes stop too
         if self.comm.size > 1:
@@ -337,7 +338,7 @@ class Trainer:
             return contextlib.nullcontext()
         stack = contextlib.ExitStack()
         stack.enter_context(torch.autograd.set_detect_anomaly(True, check_nan=True))
-        stack.enter_context(diagnose.CheckNumerics(self.model.folder))
+        stack.enter_context(CheckNumerics(self.model.folder))
         return stack
 
     def _may_roll_back(self, error: TrainingError) -> bool:
