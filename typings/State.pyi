@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 def E_t_gen(states: Tensor, policies: Tensor) -> Callable[[Callable[[Tensor, Tensor], Any]], Tensor]:
@@ -14,10 +15,10 @@ def update(x: Tensor, name: str, value: Any) -> Tensor:
 def update_dict(x: Tensor, values: Mapping[str, Any]) -> Tensor:
     """`x` with several variables replaced; `x` itself is unchanged."""
 
-def monomial_rule(scale_list: Sequence[float]) -> tuple[Tensor, Tensor]:
+def monomial_rule(scale_list: float | Sequence[float] | np.ndarray | Tensor) -> tuple[Tensor, Tensor]:
     """shock_values [2 d, d] and shock_probs [2 d] for d independent normal shocks."""
 
-def gauss_hermite(scale_list: float | Sequence[float], n_nodes: int = 5) -> tuple[Tensor, Tensor]:
+def gauss_hermite(scale_list: float | Sequence[float] | np.ndarray | Tensor, n_nodes: int = 5) -> tuple[Tensor, Tensor]:
     """shock_values [n_nodes**d, d] and shock_probs [n_nodes**d] for d independent normal shocks."""
 
 def __getattr__(name: str) -> Callable[[Tensor], Tensor]:

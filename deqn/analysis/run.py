@@ -18,6 +18,7 @@ from deqn.disk.run_folder import RunFolder, changes
 from deqn.economy.files import files_hash
 from deqn.economy.model import Model
 from deqn.economy.probe import probe
+from deqn.economy.shocks import not_disabled
 from deqn.training import simulate
 from deqn.training.cpu import configure_cpu
 
@@ -76,7 +77,7 @@ def rebuild(composed: Composed, starting_point: str) -> Run:
         run.notes.append(f"this run is not finished (status: {status}, checkpoint of episode {run.episode}).")
     if payload["header"]["model_files"] != files_hash(model.folder):
         run.notes.append(f"the files of {model.folder} have changed since {name} was written.")
-    run.notes += warnings
+    run.notes += warnings + not_disabled(model)
     return run
 
 
@@ -136,17 +137,18 @@ class Run:
 
     def wider_box(self, states: Tensor) -> Tensor:
         """States around a cloud `[n, n_states]`: same number, each number uniform on its range widened by a quarter on
-        either side (within its bounds, and without changing its sign); a variable with a shape keeps the values of the cloud.
-        A model's PostProcess.py may define `wider_box(run, states)` of its own."""
+        either side (within its bounds, and without changing its sign); a variable with a shape and a state that takes only
+        certain values (`Model.is_discrete`) keep those of the cloud. A model's PostProcess.py may define
+        `wider_box(run, states)` of its own."""
         own = self._post_process("wider_box")
         with self.model.context(), torch.no_grad():
             if own is not None:
                 return own(self, states)
             box = states[self.model.rng.permutation(len(states))].clone()
             for column in self.model.state_columns:
-                if column.shape:
-                    continue
                 values = column.raw(states)
+                if column.shape or self.model.is_discrete(column, values):
+                    continue
                 low, high = float(values.min()), float(values.max())
                 margin = 0.25 * (high - low)
                 lowest, highest = low - margin, high + margin

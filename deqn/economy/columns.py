@@ -93,6 +93,22 @@ def lay_out(variables: Sequence[tuple[str, Sequence[int], Bound]]) -> list[Colum
     return columns
 
 
+def describe_state(columns: Sequence[Column], state: Tensor) -> str:
+    """'K=0.31, z=-0.2'; of a variable with a shape, its range.
+
+    Args:
+        state: `[n_states]`.
+    """
+    parts = []
+    for column in columns[:8]:
+        value = column.raw(state)
+        if column.shape:
+            parts.append(f"{column.name} in [{float(value.min()):.6g}, {float(value.max()):.6g}]")
+        else:
+            parts.append(f"{column.name}={float(value):.6g}")
+    return ", ".join(parts) + (", ..." if len(columns) > 8 else "")
+
+
 class Columns(ReadOnly):
     """Accessors by name: `State.K(x)` is bounded, `State.K_RAW(x)` is not.
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from deqn.configuration.distributions import distribution
 from deqn.configuration.schema import Config
 from deqn.economy.calibration import calibrate
-from deqn.economy.columns import Columns, Namespace, ReadOnly, lay_out
+from deqn.economy.columns import Column, Columns, Namespace, ReadOnly, lay_out
 from deqn.economy.device import pick_device
 from deqn.economy.files import describe, model_folder, where
 from deqn.economy.linker import Linker
@@ -111,6 +111,15 @@ class Model:
                 draw, kwargs, _ = init
                 states[:, column.start : column.stop] = draw(self.rng, (n, *column.shape), **kwargs).reshape(n, -1)
         return states
+
+    def is_discrete(self, column: Column, values: Tensor) -> bool:
+        """Whether a state's simulated values are whole numbers, or those that its `choice` lists: regimes, ages, types."""
+        whole = values.round()
+        init = self._inits[self.state_columns.index(column)]
+        if init is not None and "values" in init[1]:
+            whole = torch.as_tensor(init[1]["values"], dtype=values.dtype, device=values.device)
+            whole = whole[(values[:, None] - whole).abs().argmin(-1)]
+        return torch.allclose(values, whole, rtol=1e-6, atol=1e-6)
 
     def fit_normalization(self) -> None:
         """Sets the network's input normalisation from initial states, drawn from a generator of its own."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -183,7 +185,7 @@ class PolicyNetwork(nn.Module):
 def _pieces(
     variables: Sequence[PolicyVariable], columns: Sequence[Column], own: Callable[[str], Any] | None
 ) -> list[tuple[int, int, activations.Activation | None]]:
-    """Neighbouring policies with the same activation, as (start, stop, function)."""
+    """(start, stop, function) of each policy; neighbours with the same activation are one piece where it is elementwise."""
     pieces: list[tuple[int, int, activations.Activation | None]] = []
     names: list[object] = []
     for i, (variable, column) in enumerate(zip(variables, columns, strict=True)):
@@ -196,15 +198,38 @@ def _pieces(
             name = ("implied", lower, upper)
             function = _implied(lower, upper)
         elif variable.activation is not None:
-            function = activations.activation(
-                variable.activation, f"variables.policies[{i}] {variable.name!r}.activation", own
-            )
+            with warnings.catch_warnings(action="ignore"):  # softmax without `dim`
+                function = activations.activation(
+                    variable.activation, f"variables.policies[{i}] {variable.name!r}.activation", own
+                )
+                elementwise = is_elementwise(function)
+            if not elementwise:
+                name = (name, i)
+                function = _over_last_axis(function, column.shape)
         if pieces and names[-1] == name:
             pieces[-1] = (pieces[-1][0], column.stop, pieces[-1][2])
         else:
             pieces.append((column.start, column.stop, function))
             names.append(name)
     return pieces
+
+
+def is_elementwise(function: activations.Activation) -> bool:
+    """Whether each number that the function gives depends on its own number alone."""
+    x = torch.linspace(-1.5, 2.0, 12).reshape(2, 6)
+    try:
+        whole, parts = function(x), torch.cat([function(x[:, :2]), function(x[:, 2:])], dim=-1)
+        return bool(torch.allclose(whole, parts, rtol=1e-4, atol=1e-6, equal_nan=True))
+    except Exception:  # it takes no such shape, so that it cannot be elementwise
+        return False
+
+
+def _over_last_axis(function: Callable[..., Tensor], shape: tuple[int, ...]) -> activations.Activation:
+    """A function of `[n, m]`, applied to `[batch, entries]` over the last axis of a variable's shape."""
+    if "dim" in getattr(function, "__annotations__", {}):  # PyTorch warns where it has to guess it
+        function = partial(function, dim=-1)
+    last = shape[-1] if shape else 1
+    return lambda x: function(x.reshape(-1, last)).reshape(x.shape)
 
 
 def _implied(lower: float, upper: float) -> activations.Activation:

@@ -10,13 +10,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deqn.economy.columns import Column
+from deqn.economy.check_numerics import first_operation
+from deqn.economy.columns import Column, describe_state
 from deqn.economy.files import describe, where
 from deqn.economy.model import Model
+from deqn.economy.reach import cut_ranges
+from deqn.economy.reactions import inert
+from deqn.economy.shocks import differing_moments, wrong_probabilities
 from deqn.errors import ModelError, count
 
 _FAILED = object()  # what a function of the model's files gives that raised
 BATCH = 7  # a prime that no model has as a number of variables by accident
+_MANY = 256  # initial states at which definitions and probabilities are looked at
+_PATHS, _PERIODS = 32, 10  # simulated with the untrained network, to see probabilities in other states
+_DRAWN_FROM = 2  # states whose next ones are drawn many times
+_FILES = (
+    ("total_step", "Dynamics"),
+    ("shock_probs", "Dynamics"),
+    ("equations", "Equations"),
+    ("definition", "Definitions"),
+)
 
 
 @dataclass
@@ -72,6 +85,8 @@ class _Probe:
             self._definitions(states, policies)
             if self._shocks(states, policies) & self._steps(states, policies):
                 self._equations(states, policies)
+                self._elsewhere(states, policies)
+            self.report.notes += cut_ranges(model)
         if self.problems:
             texts = {name: value for name, value in model.config.constants.items() if isinstance(value, str)}
             self.problems += [f"constants.{name} = {v!r} is a text; was a number meant?" for name, v in texts.items()]
@@ -80,12 +95,23 @@ class _Probe:
 
     def _try(self, what: str, function: Callable[[], Any]) -> Any:
         """The function's value, or `_FAILED` with a problem noted; a user's `sys.exit()` ends nothing here."""
+        kept = self.states.clone()
         try:
-            return function()
+            value = function()
         except (Exception, SystemExit) as error:
             place = where(error, self.model.folder)
             self.problems.append(f"{place + ': ' if place else ''}{what} failed: {describe(error)}")
-            return _FAILED
+            value = _FAILED
+        if not torch.equal(self.states.nan_to_num(), kept.nan_to_num()):
+            self.states.copy_(kept)
+            file = next(
+                (f"{self.model.folder.name}/{file}.py: " for start, file in _FILES if what.startswith(start)), ""
+            )
+            self.problems.append(
+                f"{file}{what} changes the states that it is given: use State.update(state, name, value), which makes new ones."
+            )
+            value = _FAILED
+        return value
 
     def _shape(self, what: str, value: Any, expected: tuple[int, ...]) -> bool:
         if not isinstance(value, Tensor):
@@ -104,14 +130,29 @@ class _Probe:
             return False
         return True
 
-    def _finite(self, what: str, value: Tensor, states: Tensor) -> bool:
+    def _finite(
+        self, what: str, value: Tensor, states: Tensor, again: Callable[[], Any] | None = None, error: bool = True
+    ) -> bool:
+        """Whether a value is finite at all states; a problem (or a note) is noted where it is not.
+
+        Args:
+            again: gives the value once more, to find the operation.
+        """
         bad = ~torch.isfinite(value).reshape(value.shape[0], -1).all(-1)
         if bad.any():
             first = int(bad.nonzero()[0])
-            self.problems.append(
-                f"{what}: not finite for {int(bad.sum())} of {len(bad)} initial states, first at "
-                f"{describe_state(self.model, states[first])}."
+            share = f" ({100 * float(bad.double().mean()):.0f} %)" if len(bad) > BATCH else ""
+            text = (
+                f"{what}: not finite for {int(bad.sum())} of {len(bad)} initial states{share}, first at "
+                f"{describe_state(self.model.state_columns, states[first])}."
             )
+            found = first_operation(again, self.model.folder) if again is not None else ""
+            if found:
+                text += (
+                    f" {found[0].upper()}{found[1:]}. Try: bounds with a penalty on the definition or policy that must stay "
+                    "positive, another activation of the policy, or initial states where it is."
+                )
+            (self.problems if error else self.report.notes).append(text)
         return not bool(bad.any())
 
     def _definitions(self, states: Tensor, policies: Tensor) -> None:
@@ -130,6 +171,50 @@ class _Probe:
                     f"[{BATCH}, {BATCH}]. Index the last dimension: x[..., 0]."
                 )
 
+    def _elsewhere(self, states: Tensor, policies: Tensor) -> None:
+        """What seven states may not show: definitions and probabilities in many, and where shocks lead."""
+        if self.problems:
+            return
+        many = self.model.initial_states(_MANY)
+        with torch.no_grad():
+            self._finite_definitions(many)
+            if self.model.expectations.kind != "pseudo_random":
+                self._nodes(many, states[:_DRAWN_FROM], policies[:_DRAWN_FROM])
+
+    def _finite_definitions(self, states: Tensor) -> None:
+        """A penalty would make the loss not finite; without one a definition is only shown."""
+        policies = self.model.policy(states)
+        for name, bound in self.model.definition_bounds.items():
+            definition = partial(getattr(self.model.Definitions, f"{name}_RAW"), states, policies)
+            value = self._try(f"definition {name!r}", definition)
+            if isinstance(value, Tensor) and value.ndim:
+                penalty = bool(bound.penalty_lower or bound.penalty_upper)
+                self._finite(f"definition {name!r}", value, states, definition, error=penalty)
+
+    def _nodes(self, many: Tensor, states: Tensor, policies: Tensor) -> None:
+        """Probabilities at many states and after some periods; moments of the nodes and of draws at a few."""
+        model = self.model
+        dynamics = model.expectations.dynamics
+        places = [many]
+        if callable(dynamics.shock_probs):
+            there = self._try(f"a simulation of {_PERIODS} periods", lambda: self._simulated(many[:_PATHS]))
+            places += [there] if there is not _FAILED else []
+        for place in places:
+            wrong = self._try("shock_probs", partial(wrong_probabilities, model, place, model.policy(place)))
+            self.problems += [wrong] if isinstance(wrong, str) and wrong else []
+        if not model.Globals.DISABLE_SHOCKS and not self.problems:
+            what = "total_step_random(prev_state, policy_state)"
+            remark = self._try(what, partial(differing_moments, model, states, policies))
+            self.report.notes += [remark] if isinstance(remark, str) and remark else []
+
+    def _simulated(self, states: Tensor) -> Tensor:
+        """States of a simulation without the first period: `[n, n_states]`."""
+        periods = []
+        for _ in range(_PERIODS):
+            states = self.model.step(states)
+            periods.append(states)
+        return torch.cat(periods)
+
     def _shocks(self, states: Tensor, policies: Tensor) -> bool:
         model = self.model
         if model.expectations.kind == "pseudo_random":
@@ -146,14 +231,8 @@ class _Probe:
                 f"[{BATCH}, nodes] for {BATCH} states."
             )
             return False
-        total = probs.sum(0)
-        worst = total.flatten()[(total.flatten() - 1).abs().argmax()]
-        if not bool(torch.isfinite(probs).all()) or bool((probs < 0).any()):
-            self.problems.append(f"{file}: shock_probs has an entry that is negative or not finite.")
-        elif abs(float(worst) - 1.0) > 1e-4:
-            self.problems.append(
-                f"{file}: shock_probs sums to {float(worst):.6g}, not 1. Divide it by its sum, or add the node that is missing."
-            )
+        wrong = wrong_probabilities(model, states, policies)
+        self.problems += [wrong] if wrong else []
         values = getattr(model.expectations.dynamics, "shock_values", None)
         if isinstance(values, Tensor) and values.ndim and values.shape[0] != nodes:
             self.problems.append(f"{file}: shock_values has {values.shape[0]} rows, shock_probs has {nodes} entries.")
@@ -174,9 +253,28 @@ class _Probe:
             before = len(self.problems)
             value = self._try(what, step)
             if value is not _FAILED and self._shape(what, value, expected):
-                self._finite(what, value, states)
+                self._finite(what, value, states, step)
             passed &= len(self.problems) == before
+        if passed:
+            self._repeatable(steps)
         return passed
+
+    def _repeatable(self, steps: dict[str, Callable[[], Any]]) -> None:
+        """A note where the draws of a function do not follow from the seed."""
+        model, torchs = self.model, torch.get_rng_state()
+        before = model.rng.get_state()
+        for what, step in steps.items():
+            values = []
+            for _ in range(2):
+                model.rng.set_state(before)
+                torch.manual_seed(0)
+                values.append(step())
+            if not torch.allclose(values[0], values[1], equal_nan=True):
+                self.report.notes.append(
+                    f"{model.folder.name}/Dynamics.py: {what} gives different draws from the same seed (are they NumPy's or "
+                    "Python's?), so that no run can be repeated. Draw with Parameters.rng."
+                )
+        torch.set_rng_state(torchs)
 
     def _residuals(self, states: Tensor, policies: Tensor) -> Any:
         """Residuals from the generator's present state, which is put back."""
@@ -219,17 +317,39 @@ class _Probe:
                 )
             elif residual.dtype != model.dtype:
                 self.problems.append(f"{what} as {residual.dtype}, expected {model.dtype} (run.keras_precision).")
-            elif self._finite(f"equation {name!r}", residual.detach(), states):
+            elif self._finite(
+                f"equation {name!r}", residual.detach(), states, partial(self._residuals, states, joined)
+            ):
                 median = float(residual.detach().abs().median())
                 self.report.equations[name] = (tuple(residual.shape[1:]), median)
         if len(self.problems) > before:
             return
-        self._dependence(residuals, parts)
-        self._choose_evaluation(states, policies)
+        if not self._choose_evaluation(states, policies):
+            return
+        fixed = inert(model, partial(self._residuals, states), policies, model.policy_columns)
+        for name, largest in fixed.items():
+            kind = "zero" if largest < 1e-5 else f"the same (up to {largest:.3g})"
+            remark = (
+                f"equation {name!r} is {kind}, but for rounding, whatever the policies are: it determines nothing. Is it an "
+                "identity of the definitions?"
+            )
+            (self.problems if len(fixed) == len(residuals) else self.report.notes).append(remark)
+        residuals = {name: residual for name, residual in residuals.items() if name not in fixed}
+        if residuals:
+            self._dependence(residuals, parts)
+        n_equations = sum(residual[0].numel() for residual in residuals.values())
+        if residuals and n_equations < model.n_policies:
+            self.report.notes.append(
+                f"{count(n_equations, 'equation')} against {count(model.n_policies, 'policy', 'policies')} (each entry of a "
+                "variable with a shape counts): the equations do not determine the policies."
+            )
 
     def _dependence(self, residuals: dict[str, Tensor], parts: list[Tensor]) -> None:
         """Every policy must enter some equation, or the network cannot learn it."""
-        total = torch.stack([residual.sum() for residual in residuals.values()]).sum()
+        flat = torch.cat([residual.flatten() for residual in residuals.values()])
+        total = (
+            torch.arange(1, len(flat) + 1, device=flat.device).cos() * flat
+        ).sum()  # weights: no two gradients cancel
         gradients = torch.autograd.grad(total, parts, allow_unused=True)
         for column, gradient in zip(self.model.policy_columns, gradients, strict=True):
             if gradient is None:
@@ -253,26 +373,21 @@ class _Probe:
                 )
 
     def _unused(self, column: Column, policies: Tensor) -> bool:
-        """Whether two values of a policy inside its bounds give the same residuals; a penalty alone determines no policy."""
-        model, bound = self.model, column.bound
-        low = bound.lower if bound.lower is not None else (0.0 if bound.upper is None else bound.upper - 1.0)
-        high = bound.upper if bound.upper is not None else low + 1.0
-        results = []
-        for share in (0.4, 0.6):
-            replace = partial(_replaced, column=column, value=low + share * (high - low))
-            hook = model.network.register_forward_hook(lambda _, __, output, replace=replace: replace(output))
-            try:
-                with torch.no_grad():
-                    results.append(self._residuals(self.states, replace(policies)))
-            finally:
-                hook.remove()
-        return all(torch.equal(results[0][name], results[1][name]) for name in results[0])
+        """Whether no residual reacts to a policy inside its bounds; a penalty alone determines no policy."""
+        residuals = partial(self._residuals, self.states)
+        return inert(self.model, residuals, policies, [column]).keys() >= self.report.equations.keys()
 
-    def _choose_evaluation(self, states: Tensor, policies: Tensor) -> None:
-        """Turns on the stacked evaluation of expectations where it gives the same residuals."""
+    def _choose_evaluation(self, states: Tensor, policies: Tensor) -> bool:
+        """Turns on the stacked evaluation of expectations where it gives the same residuals; False where none are the same."""
         expectations = self.model.expectations
         with torch.no_grad():
             reference = self._residuals(states, policies)
+            if not _equal(self._residuals(states, policies), reference):
+                self.report.notes.append(
+                    f"{self.model.folder.name}: the equations give different residuals from the same seed. Draw with "
+                    "Parameters.rng."
+                )
+                return False
             for switch in ("stacked_step", "stacked_function"):
                 if switch == "stacked_step" and expectations.kind == "pseudo_random":
                     continue
@@ -285,13 +400,7 @@ class _Probe:
                 if not same:
                     what = "total_step_spec_shock" if switch == "stacked_step" else "the functions under E_t"
                     self.report.notes.append(f"{what}: evaluated one shock node at a time (slower).")
-
-
-def _replaced(x: Tensor, column: Column, value: float) -> Tensor:
-    """`x` with one variable set to a number."""
-    x = x.clone()
-    x[..., column.start : column.stop] = value
-    return x
+        return True
 
 
 def _plausible(extra: tuple[int, ...], shapes: set[tuple[int, ...]]) -> bool:
@@ -313,15 +422,3 @@ def _mixed(shape: torch.Size) -> str:
     if (len(shape) == 2 and shape[0] == shape[1] == BATCH) or (len(shape) > 1 and shape[-1] == 1):
         return " A column [batch] and a [batch, 1] tensor were mixed: index the last dimension, x[..., 0]."
     return ""
-
-
-def describe_state(model: Model, state: Tensor) -> str:
-    """'K=0.31, z=-0.2'; of a variable with a shape, its range."""
-    parts = []
-    for column in model.state_columns[:8]:
-        value = column.raw(state)
-        if column.shape:
-            parts.append(f"{column.name} in [{float(value.min()):.6g}, {float(value.max()):.6g}]")
-        else:
-            parts.append(f"{column.name}={float(value):.6g}")
-    return ", ".join(parts) + (", ..." if len(model.state_columns) > 8 else "")

@@ -15,13 +15,26 @@ from torch import Tensor
 
 Function = Callable[[Tensor, Tensor], Any]
 Expectation = Callable[[Function], Tensor]
+Scales = float | Sequence[float] | np.ndarray | Tensor
 
 
-def monomial_rule(scale_list: Sequence[float]) -> tuple[Tensor, Tensor]:
+def _scales(scale_list: Scales) -> list[float]:
+    """Standard deviations as numbers: of one shock, of a list of shocks, or of an array or a tensor of them."""
+    values = scale_list.tolist() if isinstance(scale_list, (np.ndarray, Tensor)) else scale_list
+    numbers = list(values) if isinstance(values, Sequence) else [values]
+    if any(isinstance(number, Sequence) for number in numbers):
+        raise ValueError(
+            f"scale_list: expected one standard deviation for each shock, [d], got {scale_list}. Of a covariance matrix take "
+            "the standard deviations of independent shocks, and multiply the nodes by its Cholesky factor."
+        )
+    return [float(number) for number in numbers]
+
+
+def monomial_rule(scale_list: Scales) -> tuple[Tensor, Tensor]:
     """Degree-3 monomial rule for independent normal shocks with mean zero (Stroud, 1971; Judd, 1998, eq. 7.5.11).
 
     Args:
-        scale_list: standard deviation of each of the d shocks.
+        scale_list: standard deviation of each of the d shocks: numbers, an array or a tensor `[d]` (one number for one shock).
 
     Returns:
         shock_values `[2 d, d]` and shock_probs `[2 d]`.
@@ -31,16 +44,17 @@ def monomial_rule(scale_list: Sequence[float]) -> tuple[Tensor, Tensor]:
         >>> values.shape, float(probs.sum())
         (torch.Size([4, 2]), 1.0)
     """
-    d = len(scale_list)
-    nodes = torch.diag(torch.tensor([float(s) for s in scale_list], dtype=torch.get_default_dtype())) * (d**0.5)
+    scales = _scales(scale_list)
+    d = len(scales)
+    nodes = torch.diag(torch.tensor(scales, dtype=torch.get_default_dtype())) * (d**0.5)
     return torch.cat([nodes, -nodes]), torch.full([2 * d], 1.0 / (2 * d), dtype=nodes.dtype)
 
 
-def gauss_hermite(scale_list: float | Sequence[float], n_nodes: int = 5) -> tuple[Tensor, Tensor]:
+def gauss_hermite(scale_list: Scales, n_nodes: int = 5) -> tuple[Tensor, Tensor]:
     """Product Gauss-Hermite rule for independent normal shocks with mean zero (Judd, 1998, section 7.2).
 
     Args:
-        scale_list: standard deviation of each of the d shocks (one number for one shock).
+        scale_list: standard deviation of each of the d shocks: numbers, an array or a tensor `[d]` (one number for one shock).
         n_nodes: nodes of each shock.
 
     Returns:
@@ -51,7 +65,7 @@ def gauss_hermite(scale_list: float | Sequence[float], n_nodes: int = 5) -> tupl
         >>> values.shape, round(float((probs * values[:, 0] ** 2).sum()), 6)
         (torch.Size([3, 1]), 0.01)
     """
-    scales = [float(s) for s in (scale_list if isinstance(scale_list, Sequence) else [scale_list])]
+    scales = _scales(scale_list)
     nodes, weights = np.polynomial.hermite_e.hermegauss(n_nodes)
     weights = weights / weights.sum()
     grids = np.meshgrid(*(scale * nodes for scale in scales), indexing="ij")

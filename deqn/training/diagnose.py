@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
-from deqn.economy.files import is_model_file
-from deqn.economy.probe import describe_state
+from deqn.economy.check_numerics import CheckNumerics, NotFinite
+from deqn.economy.columns import describe_state
 from deqn.training import loss
 from deqn.training.simulate import finite
 
@@ -21,44 +18,6 @@ if TYPE_CHECKING:
 
 
 ONLY_GRADIENT = "the residuals are finite"  # how `explain` begins where nothing at the states themselves is wrong
-
-
-class NotFinite(Exception):
-    """Raised by `CheckNumerics` at the first operation with a result that is not finite."""
-
-
-class CheckNumerics(TorchDispatchMode):
-    """Names the first operation that makes a number not finite out of finite ones, and the line of the model's file.
-
-    Args:
-        folder: the model folder.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
-        self.folder = folder
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        name = str(func).removeprefix("aten.").split(".")[0]
-        quiet = name.startswith(("empty", "new_empty", "isfinite"))  # memory that is filled later, and the check itself
-        if (
-            not quiet
-            and isinstance(result, Tensor)
-            and result.is_floating_point()
-            and not bool(torch.isfinite(result).all())
-        ):
-            raise NotFinite(f"the first operation with a result that is not finite is `{name}`{self._line()}")
-        return result
-
-    def _line(self) -> str:
-        frame = sys._getframe(1)
-        while frame is not None:
-            path = Path(frame.f_code.co_filename)
-            if is_model_file(path, self.folder):
-                return f", called in {path.parent.name}/{path.name}:{frame.f_lineno}"
-            frame = frame.f_back  # type: ignore[assignment]
-        return ""
 
 
 def explain(model: Model, states: Tensor) -> str:
@@ -104,7 +63,7 @@ def _gradient(model: Model, states: Tensor) -> str:
 
 def _count(model: Model, states: Tensor, bad: Tensor) -> str:
     first = int(bad.nonzero()[0])
-    return f"{int(bad.sum())} of {len(bad)} states, first at {describe_state(model, states[first])}"
+    return f"{int(bad.sum())} of {len(bad)} states, first at {describe_state(model.state_columns, states[first])}"
 
 
 def _first_operation(model: Model, states: Tensor) -> str:

@@ -81,6 +81,11 @@ class Episode:
             yield self._states[:periods]
         self.end, self._draws_at_the_end = state, draws
 
+    def some(self, n: int) -> Tensor:
+        """About `n` states of the piece that is held, evenly spaced: `[<= n, n_states]`."""
+        states = self._states[: self._pieces[-1]].flatten(0, 1)
+        return states[:: -(-len(states) // n) | 1]
+
     def close(self) -> None:
         """After the last pass: the generator goes on after the shocks of the episode."""
         if len(self._pieces) > 1:

@@ -16,7 +16,9 @@ from torch import Tensor
 from deqn.configuration import optimizers, schedules
 from deqn.disk import checkpoint
 from deqn.disk.run_folder import RunFolder
+from deqn.economy.check_numerics import CheckNumerics, NotFinite
 from deqn.economy.model import Model
+from deqn.economy.shocks import wrong_probabilities
 from deqn.errors import ConfigError, DEQNError, ModelError, ProcessError, SaveError, TrainingError
 from deqn.numerics.least_squares import LevenbergMarquardt
 from deqn.processes.comm import Comm
@@ -24,6 +26,7 @@ from deqn.processes.signals import Signals
 from deqn.training import diagnose, least_squares, loss, simulate
 from deqn.training.cpu import configure_cpu
 from deqn.training.gradient import FlatGradient
+from deqn.training.progress import Progress
 from deqn.training.record import Record, Watcher
 from deqn.training.saving import Saver
 from deqn.training.train_state import Rollbacks, TrainState
@@ -106,13 +109,25 @@ class Trainer:
         )
         raise _shared(error)
 
-    def fit(self) -> TrainState:
+    def fit(self, quiet: bool = False) -> TrainState:
         """Trains until `N_episodes` or a signal; writes a checkpoint at the end in either case.
+
+        Args:
+            quiet: print nothing. Else, where no watcher is told of the episodes, a line every few seconds says how far it is.
 
         Raises:
             TrainingError: at the first number that is not finite; the last good checkpoint is kept.
             SaveError: when training ended but its last checkpoint could not be written.
         """
+        if self.watcher is not None or quiet or self.comm.rank > 0:
+            return self._fit()
+        self.watcher = Progress(self.state.episode, self.config.run.N_episodes)
+        try:
+            return self._fit()
+        finally:
+            self.watcher = None
+
+    def _fit(self) -> TrainState:
         state, run, saver = self.state, self.config.run, self.saver
         with self.model.context(), self.signals:
             saver.set_aside()
@@ -207,6 +222,7 @@ class Trainer:
         epochs = [self._epoch(simulated) for _ in range(config.run.N_epochs_per_episode)]
         network.eval()
         simulated.close()
+        self._refuse_wrong_probabilities(simulated)
         start = self.model.initial_states(config.run.N_sim_batch) if config.redraw else simulated.end
         state.starting_state.copy_(start)
         state.episode += 1
@@ -239,7 +255,7 @@ class Trainer:
                 terms = self.terms(self.model, states)
                 terms.loss.backward()
             value = terms.loss.detach()
-        except diagnose.NotFinite as error:
+        except NotFinite as error:
             found = str(error)
             value = flat.fill_(float("nan")).sum()  # so that the other processes stop too
         if self.comm.size > 1:
@@ -324,6 +340,24 @@ class Trainer:
 
     # -- what can go wrong ----------------------------------------------------------------------------------------
 
+    @torch.no_grad()
+    def _refuse_wrong_probabilities(self, simulated: simulate.Episode) -> None:
+        """Probabilities that depend on the state may be wrong where the probe has not been: a minibatch an episode is looked at.
+
+        Raises:
+            ModelError: on all processes, with the first state.
+        """
+        model = self.model
+        if model.expectations.kind == "pseudo_random" or not callable(model.expectations.dynamics.shock_probs):
+            return
+        states = simulated.some(self.config.run.N_minibatch_size)
+        wrong = wrong_probabilities(model, states, model.policy(states))
+        if self.comm.size > 1:
+            found = self.comm.gather(wrong)
+            wrong = self.comm.first(lambda: next((text for text in found if text), ""))
+        if wrong:
+            raise _shared(ModelError(wrong))
+
     def _stop_not_finite(self, states: Tensor, found: str = "") -> None:
         minibatch = self.state.step % self.config.steps_per_episode + 1
         step = "" if self._skip_on_device else f", step {minibatch}"  # the device has skipped it, and the next ones
@@ -362,7 +396,7 @@ class Trainer:
             return contextlib.nullcontext()
         stack = contextlib.ExitStack()
         stack.enter_context(torch.autograd.set_detect_anomaly(True, check_nan=True))
-        stack.enter_context(diagnose.CheckNumerics(self.model.folder))
+        stack.enter_context(CheckNumerics(self.model.folder))
         return stack
 
     def _may_roll_back(self, error: TrainingError) -> bool:

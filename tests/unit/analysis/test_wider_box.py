@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 import deqn
@@ -30,3 +31,13 @@ def test_residuals_in_the_box_are_finite():
     run = run_of("bm1972")
     residuals = run.residuals(run.wider_box(run.model.initial_states(500)))
     assert all(bool(torch.isfinite(residual).all()) for residual in residuals.values())
+
+
+@pytest.mark.parametrize("values", ["[0.0, 1.0, 2.0]", "[0.97, 1.03]"], ids=["whole numbers", "values of a choice"])
+def test_a_state_that_takes_certain_values_keeps_them(values):
+    init = f"variables.states.1.init={{distribution: choice, kwargs: {{values: {values}}}}}"
+    model = deqn.load_model("brock_mirman", [init])
+    cloud = model.initial_states(500)
+    box = deqn.Run(model, model.folder, cloud).wider_box(cloud)
+    assert set(box[:, 1].tolist()) == set(cloud[:, 1].tolist())
+    assert box[:, 0].max() > cloud[:, 0].max()

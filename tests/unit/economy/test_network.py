@@ -132,6 +132,24 @@ def test_an_activation_covers_every_entry_of_a_policy_with_a_shape():
     assert network(torch.full((1, 4), -1.0)).tolist() == [[-1, 0, 0, 0]]
 
 
+def test_neighbouring_policies_with_softmax_sum_to_one_each():
+    shares = [{"name": name, "shape": [3], "activation": "softmax"} for name in ("assets", "inputs")]
+    sums = policy_network(nn.Identity(), shares)(torch.randn(5, 6)).unflatten(-1, (2, 3)).sum(-1)
+    torch.testing.assert_close(sums, torch.ones(5, 2))
+
+
+def test_softmax_is_over_the_last_axis_of_a_policys_shape():
+    shares = {"name": "shares", "shape": [2, 3], "activation": "softmax"}
+    network, x = policy_network(nn.Identity(), [shares, {"name": "c"}]), torch.randn(5, 7)
+    torch.testing.assert_close(network(x)[:, :6].unflatten(-1, (2, 3)), x[:, :6].unflatten(-1, (2, 3)).softmax(-1))
+    torch.testing.assert_close(network(x)[:, 6], x[:, 6])
+
+
+def test_neighbouring_policies_with_an_elementwise_activation_are_one_piece():
+    policies = [{"name": name, "activation": "softplus"} for name in "abc"]
+    assert len(policy_network(nn.Identity(), policies).pieces) == 1
+
+
 def test_any_leading_dimensions_are_kept():
     network = policy_network(nn.Linear(2, 1), [{"name": "a"}])
     x = torch.randn(3, 4, 2)

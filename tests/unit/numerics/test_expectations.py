@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import types
 
+import numpy as np
 import pytest
 import torch
 
@@ -46,6 +47,20 @@ def test_gauss_hermite_of_two_shocks_is_the_product_rule():
     assert moment(rule, 0, 4) == pytest.approx(3 * 0.5**4)
     assert moment(rule, 2, 2) == pytest.approx(0.01 * 0.25)
     assert moment(rule, 1, 1) == pytest.approx(0, abs=1e-16)
+
+
+@pytest.mark.parametrize("rule", [gauss_hermite, monomial_rule])
+def test_a_rule_takes_standard_deviations_as_an_array_or_a_tensor(rule):
+    for scales in (np.array([0.25, 0.5]), torch.tensor([0.25, 0.5])):
+        for one, other in zip(rule(scales), rule([0.25, 0.5]), strict=True):
+            assert torch.equal(one, other)
+    assert torch.equal(rule(torch.tensor(0.25))[0], rule([0.25])[0])
+
+
+@pytest.mark.parametrize("rule", [gauss_hermite, monomial_rule])
+def test_a_covariance_matrix_is_no_list_of_standard_deviations(rule):
+    with pytest.raises(ValueError, match="expected one standard deviation for each shock"):
+        rule(np.eye(2))
 
 
 @pytest.mark.parametrize("d", [1, 2, 5])

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 import deqn
-from deqn.training.diagnose import CheckNumerics, NotFinite, explain
+from deqn.economy.check_numerics import CheckNumerics, NotFinite
+from deqn.training.diagnose import explain
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from deqn.economy.probe import probe
 from deqn.errors import CheckpointError, SaveError, TrainingError
 from deqn.training import loss
 from deqn.training.trainer import Trainer
-from tests.conftest import TINY, assert_same, train
+from tests.conftest import TINY, assert_same, own_model, shipped, train
 
 DROPOUT = ["++net.layers.1.hidden.dropout_rate=0.2"]
 COSINE = ["optimizer.schedule_kwargs={decay_steps: 48, alpha: 0.01}"]
@@ -395,3 +395,55 @@ def test_a_disk_that_is_full_at_the_end_raises_and_keeps_earlier_checkpoints(tmp
     assert Checkpoints(tmp_path).names() == ["ckpt-1"]
     assert any("bytes free" in text and "Training goes on" in text for text in messages)
     assert [path.name for path in (tmp_path / "ckpt").iterdir()] == ["ckpt-1.pt"]
+
+
+COUNTS = """import torch
+import Definitions, State
+
+def shock_probs(state, policy_state):
+    late = (State.z(state) > 15).to(state.dtype)
+    return torch.stack([0.5 + 0 * late, 0.5 + 0.25 * late], dim=-1)
+
+def total_step_spec_shock(prev_state, policy_state, shock_index):
+    K = Definitions.K_next(prev_state, policy_state)
+    return State.update_dict(prev_state, {"K": K, "z": State.z(prev_state) + 1})
+
+def total_step_random(prev_state, policy_state):
+    return total_step_spec_shock(prev_state, policy_state, 0)
+"""
+
+
+@pytest.mark.parametrize("pieces", [[], ["run.N_states_held=32"]], ids=["one piece", "two pieces"])
+def test_probabilities_that_are_wrong_where_only_the_simulation_comes_end_it_with_a_state(tmp_path, pieces):
+    models = own_model(tmp_path / "models", Dynamics=COUNTS, Definitions=shipped("brock_mirman", "Definitions").replace(
+        "torch.exp(State.z(state))", "torch.exp(0 * State.z(state))"))  # fmt: skip
+    start = "variables.states.1.init={distribution: constant, kwargs: {value: 0.0}}"
+    config = compose([*TINY, "MODEL_NAME=mine", f"MODELS_DIR={models}", start, *pieces]).config
+    model = deqn.Model(config)
+    probe(model)
+    trainer = Trainer(model, RunFolder(tmp_path / "run"))
+    with pytest.raises(deqn.ModelError, match=r"shock_probs sums to 1.25, not 1.* states: K=.*, z=1[6-9]\."):
+        trainer.fit(quiet=True)
+    assert Checkpoints(tmp_path / "run").names()
+
+
+def test_fit_says_how_far_it_is_and_only_once(capsys):
+    trainer = Trainer(deqn.Model(compose([*TINY, "run.N_episodes=2"]).config))
+    trainer.fit()
+    out = capsys.readouterr().out
+    assert out.startswith("episode 2/2 loss ")
+    assert len(out.splitlines()) == 1
+    assert trainer.watcher is None
+
+
+def test_fit_can_be_silent(capsys):
+    Trainer(deqn.Model(compose([*TINY, "run.N_episodes=2"]).config)).fit(quiet=True)
+    assert capsys.readouterr().out == ""
+
+
+def test_fit_shows_a_line_every_few_seconds(capsys, monkeypatch):
+    monkeypatch.setattr("deqn.training.progress._SECONDS_BETWEEN_LINES", 0.0)
+    Trainer(deqn.Model(compose([*TINY, "run.N_episodes=3"]).config)).fit()
+    assert [line.split(" loss")[0] for line in capsys.readouterr().out.splitlines()] == [
+        "episode 1/3", "episode 2/3", "episode 3/3",
+    ]  # fmt: skip
