@@ -33,7 +33,7 @@ def test_check_with_a_sweep_is_refused(command, tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "fragment"),
-    [(b"layers: [", "net/bad.yaml"), (b"layers: []\nlayers: []\n", "duplicate"), (b"\xff\xfe\xfa", "")],
+    [(b"layers: [", "net/bad.yaml"), (b"layers: []\nlayers: []\n", "stands here a second time"), (b"\xff\xfe\xfa", "")],
     ids=["syntax", "duplicate key", "not UTF-8"],
 )
 def test_a_yaml_file_that_cannot_be_read_is_named(command, tmp_path, content, fragment):
