@@ -44,7 +44,7 @@ def train(path: Path | None, *overrides: str, starting_point: str = "NEW") -> de
     trainer = deqn.Trainer(model, folder)
     if starting_point != "NEW":
         trainer.restore(starting_point)
-    trainer.fit()
+    trainer.fit(quiet=True)
     return trainer
 
 

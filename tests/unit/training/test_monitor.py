@@ -147,7 +147,7 @@ def test_post_init_runs_once_before_the_first_episode(tmp_path, capsys):
         trainer = Trainer(model, RunFolder(tmp_path / "run"))
         if starting_point != "NEW":
             trainer.restore(starting_point)
-        trainer.fit()
+        trainer.fit(quiet=True)
 
     fit(2, "NEW")
     fit(4, "LATEST")
