@@ -209,11 +209,13 @@ class Monitor:
             f"{speed:.0f} steps/s"
         )
 
-    def write_status(self, status: str, episode: int, step: int) -> None:
-        """How the run ended, into run.json."""
-        self._on_full_disk(
-            "run.json", partial(self.folder.write, status=status, episode=episode, step=step, seconds=self.elapsed)
-        )
+    def write_status(self, status: str, episode: int, step: int, **values: Any) -> None:
+        """How the start ended, into run.json."""
+        self._on_full_disk("run.json", partial(self.folder.end, status, episode, step, self.elapsed, **values))
+
+    def write_results(self, **results: Any) -> None:
+        """What was found after training, into run.json."""
+        self._on_full_disk("run.json", partial(self.folder.conclude, **results))
 
     # -- after ----------------------------------------------------------------------------------------------------
 
