@@ -14,7 +14,7 @@ from torch import Tensor
 from deqn.configuration.compose import Composed, compose
 from deqn.disk import checkpoint
 from deqn.disk.checkpoint import Checkpoints
-from deqn.disk.run_folder import RunFolder, changes
+from deqn.disk.run_folder import RunFolder, changes, comparable
 from deqn.economy.files import files_hash
 from deqn.economy.model import Model
 from deqn.economy.probe import probe
@@ -65,10 +65,11 @@ def rebuild(composed: Composed, starting_point: str) -> Run:
     run = Run(model, source, payload["starting_state"].to(model.device), payload["episode"])
     checkpoint.load_policy(model.network, payload, name, source)
     before = folder.read()
-    differences = changes(
-        before.get("configuration", {}).get("constants", {}), dict(composed.config.constants), "constants"
-    )
-    if differences and "configuration" in before:
+    now = comparable(composed.config)["constants"]
+    # the checkpoint knows what was trained; one of before it did has only the run's record
+    trained = payload["header"].get("constants", before.get("configuration", {}).get("constants", now))
+    differences = changes(trained, now, "constants")
+    if differences:
         run.notes.append(
             f"trained with other constants ({'; '.join(differences[:5])}); derived ones are computed anew."
         )

@@ -120,6 +120,7 @@ def _train(composed: Composed, comm: Comm) -> int:
         trainer.fit()
         return 128 + trainer.signal if trainer.signal is not None else 0
     comm.first(lambda: folder.acquire(lambda: _prepare(folder, composed, trainer)))
+    lines += folder.notes
     try:
         return _fit(trainer, Monitor(model, folder, comm=comm), report, lines)
     finally:
@@ -155,12 +156,20 @@ def _prepare(folder: RunFolder, composed: Composed, trainer: Trainer) -> None:
     trainer.saver.refuse_if_it_went_on()
     launch.FolderNote(composed.job).write(folder.path)
     try:
-        if settings.STARTING_POINT == "NEW":
+        new = settings.STARTING_POINT == "NEW"
+        if new:
             folder.clear()
-        folder.write(
-            status="running", configuration=comparable(settings), seed=settings.seed, N_episodes=settings.run.N_episodes,
-            error_filename=settings.error_filename, model_files=files_hash(model.folder), **provenance(),
-        )  # fmt: skip
+        here, goal = provenance(), settings.run.N_episodes
+        driven = {
+            "processes": trainer.comm.size, "engine": trainer.comm.engine, "device": str(model.device),
+            **{key: here[key] for key in ("started", "command", "host", "pid")},
+        }  # fmt: skip
+        what = {
+            "configuration": comparable(settings), "seed": settings.seed, "N_episodes": goal,
+            "error_filename": settings.error_filename, "model_files": files_hash(model.folder), **here, **driven,
+        }  # fmt: skip
+        if not folder.begin(what, driven | {"from": trainer.state.episode, "goal": goal}, new):
+            return
         if model.calibration:
             calibration.save(model.calibration, folder.calibration_file)
         write_run_configuration(composed, folder.path)
@@ -200,7 +209,8 @@ def _fit(trainer: Trainer, monitor: Monitor, report: Report, lines: list[str]) -
         status = "not finite"
         raise
     finally:
-        monitor.write_status(status, trainer.state.episode, trainer.state.step)
+        monitor.write_status(status, trainer.state.episode, trainer.state.step,
+                             learning_rate=float(trainer.state.optimizer.param_groups[0]["lr"]))  # fmt: skip
     if state.rollbacks.n:
         times = count(state.rollbacks.n, "time")
         monitor.message(f"went back {times} from a number that was not finite: the learning rate is {state.rollbacks.factor:.3g} "
@@ -210,8 +220,8 @@ def _fit(trainer: Trainer, monitor: Monitor, report: Report, lines: list[str]) -
         monitor.console.print(f"interrupted at episode {state.episode}; resume: {resume}", soft_wrap=True)
         return 128 + trainer.signal
     run = Run(trainer.model, folder.path)
-    verdict = judge(run)
-    monitor.write_verdict(verdict.record())
+    verdict, accuracy = judge(run), run.accuracy(run.cloud())
+    monitor.write_results(verdict=verdict.record(), accuracy=accuracy[["mean", "max"]].to_dict("index"))
     words = [verdict.summary] if verdict.ok else [str(finding) for finding in verdict.findings]
-    monitor.close(accuracy_table(run.accuracy(run.cloud())), run.closing_lines(), words, verdict.ok)
+    monitor.close(accuracy_table(accuracy), run.closing_lines(), words, verdict.ok)
     return 0 if verdict.ok or not trainer.config.strict else NOT_SOLVED

@@ -41,6 +41,7 @@ from deqn.processes.once import on_all_processes, show
 
 RUN_DIR_VARIABLE = "USE_CONFIG_FROM_RUN_DIR"
 PRESET = "preset"
+_NEW = "NEW"  # STARTING_POINT where none is typed
 _DEFAULT_MODEL = "bm1972"  # of config/config.yaml
 GROUPS = ("model", *yaml_files.GROUPS)
 _ONE_AT_A_TIME = threading.RLock()  # Hydra keeps what it does in globals
@@ -121,6 +122,8 @@ def _compose(
     try:
         with hydra.initialize_config_dir(str(primary), job_name="run_deepnet", version_base="1.3"):
             whole = hydra.compose("config", overrides=others, return_hydra_config=True)
+        if run_dir is not None:
+            _forget_start(whole, parsed)
         HydraConfig.instance().set_config(whole)  # for ${hydra:...}
         _set_constants(whole, constants)
         _replace_mappings(whole, [o for o in parsed if o not in constants])
@@ -141,12 +144,13 @@ def _compose(
 def write_run_configuration(composed: Composed, run_dir: Path) -> None:
     """`.hydra/config.yaml`, `hydra.yaml`, `overrides.yaml`, as Hydra writes them.
 
-    A configuration that stands there and differs is kept under a number: `.hydra/config.1.yaml`.
+    STARTING_POINT is not part of a run: later commands do not start from there unasked. A configuration that stands there and
+    differs is kept under a number: `.hydra/config.1.yaml`.
     """
     folder = run_dir / ".hydra"
     folder.mkdir(exist_ok=True)
     files = {
-        "config.yaml": OmegaConf.to_yaml(composed.tree),
+        "config.yaml": OmegaConf.to_yaml(OmegaConf.merge(composed.tree, {"STARTING_POINT": _NEW})),
         "hydra.yaml": OmegaConf.to_yaml(OmegaConf.create({"hydra": composed.hydra})),
         "overrides.yaml": OmegaConf.to_yaml(OmegaConf.create(list(composed.overrides))),
     }
@@ -161,6 +165,12 @@ def write_run_configuration(composed: Composed, run_dir: Path) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+
+
+def _forget_start(whole: DictConfig, overrides: Sequence[Override]) -> None:
+    """The STARTING_POINT that an older run folder has kept is not that of this start."""
+    if not any(override.key_or_group == "STARTING_POINT" for override in overrides):
+        whole.STARTING_POINT = _NEW
 
 
 def _composed(whole: DictConfig, overrides: tuple[str, ...], run_dir: Path, source: Path | None) -> Composed:
@@ -459,6 +469,8 @@ def through_hydra(task: Task, arguments: Any, run_dir: str | None) -> None:
         assert isinstance(whole, DictConfig)
         with open_dict(whole):
             whole.hydra = own
+            if run_dir is not None:
+                _forget_start(whole, _parse_overrides(own.overrides.task))
         try:
             with on_all_processes():
                 _refuse_hidden_files(arguments.config_dir, whole.hydra)

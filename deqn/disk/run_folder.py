@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -16,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from deqn.configuration.schema import Config
 from deqn.disk.checkpoint import Checkpoints
@@ -26,6 +27,8 @@ from deqn.errors import CheckpointError
 EVENT_SUFFIX = ".deqn"  # marks TensorBoard files as ours
 RUN_FILE = "run.json"
 _LOCK_FILE = "run.lock"
+_SOFT_LOCK_FILE = "run.lock.soft"  # on a file system without locks
+_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)
 _SECONDS_TO_SAY_WHO = 2.0
 CALIBRATION = "calibration.npz"
 # how a run is driven, not what it solves: may differ between the starts of one run
@@ -43,11 +46,16 @@ class RunFolder:
 
     Args:
         path: the folder; made by `acquire`.
+
+    Attributes:
+        notes: what the user should know of the folder once it is taken.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
-        self._lock = FileLock(self.path / _LOCK_FILE, blocking=False)
+        self.notes: list[str] = []
+        self._lock: BaseFileLock = FileLock(self.path / _LOCK_FILE, blocking=False)
+        self._keep_record = False
 
     def acquire(self, prepare: Callable[[], None] = lambda: None) -> None:
         """Makes the folder and takes it; the operating system gives it back when the process ends, however it ends.
@@ -62,12 +70,13 @@ class RunFolder:
         new = not self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire()
-        except Timeout:
+            self._take()
+        except Timeout as held:
             owner = self._owner()
+            gone = f" If it is gone, remove {held.lock_file}." if isinstance(self._lock, SoftFileLock) else ""
             raise CheckpointError(
                 f"{self.path} is in use by process {owner.get('pid', '?')} on {owner.get('host', '?')} (started "
-                f"{owner.get('started', '?')}). Wait for it, or give another hydra.run.dir."
+                f"{owner.get('started', '?')}). Wait for it, or give another hydra.run.dir.{gone}"
             ) from None
         except OSError as error:
             raise CheckpointError(
@@ -82,9 +91,24 @@ class RunFolder:
                 self.path.rmdir()
             raise
 
+    def _take(self) -> None:
+        try:
+            self._lock.acquire()
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            (self.path / _LOCK_FILE).unlink(missing_ok=True)
+            # of another name: a second process that tries the first kind leaves it alone
+            self._lock = SoftFileLock(self.path / _SOFT_LOCK_FILE, blocking=False)
+            self._lock.acquire()
+            self.notes.append(
+                f"The file system of {self.path} has no locks ({error.strerror}). The file {_SOFT_LOCK_FILE} stands for one: "
+                "remove it where a process on another machine was killed and left it."
+            )
+
     def release(self) -> None:
         # first: afterwards it could be that of the next process; elsewhere it cannot while it is held
-        if os.name == "posix":
+        if os.name == "posix" and not isinstance(self._lock, SoftFileLock):
             (self.path / _LOCK_FILE).unlink(missing_ok=True)
         self._lock.release()
 
@@ -93,6 +117,9 @@ class RunFolder:
         until = time.monotonic() + _SECONDS_TO_SAY_WHO
         while True:
             found = self.read()
+            last = _starts(found)[-1:]
+            if last and last[0]["ended"] == "running":
+                found |= last[0] | {"status": "running"}
             here = found.get("host") == socket.gethostname()
             if found.get("status") == "running" and (not here or _lives(found.get("pid"))):
                 return found
@@ -110,9 +137,56 @@ class RunFolder:
 
     def write(self, **values: Any) -> None:
         """Updates `run.json` (whole or not at all)."""
+        self._write(self.read() | values)
+
+    def begin(self, what: Mapping[str, Any], start: Mapping[str, Any], new: bool) -> bool:
+        """Notes a start in `run.json`; what the run is stays as it was where nothing is left to train.
+
+        Args:
+            what: what the run is: configuration, versions, ...
+            start: how it is driven from here on, `from` which episode to its `goal`.
+            new: whether another run begins in the folder.
+
+        Returns:
+            Whether the run's record is that of this start.
+        """
+        before = {} if new else self.read()
+        idle = self._is_ours(before) and start["from"] >= start["goal"]
+        self._keep_record = idle and before["status"] == "finished"
+        # the folder is held by this process: what has not ended was killed
+        starts = [one | {"ended": "killed"} if one["ended"] == "running" else one for one in _starts(before)]
+        starts.append({**start, "ended": "running"})
+        if idle:
+            self._write(before | {"starts": starts})
+            return False
+        changed = changes(before["configuration"], what["configuration"]) if "configuration" in before else []
+        if changed:
+            starts[-1]["changed"] = changed
+        # a run that goes on keeps its random numbers: its seed is that of its first start
+        first: dict[str, Any] = {key: before[key] for key in ("seed", "versions", "git") if key in before}
+        self._write({**before, **what, **first, "status": "running", "starts": starts})
+        return True
+
+    def end(self, status: str, episode: int, step: int, seconds: float, **values: Any) -> None:
+        """Notes how a start ended; a finished run of which nothing was left to train stays as it was."""
+        content = self.read()
+        starts = content.get("starts", [])
+        if starts:
+            starts[-1] |= {"to": episode, "seconds": seconds, "ended": status}
+            seconds = sum(one.get("seconds", 0.0) for one in starts if one.get("to", 0) > one["from"])
+        if not self._keep_record:
+            content |= {"status": status, "episode": episode, "step": step, "seconds": seconds, **values}
+        self._write(content)
+
+    def conclude(self, **results: Any) -> None:
+        """Notes what was found after training, unless it is that of a run which had ended before this start."""
+        if not self._keep_record:
+            self.write(**results)
+
+    def _write(self, content: Mapping[str, Any]) -> None:
         temporary = self.path / f"{RUN_FILE}.tmp"
         try:
-            temporary.write_text(json.dumps(self.read() | values, indent=1), encoding="utf-8")
+            temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
             os.replace(temporary, self.path / RUN_FILE)
         except OSError:
             temporary.unlink(missing_ok=True)
@@ -175,6 +249,14 @@ class RunFolder:
         ]
         for path in ours:
             path.unlink(missing_ok=True)
+
+
+def _starts(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The starts of a run; one for a record of before they were listed."""
+    if "starts" in record or "status" not in record:
+        return list(record.get("starts", []))
+    known = {key: record[key] for key in ("started", "command", "host", "pid", "seconds") if key in record}
+    return [known | {"from": 0, "to": record.get("episode", 0), "ended": record["status"]}]
 
 
 def _lives(pid: Any) -> bool:

@@ -209,11 +209,13 @@ class Monitor:
             f"{speed:.0f} steps/s"
         )
 
-    def write_status(self, status: str, episode: int, step: int) -> None:
-        """How the run ended, into run.json."""
-        self._on_full_disk(
-            "run.json", partial(self.folder.write, status=status, episode=episode, step=step, seconds=self.elapsed)
-        )
+    def write_status(self, status: str, episode: int, step: int, **values: Any) -> None:
+        """How the start ended, into run.json."""
+        self._on_full_disk("run.json", partial(self.folder.end, status, episode, step, self.elapsed, **values))
+
+    def write_results(self, **results: Any) -> None:
+        """What was found after training, into run.json."""
+        self._on_full_disk("run.json", partial(self.folder.conclude, **results))
 
     # -- after ----------------------------------------------------------------------------------------------------
 
@@ -221,10 +223,6 @@ class Monitor:
     def elapsed(self) -> float:
         """Seconds since the start."""
         return time.perf_counter() - self._began
-
-    def write_verdict(self, verdict: dict[str, Any]) -> None:
-        """What the run is judged to have solved, into run.json."""
-        self._on_full_disk("run.json", partial(self.folder.write, verdict=verdict))
 
     def close(self, accuracy: Table, lines: list[str], verdict: list[str], ok: bool) -> None:
         """The closing summary with the verdict and the next commands."""

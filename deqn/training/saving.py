@@ -78,8 +78,8 @@ class Saver:
                 )
 
     def set_aside(self) -> None:
-        """Checkpoints that are later than where training goes on belong to another path."""
-        if self.checkpoints is None or self.comm.rank > 0:
+        """Checkpoints that are later than where training goes on, if it does, belong to another path."""
+        if self.checkpoints is None or self.comm.rank > 0 or self.state.episode >= self.config.run.N_episodes:
             return
         later = self.checkpoints.set_aside(self.state.episode)
         if later:
@@ -215,6 +215,7 @@ def _header(model: Model, state: TrainState) -> dict[str, Any]:
         "dtype": model.config.run.keras_precision,
         "optimizer": type(state.optimizer).__name__,
         "configuration": config_hash(model.config),
+        "constants": comparable(model.config)["constants"],
         "model_files": files_hash(model.folder),
         "versions": versions(),
     }

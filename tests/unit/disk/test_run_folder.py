@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
@@ -150,3 +151,65 @@ def test_a_run_with_other_constants_does_not_use_the_calibration_of_its_folder(t
     folder.write(configuration={"constants": {"beta": 0.96}})
     assert folder.calibration({"beta": 0.96})["K_ss"] == 0.2
     assert folder.calibration({"beta": 0.5}) is None
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_without_locks_a_file_stands_for_one(tmp_path, monkeypatch, number):
+    def flock(descriptor, operation):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    first = RunFolder(tmp_path / "run")
+    first.acquire()
+    assert "has no locks" in first.notes[0]
+    first.write(status="running", **provenance())
+    with pytest.raises(CheckpointError, match=rf"in use by process {os.getpid()} on .*remove .*run\.lock\.soft"):
+        RunFolder(tmp_path / "run").acquire()
+    first.release()
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["run.json"]
+    RunFolder(tmp_path / "run").acquire()
+
+
+def test_a_lock_file_that_a_killed_process_left_holds_nobody_up(tmp_path, monkeypatch):
+    def flock(descriptor, operation):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    (tmp_path / "run.lock.soft").write_text(f"{gone.pid}\n{socket.gethostname()}\n")
+    folder = RunFolder(tmp_path)
+    folder.acquire()
+    folder.release()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_start_that_was_killed_is_called_so_by_the_next(tmp_path):
+    folder, what = RunFolder(tmp_path), {"configuration": {}, "versions": {}, "seed": 1}
+    folder.begin(what, {"from": 0, "goal": 5}, new=True)
+    folder.begin(what, {"from": 2, "goal": 5}, new=False)
+    folder.end("finished", 5, 40, 1.5)
+    assert [start["ended"] for start in folder.read()["starts"]] == ["killed", "finished"]
+
+
+def test_a_run_killed_after_its_last_checkpoint_is_finished_by_the_next_start(tmp_path):
+    folder, what = RunFolder(tmp_path), {"configuration": {"seed": 1}, "versions": {}, "seed": 1}
+    folder.begin(what, {"from": 0, "goal": 5}, new=True)
+    assert not folder.begin(what | {"configuration": {"seed": 2}}, {"from": 5, "goal": 5}, new=False)
+    folder.end("finished", 5, 40, 0.1)
+    folder.conclude(accuracy={})
+    after = folder.read()
+    assert (after["status"], after["episode"], after["configuration"], after["accuracy"]) == (
+        "finished",
+        5,
+        {"seed": 1},
+        {},
+    )
+
+
+def test_the_seconds_of_a_record_of_before_starts_were_listed_are_counted(tmp_path):
+    folder, what = RunFolder(tmp_path), {"configuration": {}, "versions": {}, "seed": 1}
+    folder.write(**what, status="finished", episode=3, seconds=2.0)
+    folder.begin(what, {"from": 3, "goal": 5}, new=False)
+    folder.end("finished", 5, 40, 1.5)
+    assert folder.read()["seconds"] == 3.5
