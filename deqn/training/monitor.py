@@ -73,7 +73,7 @@ class Monitor:
         self.console.print(
             f"{run.N_episodes} episodes of {run.N_sim_batch} trajectories x {run.N_episode_length} periods, "
             f"{self.config.steps_per_episode} gradient steps each on {run.N_minibatch_size} states\n"
-            f"run folder: {self.folder.path}"
+            f"run folder: {escape(str(self.folder.path))}"
         )
         if seconds is not None:
             self.console.print(f"should take about {duration(seconds)} on this machine")
@@ -229,15 +229,15 @@ class Monitor:
     def close(self, accuracy: Table, lines: list[str], verdict: list[str], ok: bool) -> None:
         """The closing summary with the verdict and the next commands."""
         self.console.print()
-        self.console.print(accuracy)
+        self.console.print(accuracy, markup=False)
         for line in lines:
-            self.console.print(line)
+            self.console.print(line, markup=False)
         for line in verdict:
             self.console.print(escape(line) if ok else f"[bold red]warning[/bold red] {escape(line)}")
-        self.console.print(f"trained for {self.elapsed:.1f} s; run folder: {self.folder.path}")
+        self.console.print(f"trained for {self.elapsed:.1f} s; run folder: {escape(str(self.folder.path))}")
         figures = sorted((self.folder.path / "figures").glob("*.png"))
         if figures:
-            self.console.print(f"figures: {figures[0].parent} ({len(figures)})")
+            self.console.print(f"figures: {figures[0].parent} ({len(figures)})", markup=False)
         self.console.print("next:")
-        self.console.print(f"  tensorboard --logdir {shlex.quote(str(self.folder.path))}")
-        self.console.print(f"  {command_line(self.folder, 'post')}")
+        self.console.print(f"  tensorboard --logdir {shlex.quote(str(self.folder.path))}", markup=False)
+        self.console.print(f"  {command_line(self.folder, 'post')}", markup=False)

@@ -8,6 +8,7 @@ import re
 
 import pytest
 from rich.console import Console
+from rich.table import Table
 
 import deqn
 from deqn.configuration.compose import compose
@@ -17,7 +18,7 @@ from deqn.errors import ModelError
 from deqn.training.monitor import Monitor
 from deqn.training.trainer import Trainer
 from deqn.training.writer import NoWriter
-from tests.conftest import TINY, own_model
+from tests.conftest import TINY, own_model, shipped
 
 HOOK = """
 import Parameters
@@ -183,3 +184,26 @@ def test_sorted_minibatches_that_cross_trajectories_are_remarked(tmp_path):
     console = Console(file=io.StringIO(), width=200)
     Monitor(model, RunFolder(tmp_path), console).start(probe(model))
     assert "minibatches cross trajectories" in console.file.getvalue()
+
+
+def test_square_brackets_of_names_paths_notes_and_lines_are_shown_as_they_are(tmp_path):
+    equations = shipped("brock_mirman", "Equations") + "\n\n_euler = equations\n\n\ndef equations(state, policy_state):\n" \
+        "    return {'euler [/C]': _euler(state, policy_state)['euler'], 'euler[low]': policy_state[:, 0]}\n"  # fmt: skip
+    models = own_model(tmp_path / "models", Equations=equations)
+    model = deqn.Model(compose([*TINY, "MODEL_NAME=mine", f"MODELS_DIR={models}"]).config)
+    path = tmp_path / "run[red]"
+    path.mkdir()
+    console = Console(file=io.StringIO(), width=300)
+    monitor = Monitor(model, RunFolder(path), console)
+    report = probe(model)
+    report.notes.append("K[1] and [x]")
+    monitor.start(report)
+    monitor.message("z[low]")
+    accuracy = Table("row[a]")
+    accuracy.add_row("c [/d]")
+    for ok in (True, False):
+        monitor.close(accuracy, ["within 1e-3 [/year]"], ["residual[b] [1]"], ok)
+    shown = console.file.getvalue()
+    for text in ("euler [/C]", "euler[low]", f"run folder: {path}", "note: K[1] and [x]", "note z[low]", "row[a]", "c [/d]",
+                 "within 1e-3 [/year]", "\nresidual[b] [1]", "warning residual[b] [1]", f"--logdir '{path}'"):  # fmt: skip
+        assert text in shown
