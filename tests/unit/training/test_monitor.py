@@ -116,6 +116,24 @@ def test_tensorboard_has_scalars_histograms_and_what_the_hook_writes(watched):
     assert [event.step for event in events.Scalars("loss")] == [8, 16, 24]
 
 
+def test_tensorboard_has_means_a_state_by_gradient_step_and_bins_over_the_range(watched):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    folder, _, records = watched
+    (file,) = folder.glob("events.out.tfevents.*.deqn")
+    events = EventAccumulator(str(file), size_guidance={"histograms": 0}).Reload()
+    for name, of_mean in (("loss", lambda x: x), ("log10_loss", math.log10)):
+        values = [event.value for event in events.Scalars(name)]
+        means = [sum(loss for loss, _ in record.epochs) / len(record.epochs) for record in records]
+        assert values == pytest.approx([of_mean(mean) for mean in means], rel=1e-4)
+    deviation = [math.log10(event.value) / 2 for event in events.Scalars("dev_euler")]
+    assert [event.value for event in events.Scalars("log10_euler")] == pytest.approx(deviation, rel=1e-4)
+    assert [(event.step, event.value) for event in events.Scalars("episode")] == [(8, 1), (16, 2), (24, 3)]
+    histograms = events.Histograms("hist_K")
+    assert [event.step for event in histograms] == [8, 16, 24]
+    assert all(sum(n > 0 for n in event.histogram_value.bucket) > 4 for event in histograms)
+
+
 def test_the_hook_gets_the_states_and_the_number_of_each_episode(capsys, tmp_path):
     models = own_model(tmp_path / "models", Hooks=HOOK)
     model = deqn.Model(compose([*TINY, "MODEL_NAME=mine", f"MODELS_DIR={models}", "run.N_episodes=2"]).config)
