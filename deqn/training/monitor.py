@@ -26,6 +26,7 @@ from deqn.training.terminal import command_line, duration, escape, log10, show_h
 from deqn.training.writer import LazyWriter
 
 _HISTOGRAMS = 50  # histograms of states, policies and definitions a run
+_BINS = 50  # of a histogram
 _SECONDS_BETWEEN_LINES = 5.0  # where the terminal cannot redraw a line
 
 
@@ -73,7 +74,7 @@ class Monitor:
         self.console.print(
             f"{run.N_episodes} episodes of {run.N_sim_batch} trajectories x {run.N_episode_length} periods, "
             f"{self.config.steps_per_episode} gradient steps each on {run.N_minibatch_size} states\n"
-            f"run folder: {self.folder.path}"
+            f"run folder: {escape(str(self.folder.path))}"
         )
         if seconds is not None:
             self.console.print(f"should take about {duration(seconds)} on this machine")
@@ -161,8 +162,14 @@ class Monitor:
                 )
 
     def _tensorboard(self, record: Record, state: Tensor) -> None:
-        for name, scalar in record.scalars.items():
-            self.writer.add_scalar(name, scalar, record.step)
+        """Losses, deviations and penalties a state, at the gradient step that the episode has reached."""
+        means = {name: scalar / self.config.run.N_minibatch_size for name, scalar in record.scalars.items()}
+        for name, mean in means.items():
+            self.writer.add_scalar(name, mean, record.step)
+        self.writer.add_scalar("log10_loss", _log10(means["loss"]), record.step)
+        for name in record.residuals:
+            self.writer.add_scalar(f"log10_{name}", _log10(means[f"dev_{name}"]) / 2, record.step)  # of the root
+        self.writer.add_scalar("episode", record.episode, record.step)
         self.writer.add_scalar("learning_rate", record.learning_rate, record.step)
         self.writer.add_scalar("steps_per_second", record.n_steps / record.seconds, record.step)
         every = max(1, self.config.run.N_episodes // _HISTOGRAMS)
@@ -176,19 +183,22 @@ class Monitor:
                 ("PolicyState", model.policy_columns, policies),
             ):
                 for column in columns:
-                    self._histogram(column.name, getattr(getattr(model, kind), column.name)(x), record.episode)
+                    self._histogram(column.name, getattr(getattr(model, kind), column.name)(x), record)
             for name in model.definition_bounds:
                 value = torch.as_tensor(getattr(model.Definitions, name)(state, policies))
-                self._histogram(name, value, record.episode)
+                self._histogram(name, value, record)
 
-    def _histogram(self, name: str, values: Tensor, episode: int) -> None:
-        """A histogram of the values that are finite."""
+    def _histogram(self, name: str, values: Tensor, record: Record) -> None:
+        """A histogram of the values that are finite, with bins over their own range."""
         values = values[torch.isfinite(values)]
         if values.numel():
-            self.writer.add_histogram(f"hist_{name}", values, episode)
+            low, high = float(values.min()), float(values.max())
+            half = 0.0 if low < high else 1e-6 * max(abs(low), 1.0)
+            bins = torch.linspace(low - half, high + half, _BINS + 1 if low < high else 2, dtype=torch.float64)
+            self.writer.add_histogram(f"hist_{name}", values, record.step, bins=bins.numpy())
         elif name not in self._skipped:
             self._skipped.add(name)
-            self.message(f"{name} is not finite in any state of episode {episode}: it has no histogram.")
+            self.message(f"{name} is not finite in any state of episode {record.episode}: it has no histogram.")
 
     def _show_progress(self, record: Record) -> None:
         total = self.config.run.N_episodes
@@ -227,15 +237,20 @@ class Monitor:
     def close(self, accuracy: Table, lines: list[str], verdict: list[str], ok: bool) -> None:
         """The closing summary with the verdict and the next commands."""
         self.console.print()
-        self.console.print(accuracy)
+        self.console.print(accuracy, markup=False)
         for line in lines:
-            self.console.print(line)
+            self.console.print(line, markup=False)
         for line in verdict:
             self.console.print(escape(line) if ok else f"[bold red]warning[/bold red] {escape(line)}")
-        self.console.print(f"trained for {self.elapsed:.1f} s; run folder: {self.folder.path}")
+        self.console.print(f"trained for {self.elapsed:.1f} s; run folder: {escape(str(self.folder.path))}")
         figures = sorted((self.folder.path / "figures").glob("*.png"))
         if figures:
-            self.console.print(f"figures: {figures[0].parent} ({len(figures)})")
+            self.console.print(f"figures: {figures[0].parent} ({len(figures)})", markup=False)
         self.console.print("next:")
-        self.console.print(f"  tensorboard --logdir {shlex.quote(str(self.folder.path))}")
-        self.console.print(f"  {command_line(self.folder, 'post')}")
+        self.console.print(f"  tensorboard --logdir {shlex.quote(str(self.folder.path))}", markup=False)
+        self.console.print(f"  {command_line(self.folder, 'post')}", markup=False)
+
+
+def _log10(x: float) -> float:
+    """-inf for zero."""
+    return float(torch.tensor(x, dtype=torch.float64).log10())

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from rich.console import Console
+from rich.markup import escape as escape  # for everything that a user has named
 from rich.table import Table
 
 from deqn.disk.run_folder import RunFolder, versions
@@ -29,8 +30,8 @@ def duration(seconds: float) -> str:
 
 def terminal() -> Console:
     """The terminal, or a file of 120 columns."""
-    console = Console(highlight=False, soft_wrap=True)
-    return console if console.is_terminal else Console(highlight=False, soft_wrap=True, width=120)
+    console = Console(highlight=False, soft_wrap=True, emoji=False)
+    return console if console.is_terminal else Console(highlight=False, soft_wrap=True, emoji=False, width=120)
 
 
 _SCRIPTS = {"train": "run_deepnet.py", "post": "post_process.py"}
@@ -64,9 +65,9 @@ def show_header(console: Console, model: Model) -> None:
     config = model.config
     n_parameters = sum(p.numel() for p in model.network.parameters())
     device = torch.cuda.get_device_name(model.device) if model.device.type == "cuda" else "cpu"
-    console.print(f"[bold]deqn[/bold] {model.name} | {shown}")
+    console.print(f"[bold]deqn[/bold] {escape(model.name)} | {shown}")
     console.print(
-        f"device {device} ({config.run.threads} threads), {config.run.keras_precision}, seed {config.seed}, "
+        f"device {escape(device)} ({config.run.threads} threads), {config.run.keras_precision}, seed {config.seed}, "
         f"{n_parameters:,} parameters"
     )
 
@@ -90,7 +91,7 @@ def show_model(console: Console, model: Model, report: Report) -> None:
         table.add_row("equation", name, _shape(shape), "", f"median residual {median:.2e}")
     kind = model.config.run.expectation_type
     table.add_row("shocks", kind, f"{report.nodes} {'draws' if kind == 'pseudo_random' else 'nodes'}", "", "sum p = 1")
-    console.print(table)
+    console.print(table, markup=False)
     for note in report.notes:
         console.print(f"note: {escape(note)}")
 
@@ -126,11 +127,6 @@ def _bounds(bound: Any) -> str:
         return ""
     low, high = ("" if b is None else f"{b:g}" for b in (bound.lower, bound.upper))
     return f"{low} .. {high}"
-
-
-def escape(text: str) -> str:
-    """Square brackets of shapes are no markup of the terminal."""
-    return text.replace("[", "\\[")
 
 
 def log10(x: float) -> str:

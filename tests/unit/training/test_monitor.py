@@ -8,6 +8,7 @@ import re
 
 import pytest
 from rich.console import Console
+from rich.table import Table
 
 import deqn
 from deqn.configuration.compose import compose
@@ -17,7 +18,7 @@ from deqn.errors import ModelError
 from deqn.training.monitor import Monitor
 from deqn.training.trainer import Trainer
 from deqn.training.writer import NoWriter
-from tests.conftest import TINY, own_model
+from tests.conftest import TINY, own_model, shipped
 
 HOOK = """
 import Parameters
@@ -115,6 +116,24 @@ def test_tensorboard_has_scalars_histograms_and_what_the_hook_writes(watched):
     assert [event.step for event in events.Scalars("loss")] == [8, 16, 24]
 
 
+def test_tensorboard_has_means_a_state_by_gradient_step_and_bins_over_the_range(watched):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    folder, _, records = watched
+    (file,) = folder.glob("events.out.tfevents.*.deqn")
+    events = EventAccumulator(str(file), size_guidance={"histograms": 0}).Reload()
+    for name, of_mean in (("loss", lambda x: x), ("log10_loss", math.log10)):
+        values = [event.value for event in events.Scalars(name)]
+        means = [sum(loss for loss, _ in record.epochs) / len(record.epochs) for record in records]
+        assert values == pytest.approx([of_mean(mean) for mean in means], rel=1e-4)
+    deviation = [math.log10(event.value) / 2 for event in events.Scalars("dev_euler")]
+    assert [event.value for event in events.Scalars("log10_euler")] == pytest.approx(deviation, rel=1e-4)
+    assert [(event.step, event.value) for event in events.Scalars("episode")] == [(8, 1), (16, 2), (24, 3)]
+    histograms = events.Histograms("hist_K")
+    assert [event.step for event in histograms] == [8, 16, 24]
+    assert all(sum(n > 0 for n in event.histogram_value.bucket) > 4 for event in histograms)
+
+
 def test_the_hook_gets_the_states_and_the_number_of_each_episode(capsys, tmp_path):
     models = own_model(tmp_path / "models", Hooks=HOOK)
     model = deqn.Model(compose([*TINY, "MODEL_NAME=mine", f"MODELS_DIR={models}", "run.N_episodes=2"]).config)
@@ -183,3 +202,26 @@ def test_sorted_minibatches_that_cross_trajectories_are_remarked(tmp_path):
     console = Console(file=io.StringIO(), width=200)
     Monitor(model, RunFolder(tmp_path), console).start(probe(model))
     assert "minibatches cross trajectories" in console.file.getvalue()
+
+
+def test_square_brackets_of_names_paths_notes_and_lines_are_shown_as_they_are(tmp_path):
+    equations = shipped("brock_mirman", "Equations") + "\n\n_euler = equations\n\n\ndef equations(state, policy_state):\n" \
+        "    return {'euler [/C]': _euler(state, policy_state)['euler'], 'euler[low]': policy_state[:, 0]}\n"  # fmt: skip
+    models = own_model(tmp_path / "models", Equations=equations)
+    model = deqn.Model(compose([*TINY, "MODEL_NAME=mine", f"MODELS_DIR={models}"]).config)
+    path = tmp_path / "run[red]"
+    path.mkdir()
+    console = Console(file=io.StringIO(), width=300)
+    monitor = Monitor(model, RunFolder(path), console)
+    report = probe(model)
+    report.notes.append("K[1] and [x]")
+    monitor.start(report)
+    monitor.message("z[low]")
+    accuracy = Table("row[a]")
+    accuracy.add_row("c [/d]")
+    for ok in (True, False):
+        monitor.close(accuracy, ["within 1e-3 [/year]"], ["residual[b] [1]"], ok)
+    shown = console.file.getvalue()
+    for text in ("euler [/C]", "euler[low]", f"run folder: {path}", "note: K[1] and [x]", "note z[low]", "row[a]", "c [/d]",
+                 "within 1e-3 [/year]", "\nresidual[b] [1]", "warning residual[b] [1]", f"--logdir '{path}'"):  # fmt: skip
+        assert text in shown
