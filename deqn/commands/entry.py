@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from pathlib import Path
 
 from deqn.configuration.compose import (
     RUN_DIR_VARIABLE,
@@ -16,7 +17,8 @@ from deqn.configuration.compose import (
     through_hydra,
 )
 from deqn.disk.checkpoint import Checkpoints
-from deqn.errors import ConfigError, DEQNError
+from deqn.economy.files import describe, where
+from deqn.errors import ConfigError, DEQNError, ModelError
 from deqn.processes.launch import is_first
 from deqn.processes.once import on_all_processes, show
 
@@ -59,11 +61,15 @@ def run(task: Task, check: Task | None = None, run_dir: str | None = None) -> No
             raise
         show(error)
         sys.exit(error.exit_code)
-    except (MemoryError, RuntimeError) as error:  # torch's allocators raise a RuntimeError
-        if os.environ.get("HYDRA_FULL_ERROR") or not re.search(
-            r"allocate memory|out of memory", f"{error}", re.IGNORECASE
-        ):
+    except Exception as error:
+        if os.environ.get("HYDRA_FULL_ERROR"):
             raise
+        if not re.search(r"allocate memory|out of memory", f"{error}", re.IGNORECASE):
+            place = where(error, Path())
+            if not place:
+                raise
+            show(ModelError(f"{place}: {describe(error)}\n  HYDRA_FULL_ERROR=1 shows the whole traceback."))
+            sys.exit(2)
         print(
             f"ConfigError: not enough memory: {first_lines(error, 1)} Make run.N_sim_batch, run.N_episode_length, "
             "run.N_minibatch_size or the layers of net smaller.",

@@ -7,6 +7,7 @@ as the dotted path of a function that Python can import.
 from __future__ import annotations
 
 import importlib
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -92,7 +93,8 @@ def _own(name: str, where: str, own: Callable[[str], Any]) -> Activation:
 def _is_elementwise(function: Callable[..., Any]) -> bool:
     """Whether a function of PyTorch maps a vector to a vector of the same length."""
     try:
-        result = function(torch.full([3], 0.5))
+        with warnings.catch_warnings(action="ignore"):  # softmax without `dim`
+            result = function(torch.full([3], 0.5))
     except Exception:
         return False
     return isinstance(result, Tensor) and result.shape == (3,) and result.is_floating_point()

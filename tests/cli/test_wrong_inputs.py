@@ -403,3 +403,12 @@ def test_the_full_traceback_is_there_for_who_wants_it(command):
     assert process.returncode == 1
     assert "Traceback" in process.stderr
     assert str(ROOT / "deqn") in process.stderr
+
+
+def test_a_function_of_the_model_that_fails_after_training_is_one_message_with_its_line(answer, tmp_path):
+    hooks = "def closing_lines(run):\n    return [1 / 0]\n"
+    folder = own_model(tmp_path / "models", Hooks=hooks)
+    ended = answer(*TINY, "run.N_episodes=1", "MODEL_NAME=mine", f"MODELS_DIR={folder}", "hydra.run.dir=run")
+    assert ended.code == 2
+    assert "ModelError: mine/Hooks.py:2: ZeroDivisionError: division by zero" in ended.err
+    assert "Traceback" not in ended.err

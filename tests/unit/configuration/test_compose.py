@@ -25,7 +25,7 @@ FILES = [(path.parent.name, path.stem) for group in GROUPS for path in sorted((s
 
 
 def model_of(name: str) -> str:
-    """The model whose files a configuration file belongs to: krusell_smith for krusell_smith_notebook; any, where it is of none."""
+    """The model that a file belongs to: krusell_smith for krusell_smith_notebook; any, where it is of none."""
     return max((model for model in MODELS if name.startswith(model)), key=len, default="brock_mirman")
 
 
