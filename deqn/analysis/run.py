@@ -245,6 +245,7 @@ class Run:
 
 def accuracy_table(frame: pd.DataFrame, title: str = "Absolute Euler discrepancies on simulated states") -> Table:
     """`Run.accuracy` for a terminal of 80 columns: for each row its figures, and their log10 below them."""
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", show_edge=False)
@@ -253,7 +254,7 @@ def accuracy_table(frame: pd.DataFrame, title: str = "Absolute Euler discrepanci
         table.add_column(str(heading), no_wrap=True)
     for index, row in frame.iterrows():
         labels = [str(label) for label in (index if isinstance(index, tuple) else (index,))]
-        table.add_row(*labels, "", *(f"{row[name]:.1e}" for name in figures))
+        table.add_row(*map(escape, labels), "", *(f"{row[name]:.1e}" for name in figures))
         table.add_row(*[""] * len(labels), "log10", *(f"{row[f'log10 {name}']:.2f}" for name in figures))
     return table
 
