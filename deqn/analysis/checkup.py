@@ -53,6 +53,7 @@ def binding(run: Run, states: Tensor) -> dict[str, float]:
 
 def checkup_table(run: Run) -> Table:
     """Median and largest residual of each equation, and how often each bound binds, on each of `clouds`."""
+    from rich.markup import escape
     from rich.table import Table
 
     groups = clouds(run)
@@ -69,8 +70,8 @@ def checkup_table(run: Run) -> Table:
             lost = len(flat) - len(good)
             cells.append(f"{good.median():.1e} / {good.max():.1e}" if len(good) else "")
             cells[-1] += f" ({lost} of {len(flat)} not finite)" if lost else ""
-        table.add_row(f"equation {equation}", *cells)
+        table.add_row(escape(f"equation {equation}"), *cells)
     bounds = {name: binding(run, states) for name, states in groups.items()}
     for bound in next(iter(bounds.values())):
-        table.add_row(bound, *(f"{100 * shares[bound]:.0f} %" for shares in bounds.values()))
+        table.add_row(escape(bound), *(f"{100 * shares[bound]:.0f} %" for shares in bounds.values()))
     return table

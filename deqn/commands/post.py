@@ -13,9 +13,9 @@ from deqn.analysis.checkup import binding
 from deqn.analysis.run import accuracy_table, link_into, rebuild
 from deqn.commands import entry
 from deqn.configuration.compose import RUN_DIR_VARIABLE, Composed
-from deqn.errors import ConfigError
+from deqn.errors import ConfigError, count
 from deqn.processes import launch
-from deqn.training.terminal import terminal
+from deqn.training.terminal import escape, terminal
 
 
 def main() -> None:
@@ -39,13 +39,16 @@ def post_process(composed: Composed) -> int:
     run = rebuild(composed, "LATEST" if starting_point == "NEW" else starting_point)
     run.output = _new_folder(composed.run_dir / "post")
     console.print(
-        f"[bold]deqn[/bold] {run.model.name}: configuration of {run.path}, checkpoint of episode {run.episode}"
+        f"[bold]deqn[/bold] {escape(run.model.name)}: configuration of {escape(str(run.path))}, checkpoint of episode "
+        f"{run.episode}"
     )
     for note in run.notes:
-        console.print(f"[yellow]note[/yellow] {note}")
+        console.print(f"[yellow]note[/yellow] {escape(note)}")
 
     states = run.simulate()
-    console.print(f"simulated {states.shape[1]} trajectories of {states.shape[0]} periods")
+    console.print(
+        f"simulated {count(states.shape[1], 'trajectory', 'trajectories')} of {count(states.shape[0], 'period')}"
+    )
     for name, frame in run.frames(states).items():
         file = run.output / f"{name}.csv"
         frame.to_csv(file, index=False, float_format="%.9g")
@@ -57,9 +60,9 @@ def post_process(composed: Composed) -> int:
     )
     table.to_csv(run.output / "euler_discrepancies.csv")
     (run.output / "euler_discrepancies.md").write_text(_markdown(table), encoding="utf-8")
-    console.print(accuracy_table(table, "Absolute Euler discrepancies"))
+    console.print(accuracy_table(table, "Absolute Euler discrepancies"), markup=False)
     for bound, share in binding(run, cloud).items():
-        console.print(f"ergodic cloud: {bound} in {100 * share:.2g} % of the states")
+        console.print(f"ergodic cloud: {bound} in {100 * share:.2g} % of the states", markup=False)
     console.print("A small residual is necessary, not sufficient: it bounds no error of the policy or of its level.")
 
     drawn = [
@@ -70,9 +73,11 @@ def post_process(composed: Composed) -> int:
     ]
     run.post_process()
     for line in run.closing_lines():
-        console.print(line)
+        console.print(line, markup=False)
     n_figures = len({*filter(None, drawn), *run.output.glob("*.png")})
-    console.print(f"tables and {n_figures} figures: {run.output}; the simulated_*.csv also in {composed.run_dir}")
+    console.print(
+        f"tables and {n_figures} figures: {run.output}; the simulated_*.csv also in {composed.run_dir}", markup=False
+    )
     return 0
 
 

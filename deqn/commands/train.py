@@ -27,7 +27,7 @@ from deqn.processes.comm import Comm
 from deqn.training.cpu import configure_cpu
 from deqn.training.estimate import estimate_seconds
 from deqn.training.monitor import Monitor
-from deqn.training.terminal import command_line
+from deqn.training.terminal import command_line, tell_of_calibration, terminal
 from deqn.training.trainer import Trainer
 from deqn.training.writer import NoWriter
 
@@ -135,7 +135,8 @@ def _link(composed: Composed, folder: RunFolder, comm: Comm) -> tuple[Model, Rep
         _refuse_to_start_over(composed, folder)
         new = settings.STARTING_POINT == "NEW"
         calibrated = None if new else folder.calibration(settings.constants)
-        model = Model(settings, calibrated, comm.rank, comm.local_rank)
+        with tell_of_calibration(terminal(), model_folder(settings.MODEL_NAME, settings.MODELS_DIR)):
+            model = Model(settings, calibrated, comm.rank, comm.local_rank)
         made.append((model, probe(model)))
         calibration.keep(model.calibration, model.folder, settings.constants)
         return {name: torch.as_tensor(np.array(value, order="C")) for name, value in model.calibration.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable
 
@@ -9,6 +10,7 @@ import torch
 
 from deqn.training.trainer import Trainer
 
+_START = 4.0  # seconds of what comes once: TensorBoard and matplotlib are imported, the closing table is made
 _EPISODE = 0.005  # seconds of logs and a checkpoint
 _UPDATE = 1.25  # a step with its update of the parameters, in units of the step without
 
@@ -32,12 +34,14 @@ def estimate_seconds(trainer: Trainer) -> float | None:
             states.device,
         )
     left = run.N_episodes - trainer.state.episode
+    if left <= 0:
+        return 0.0
     periods = run.N_episode_length * (run.N_epochs_per_episode if len(trainer.config.pieces) > 1 else 1)
-    return left * (periods * period + trainer.config.steps_per_episode * step * _UPDATE + _EPISODE)
+    return _START + left * (periods * period + trainer.config.steps_per_episode * step * _UPDATE + _EPISODE)
 
 
 def _seconds(function: Callable[[], object], device: torch.device, repeats: int = 3) -> float:
-    """The best of a few calls, after one that warms up."""
+    """The median of a few calls, after one that warms up: other processes of the machine are there later too."""
     times = []
     for _ in range(repeats + 1):
         began = time.perf_counter()
@@ -45,4 +49,4 @@ def _seconds(function: Callable[[], object], device: torch.device, repeats: int 
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         times.append(time.perf_counter() - began)
-    return min(times[1:])
+    return statistics.median(times[1:])

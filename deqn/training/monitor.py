@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from torch import Tensor
 
@@ -20,13 +20,24 @@ from deqn.disk.output import FULL_DISK
 from deqn.disk.run_folder import RunFolder
 from deqn.economy.model import Model
 from deqn.economy.probe import Report
+from deqn.errors import count
 from deqn.processes.comm import Comm
 from deqn.training.record import Record
-from deqn.training.terminal import command_line, duration, escape, log10, show_header, show_model, terminal
+from deqn.training.terminal import (
+    command_line,
+    duration,
+    escape,
+    log10,
+    show_header,
+    show_model,
+    show_settings,
+    terminal,
+)
 from deqn.training.writer import LazyWriter
 
 _HISTOGRAMS = 50  # histograms of states, policies and definitions a run
 _BINS = 50  # of a histogram
+_BAR = 30  # characters of the progress bar, where there is room
 _SECONDS_BETWEEN_LINES = 5.0  # where the terminal cannot redraw a line
 
 
@@ -48,11 +59,14 @@ class Monitor:
         self.console = console or terminal()
         self.writer = LazyWriter(str(folder.path))
         self._progress: Progress | None = None
+        self._bar = BarColumn(bar_width=_BAR)
         self._task: Any = None
         self._began = self._last_line = time.perf_counter()
         self._first_episode: int | None = None
         self._training_seconds = 0.0
         self._skipped: set[str] = set()
+        hooks = model.linker.link("Hooks") if model.linker.has("Hooks") else None
+        self._own_progress: Callable[[Tensor], dict[str, Any]] | None = getattr(hooks, "progress", None)
         model.set_run(LOG_DIR=str(folder.path), summary=self.writer)
 
     # -- before ---------------------------------------------------------------------------------------------------
@@ -70,11 +84,13 @@ class Monitor:
                 f"{n} processes ({self.comm.engine}), learning rate {rate}, seeds {seed} to {seed + n - 1}, minibatch "
                 f"{n} x {run.N_minibatch_size}"
             )
+        show_settings(self.console, self.model)
         show_model(self.console, self.model, report)
         self.console.print(
-            f"{run.N_episodes} episodes of {run.N_sim_batch} trajectories x {run.N_episode_length} periods, "
-            f"{self.config.steps_per_episode} gradient steps each on {run.N_minibatch_size} states\n"
-            f"run folder: {escape(str(self.folder.path))}"
+            f"{count(run.N_episodes, 'episode')} of {count(run.N_sim_batch, 'trajectory', 'trajectories')} x "
+            f"{count(run.N_episode_length, 'period')}, {count(self.config.steps_per_episode, 'gradient step')} each on "
+            f"{count(run.N_minibatch_size, 'state')}\nrun folder: {escape(str(self.folder.path))}\n"
+            "shown below: the loss is a mean per state; of the equation that fits worst, log10 of the median |residual|"
         )
         if seconds is not None:
             self.console.print(f"should take about {duration(seconds)} on this machine")
@@ -96,10 +112,8 @@ class Monitor:
     def __enter__(self) -> Monitor:
         if self.console.is_terminal:
             self._progress = Progress(
-                BarColumn(bar_width=30),
-                TextColumn("{task.description}"),
-                TextColumn("| eta"),
-                TimeRemainingColumn(),
+                self._bar,
+                TextColumn("{task.description}", markup=False),
                 console=self.console,
                 transient=False,
             )
@@ -126,7 +140,7 @@ class Monitor:
         self._on_full_disk("the error file", self._error_file, record)
         self._on_full_disk("TensorBoard", self._tensorboard, record, state)
         self._on_full_disk("cycle_hook", self._hook, record, state)
-        self._show_progress(record)
+        self._show_progress(record, state)
 
     def _on_full_disk(self, what: str, function: Callable[..., None], *arguments: Any) -> None:
         """Calls the function; on a full disk says so once and lets training go on: only checkpoints are worth its end."""
@@ -200,24 +214,40 @@ class Monitor:
             self._skipped.add(name)
             self.message(f"{name} is not finite in any state of episode {record.episode}: it has no histogram.")
 
-    def _show_progress(self, record: Record) -> None:
-        total = self.config.run.N_episodes
+    def _show_progress(self, record: Record, state: Tensor) -> None:
+        now, total = time.perf_counter(), self.config.run.N_episodes
+        done = max(1, record.episode - (self._first_episode or 0))  # less than none after a rollback
+        eta = int((now - self._began) / done * (total - record.episode))
         if self._progress is not None:
-            self._progress.update(self._task, completed=record.episode, description=self._line(record))
-        elif record.episode == total or time.perf_counter() - self._last_line > _SECONDS_BETWEEN_LINES:
-            self._last_line = time.perf_counter()
-            done = max(1, record.episode - (self._first_episode or 0))  # less than none after a rollback
-            eta = (self._last_line - self._began) / done * (total - record.episode)
-            self.console.print(f"{self._line(record)} | eta {int(eta) // 60}:{int(eta) % 60:02d}")
+            line = ", ".join(self._line(record, eta, state))
+            room = self.console.width - len(line) - 2
+            self._bar.bar_width = max(3, min(_BAR, room))
+            self._progress.update(self._task, completed=record.episode, description=line)
+        elif record.episode == total or now - self._last_line > _SECONDS_BETWEEN_LINES:
+            self._last_line = now
+            self.console.print("ep " + " | ".join(self._line(record, eta, state)), markup=False)
 
-    def _line(self, record: Record) -> str:
+    def _line(self, record: Record, eta: int, state: Tensor) -> list[str]:
+        """The parts of a line of progress; a model's own numbers are the last ones."""
         loss = record.epochs[-1][0]
         median = max(float(residual.abs().median()) for residual in record.residuals.values())
-        speed = record.n_steps / record.seconds
-        return (
-            f"ep {record.episode}/{self.config.run.N_episodes} loss {loss:.2e} | Euler error p50 {log10(median)} | "
-            f"{speed:.0f} steps/s"
-        )
+        return [
+            f"{record.episode}/{self.config.run.N_episodes} loss {loss:.1e}",
+            f"log10 Euler error {log10(median)}",
+            f"{record.n_steps / record.seconds:.0f} steps/s",
+            f"eta {eta // 60}:{eta % 60:02d}",
+            *(f"{name} {value:.4g}" for name, value in self._own_numbers(state).items()),
+        ]
+
+    def _own_numbers(self, state: Tensor) -> dict[str, float]:
+        """What `progress(state)` of the model's Hooks.py gives: by name, a number for the line of progress."""
+        if self._own_progress is None:
+            return {}
+        try:
+            with self.model.context(), torch.no_grad():
+                return {name: float(value) for name, value in self._own_progress(state).items()}
+        except Exception as error:
+            raise self.model.failed("progress(state)", error) from error
 
     def write_status(self, status: str, episode: int, step: int, **values: Any) -> None:
         """How the start ended, into run.json."""
@@ -242,7 +272,7 @@ class Monitor:
             self.console.print(line, markup=False)
         for line in verdict:
             self.console.print(escape(line) if ok else f"[bold red]warning[/bold red] {escape(line)}")
-        self.console.print(f"trained for {self.elapsed:.1f} s; run folder: {escape(str(self.folder.path))}")
+        self.console.print(f"trained for {self.elapsed:.1f} s; run folder: {self.folder.path}", markup=False)
         figures = sorted((self.folder.path / "figures").glob("*.png"))
         if figures:
             self.console.print(f"figures: {figures[0].parent} ({len(figures)})", markup=False)

@@ -6,10 +6,14 @@ import math
 import re
 import shlex
 import sys
-from contextlib import suppress
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.markup import escape as escape  # for everything that a user has named
@@ -19,6 +23,7 @@ from deqn.disk.run_folder import RunFolder, versions
 from deqn.economy.model import Model
 from deqn.economy.probe import Report
 from deqn.economy.steady_state import LARGEST, steady_state
+from deqn.errors import count
 
 
 def duration(seconds: float) -> str:
@@ -34,6 +39,7 @@ def terminal() -> Console:
     return console if console.is_terminal else Console(highlight=False, soft_wrap=True, emoji=False, width=120)
 
 
+_SILENT = 1.0  # seconds of a calibration without a word
 _SCRIPTS = {"train": "run_deepnet.py", "post": "post_process.py"}
 
 
@@ -67,9 +73,59 @@ def show_header(console: Console, model: Model) -> None:
     device = torch.cuda.get_device_name(model.device) if model.device.type == "cuda" else "cpu"
     console.print(f"[bold]deqn[/bold] {escape(model.name)} | {shown}")
     console.print(
-        f"device {escape(device)} ({config.run.threads} threads), {config.run.keras_precision}, seed {config.seed}, "
+        f"device {escape(device)} ({count(config.run.threads, 'thread')}), {config.run.keras_precision}, seed {config.seed}, "
         f"{n_parameters:,} parameters"
     )
+
+
+def show_settings(console: Console, model: Model) -> None:
+    """Constants, what the calibration found, network and optimizer."""
+    config, settings = model.config, model.config.optimizer
+    found = {name: float(value) for name, value in model.calibration.items() if np.ndim(value) == 0}
+    layers = []
+    for layer in config.net.layers:
+        if layer.hidden is not None:
+            layers.append(f"{layer.hidden.units} {layer.hidden.activation}")
+        elif layer.output is not None:
+            layers.append(f"{model.n_policies} {layer.output.activation}")
+    own = "Net.py, " if model.linker.has("Net") else ""
+    rate = f"learning rate {settings.learning_rate:g}"
+    lines = {
+        "constants": ", ".join(f"{name} {_number(value)}" for name, value in config.constants.items()),
+        "calibrated": ", ".join(f"{name} {value:.6g}" for name, value in found.items()),
+        "network": f"{own}{count(model.n_states, 'state')} -> " + " -> ".join(layers),
+        "optimizer": ", ".join(filter(None, [settings.optimizer, rate, settings.learning_rate_schedule])),
+    }
+    for name, line in lines.items():
+        if line:
+            console.print(f"{name}: {line}", markup=False)
+
+
+def _number(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+@contextmanager
+def tell_of_calibration(console: Console, folder: Path) -> Iterator[None]:
+    """While a model is linked: says after a second that its Calibration.py is at work, and at the end how long it took."""
+    if not (folder / "Calibration.py").is_file():
+        yield
+        return
+    said = threading.Event()
+
+    def say() -> None:
+        said.set()
+        console.print(f"{folder.name}/Calibration.py is at work ...", markup=False)
+
+    began, timer = time.perf_counter(), threading.Timer(_SILENT, say)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+    if said.is_set():
+        console.print(f"{folder.name}/Calibration.py: done after {time.perf_counter() - began:.1f} s")
 
 
 def show_model(console: Console, model: Model, report: Report) -> None:
@@ -84,14 +140,15 @@ def show_model(console: Console, model: Model, report: Report) -> None:
                 start = f"{variable.init.distribution}({_arguments(variable.init.kwargs)})" if variable.init else "1"
             elif variable.activation:
                 start = f"activation {variable.activation}"
-            table.add_row(kind, column.name, _shape(column.shape), _bounds(column.bound), start)
+            table.add_row(kind, escape(column.name), _shape(column.shape), _bounds(column.bound), escape(start))
     for name, bound in model.definition_bounds.items():
-        table.add_row("definition", name, "", _bounds(bound), "")
+        table.add_row("definition", escape(name), "", _bounds(bound), "")
     for name, (shape, median) in report.equations.items():
-        table.add_row("equation", name, _shape(shape), "", f"median residual {median:.2e}")
+        table.add_row("equation", escape(name), _shape(shape), "", f"median residual {median:.2e}")
     kind = model.config.run.expectation_type
-    table.add_row("shocks", kind, f"{report.nodes} {'draws' if kind == 'pseudo_random' else 'nodes'}", "", "sum p = 1")
-    console.print(table, markup=False)
+    nodes = count(report.nodes, "draw" if kind == "pseudo_random" else "node")
+    table.add_row("shocks", kind, nodes, "", "sum p = 1")
+    console.print(table)
     for note in report.notes:
         console.print(f"note: {escape(note)}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
+import time
 
 import pytest
 from rich.console import Console
@@ -16,6 +17,7 @@ from deqn.disk.run_folder import RunFolder
 from deqn.economy.probe import probe
 from deqn.errors import ModelError
 from deqn.training.monitor import Monitor
+from deqn.training.terminal import tell_of_calibration
 from deqn.training.trainer import Trainer
 from deqn.training.writer import NoWriter
 from tests.conftest import TINY, own_model, shipped
@@ -68,8 +70,78 @@ def test_the_table_has_variables_bounds_equations_and_shocks(watched):
 
 
 def test_plain_lines_show_loss_error_speed_and_time_left(watched):
-    line = r"ep 3/3 loss \d\.\d\de[+-]\d\d \| Euler error p50 -?\d+\.\d \| \d+ steps/s \| eta 0:00"
+    line = r"ep 3/3 loss \d\.\de[+-]\d\d \| log10 Euler error -?\d+\.\d \| \d+ steps/s \| eta 0:00"
     assert re.search(line, watched[1])
+
+
+def shown(tmp_path, *overrides, width=80, terminal=False, **files):
+    """What two episodes of a model with these files print, and its run folder."""
+    models = own_model(tmp_path / "models", **files)
+    arguments = [*TINY, "MODEL_NAME=mine", f"MODELS_DIR={models}", "run.N_episodes=2", *overrides]
+    model = deqn.Model(compose(arguments).config)
+    report = probe(model)
+    console = Console(file=io.StringIO(), width=width, force_terminal=terminal, highlight=False, color_system=None)
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir(exist_ok=True)
+    monitor = Monitor(model, folder, console)
+    monitor.start(report)
+    with monitor:
+        Trainer(model, None, monitor).fit()
+    return console.file.getvalue()
+
+
+PROGRESS = """
+import State
+
+
+def cycle_hook(state, i):
+    pass
+
+
+def progress(state):
+    return {"mean K": State.K(state).mean()}
+"""
+
+
+def test_the_line_of_progress_fits_a_terminal_of_80_columns(tmp_path):
+    text = shown(tmp_path, terminal=True, Hooks=PROGRESS)
+    last = re.split(r"[\r\n]", text.rstrip().removesuffix("\x1b[?25h").rstrip())[-1]
+    line = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", last)
+    for fragment in ("2/2 loss", "log10 Euler error", "steps/s", "eta 0:00"):
+        assert fragment in line
+    assert re.search(r"mean K \d", line)
+    assert len(line.rstrip()) <= 80
+
+
+def test_a_models_own_numbers_end_the_line_of_progress(tmp_path):
+    assert re.search(r"eta 0:00 \| mean K \d+\.\d+", shown(tmp_path, width=200, Hooks=PROGRESS))
+
+
+def test_progress_that_fails_is_an_error_of_the_model(tmp_path):
+    hooks = PROGRESS.replace("State.K(state).mean()", "1 / 0")
+    with pytest.raises(ModelError, match=r"mine/Hooks.py:\d+: progress\(state\) failed: ZeroDivisionError"):
+        shown(tmp_path, Hooks=hooks)
+
+
+def test_constants_network_and_optimizer_are_shown_at_the_start(watched):
+    assert "constants: alpha 0.36, beta 0.96" in watched[1]
+    assert "network: 2 states -> 8 silu -> 8 silu -> 1 linear" in watched[1]
+    assert "optimizer: Adam, learning rate" in watched[1]
+
+
+def test_one_of_a_thing_is_singular(tmp_path):
+    text = shown(tmp_path, "run.threads=1", "run.N_episode_length=1", "constants.n_nodes=1", width=200)
+    for fragment in ("(1 thread)", "x 1 period,", "1 node "):
+        assert fragment in text
+
+
+def test_a_slow_calibration_is_said_and_how_long_it_took(tmp_path, monkeypatch):
+    monkeypatch.setattr("deqn.training.terminal._SILENT", 0.01)
+    console = Console(file=io.StringIO(), width=200)
+    (tmp_path / "Calibration.py").write_text("")
+    with tell_of_calibration(console, tmp_path):
+        time.sleep(0.2)
+    assert re.search(r"at work .*done after 0\.\d s", console.file.getvalue(), re.DOTALL)
 
 
 def test_the_error_file_has_a_line_an_epoch_with_each_number_named_for_what_it_is(watched):
@@ -101,7 +173,7 @@ def test_tensorboard_has_scalars_histograms_and_what_the_hook_writes(watched):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     (file,) = watched[0].glob("events.out.tfevents.*.deqn")
-    events = EventAccumulator(str(file)).Reload()
+    events = EventAccumulator(str(file), size_guidance={"histograms": 0}).Reload()
     scalars, histograms = set(events.Tags()["scalars"]), set(events.Tags()["histograms"])
     assert {
         "loss",
@@ -114,6 +186,8 @@ def test_tensorboard_has_scalars_histograms_and_what_the_hook_writes(watched):
     } <= scalars
     assert {f"hist_{name}" for name in ("K", "z", "s", "Y", "I", "C", "K_next", "R")} <= histograms
     assert [event.step for event in events.Scalars("loss")] == [8, 16, 24]
+    assert [event.step for event in events.Histograms("hist_K")] == [8, 16, 24]
+    assert [event.value for event in events.Scalars("episode")] == [1, 2, 3]
 
 
 def test_tensorboard_has_means_a_state_by_gradient_step_and_bins_over_the_range(watched):
