@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import runpy
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +19,11 @@ import deqn
 from deqn.configuration.compose import compose
 from deqn.disk.run_folder import RunFolder
 from deqn.economy.probe import probe
+
+if (
+    signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+):  # of a shell's background job: what the tests start would ignore Ctrl-C too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 TF_PARITY = ROOT / "tests" / "data" / "tf_bm1972.npz"

@@ -36,7 +36,7 @@ def next_state"""
 REFUSED = {
     "a residual that a policy enters with weight zero": (
         changed("Equations", EULER, 'return {"euler": 1 + 0 * PolicyState.s(policy_state)}'), [],
-        ["no equation depends on policy 's', today or tomorrow", "take it out of variables.policies"],
+        ["equation 'euler' is ", "whatever the policies are: it determines nothing"],
     ),
     "one residual of two that depends on states only": (
         changed("Equations", EULER, EULER[:-1] + ', "market": State.z(state)}'), [],
@@ -109,7 +109,7 @@ def equations(state, policy_state):
 """
 SHOCK = """
     global calls
-    calls += 1
+    calls += len(prev_state) == 16  # of the training, not of what tries the model
     if calls > 10:
         shock = torch.where(torch.arange(len(prev_state)) == 3, torch.inf, shock)
     return next_state(prev_state, policy_state, shock)
