@@ -14,7 +14,7 @@ import torch
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-import run_deepnet  # noqa: E402
+from deqn.commands import train as run_deepnet  # noqa: E402
 from deqn.configuration.compose import compose  # noqa: E402
 from deqn.economy.model import Model  # noqa: E402
 from deqn.economy.probe import probe  # noqa: E402
