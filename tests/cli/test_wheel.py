@@ -115,9 +115,9 @@ def test_a_model_of_ones_own_is_made_in_the_folder_one_is_in_and_tried_with_the_
     out = passed(deqn("new", "mine", "--states", "k,z", "--policies", "s"))
     assert (deqn.folder / "models" / "mine" / "Equations.py").is_file()
     next_line = out.splitlines()[-1]
-    assert next_line == "next: deqn check --config-dir config MODELS_DIR=models model=mine"
+    assert next_line == "next: deqn check --config-dir config model=mine"
     assert "check passed" in passed(deqn(*next_line.removeprefix("next: deqn ").split()))
-    assert "mine" in passed(deqn("list", "--config-dir", "config", "MODELS_DIR=models"))
+    assert "mine" in passed(deqn("list", "--config-dir", "config"))
 
 
 def test_the_version_is_that_of_the_wheel(deqn, wheel):
