@@ -51,8 +51,8 @@ def sample(model: Model, batch: int | None = None, length: int | None = None) ->
     """The sample of a given size, and otherwise of that of `N_simulated_batch_size` and `N_simulated_episode_length`.
 
     Where neither says how many periods, it has about 10,000 states (fewer of states with many entries). If each episode draws
-    new states, these are such episodes. If not, they come from at least 1,000 periods after training, evenly spaced, so that the tails
-    of the ergodic distribution are there.
+    new states, these are such episodes. If not, they are evenly spaced over at least 1,000 periods after training, so that the
+    tails of the ergodic distribution are there.
     """
     settings, redrawn = model.config, model.config.redraw
     batch = batch or settings.N_simulated_batch_size

@@ -28,7 +28,9 @@ def closed_form(model: Model, states: Tensor) -> dict[str, Tensor]:
             raise model.failed("closed_form(state)", error) from error
         place = f"{model.name}/Hooks.py: closed_form(state)"
         if not isinstance(found, Mapping):
-            raise ModelError(f"{place} returns a {type(found).__name__}, expected a dict: a value for the name of a policy.")
+            raise ModelError(
+                f"{place} returns a {type(found).__name__}, expected a dict: a value for the name of a policy."
+            )
         shapes = {column.name: (len(states), *column.shape) for column in model.policy_columns}
         exact = {}
         for name, value in found.items():

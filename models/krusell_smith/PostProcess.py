@@ -107,7 +107,7 @@ def draw_path(path):
     for name in ("I", "Y", "C", "K"):
         bottom.plot(100 * (last[name] / path[name].mean() - 1), linewidth=1.0, label=name)
     bottom.set(title=f"The last {len(last)} of them", xlabel="quarter", ylabel="distance from the mean [%]")
-    bottom.legend(loc="upper right", ncols=4)
+    bottom.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
 

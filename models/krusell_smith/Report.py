@@ -380,11 +380,10 @@ def number(value):
 def draw(paths):
     """Log K of the network and of the references, and their differences."""
     figure, (top, bottom) = figures.new(rows=2, width=8.0, height=2.4)
-    drawn = (("reference, fine grid", "k"), ("network, own grid", "C0--"))
-    for name, style in drawn:
-        top.plot(paths[name]["K"], style, linewidth=0.8, label=name)
-    means = "; ".join(f"mean of the {name} {paths[name]['K'][BURN_IN:].mean():.3f}" for name, _ in drawn)
-    top.set(title=f"Capital on the common shocks, from quarter {BURN_IN:,} on: {means}", ylabel="K [goods]")
+    for name, style in (("reference, fine grid", "k"), ("network, own grid", "C0--")):
+        K = paths[name]["K"]
+        top.plot(K, style, linewidth=0.8, label=f"{name}, mean {K[BURN_IN:].mean():.3f}")
+    top.set(title=f"Capital on the common shocks (means: from quarter {BURN_IN:,} on)", ylabel="K [goods]")
     top.legend()
     for name, reference in (("network, own grid", "reference, own grid"), ("network, own grid", "reference, fine grid")):
         gap = 100 * np.log(paths[name]["K"] / paths[reference]["K"])

@@ -98,7 +98,7 @@ def test_the_models_are_listed_in_a_second_and_a_half(deqn):
 def test_bm1972_trains_and_is_post_processed_with_the_printed_command(deqn):
     out = passed(deqn("train", "model=bm1972", "run.N_episodes=20"))
     (run,) = (deqn.folder / "runs" / "bm1972").glob("*/*")
-    assert "closed form: max |s - alpha*beta|" in out
+    assert "(initial states): |s_t - exact| mean" in out
     (line,) = (line.strip() for line in out.splitlines() if "deqn post" in line)
     assert line.startswith(f"USE_CONFIG_FROM_RUN_DIR={run.relative_to(deqn.folder)} deqn post STARTING_POINT=LATEST")
     passed(deqn("post", f"hydra.run.dir={run}"))
