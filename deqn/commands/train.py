@@ -224,5 +224,6 @@ def _fit(trainer: Trainer, monitor: Monitor, report: Report, lines: list[str]) -
     verdict, accuracy = judge(run), run.accuracy(run.cloud())
     monitor.write_results(verdict=verdict.record(), accuracy=accuracy[["mean", "max"]].to_dict("index"))
     words = [verdict.summary] if verdict.ok else [str(finding) for finding in verdict.findings]
-    monitor.close(accuracy_table(accuracy), run.closing_lines(), words, verdict.ok)
+    lines = [f"simulated {run.sample.name}: {run.sample}", *run.closing_lines()]
+    monitor.close(accuracy_table(accuracy), lines, words, verdict.ok)
     return 0 if verdict.ok or not trainer.config.strict else NOT_SOLVED
