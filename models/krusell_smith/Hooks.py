@@ -67,8 +67,8 @@ def closing_lines(run):
     distribution = State.distribution(states)
     mass = Definitions.mass(states, None)
     return [
-        f"capital on the simulated states: mean {K.mean():.3f} (stationary {Parameters.K_ss:.3f}), std of log K {K.log().std():.5f}, "
-        f"range {K.min():.2f} .. {K.max():.2f}",
+        f"capital on the simulated states: mean {K.mean():.3f} (stationary {Parameters.K_ss:.3f}), std of log K "
+        f"{K.log().std():.5f}, range {K.min():.2f} .. {K.max():.2f}",
         f"households at the borrowing limit: {100 * distribution[..., 0].sum(-1).mean():.2f} %; total mass 1 "
         f"{float((mass - 1).abs().max()):+.0e}; mass at the last node {distribution[..., -1].sum(-1).max():.0e}",
     ]
