@@ -17,7 +17,7 @@ import numpy as np
 
 from deqn.economy.files import describe, files_hash, where
 from deqn.economy.linker import Linker
-from deqn.errors import CheckpointError, ModelError
+from deqn.errors import CheckpointError, ModelError, text_constants
 
 Calibration = dict[str, Any]
 
@@ -71,12 +71,8 @@ def _compute(linker: Linker, constants: Mapping[str, Any]) -> Calibration:
             f"{folder.name}/Calibration.py needs {error.name}, which is not installed: pip install {error.name}"
         ) from error
     except Exception as error:
-        texts = [
-            f"constants.{name} = {value!r} is a text." for name, value in constants.items() if isinstance(value, str)
-        ]
-        raise ModelError(
-            f"{where(error, folder)}: calibrate() failed: {describe(error)}. {' '.join(texts)}".rstrip()
-        ) from error
+        hints = " ".join(text_constants(describe(error), constants))
+        raise ModelError(f"{where(error, folder)}: calibrate() failed: {describe(error)}. {hints}".rstrip()) from error
     for name, value in result.items():
         if np.asarray(value).dtype.kind not in "biuf":
             raise ModelError(

@@ -147,7 +147,7 @@ def show_model(console: Console, model: Model, report: Report) -> None:
         table.add_row("equation", escape(name), _shape(shape), "", f"median residual {median:.2e}")
     kind = model.config.run.expectation_type
     nodes = count(report.nodes, "draw" if kind == "pseudo_random" else "node")
-    table.add_row("shocks", kind, nodes, "", "sum p = 1")
+    table.add_row("shocks", kind, nodes, "", "" if kind == "pseudo_random" else "probabilities add up to 1")
     console.print(table)
     for note in report.notes:
         console.print(f"note: {escape(note)}")
