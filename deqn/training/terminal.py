@@ -149,7 +149,7 @@ def show_model(console: Console, model: Model, report: Report) -> None:
     nodes = count(report.nodes, "draw" if kind == "pseudo_random" else "node")
     table.add_row("shocks", kind, nodes, "", "" if kind == "pseudo_random" else "probabilities add up to 1")
     console.print(table)
-    for note in report.notes:
+    for note in (*model.calibrated.notes, *report.notes):
         console.print(f"note: {escape(note)}")
 
 
