@@ -138,7 +138,7 @@ def _link(composed: Composed, folder: RunFolder, comm: Comm) -> tuple[Model, Rep
         with tell_of_calibration(terminal(), model_folder(settings.MODEL_NAME, settings.MODELS_DIR)):
             model = Model(settings, calibrated, comm.rank, comm.local_rank)
         made.append((model, probe(model)))
-        calibration.keep(model.calibration, model.folder, settings.constants)
+        calibration.keep(model.calibrated, model.folder, settings.constants)
         return {name: torch.as_tensor(np.array(value, order="C")) for name, value in model.calibration.items()}
 
     received = comm.first(link)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from deqn.configuration.distributions import distribution
 from deqn.configuration.schema import Config
-from deqn.economy.calibration import calibrate
+from deqn.economy.calibration import Calibrated, calibrate
 from deqn.economy.columns import Column, Columns, Namespace, ReadOnly, lay_out
 from deqn.economy.device import pick_device
 from deqn.economy.files import describe, model_folder, where
@@ -176,7 +176,11 @@ class Model:
         self._set_parameters(config.constants)
         self._set_parameters(self._built_in_parameters())
         with self.context():
-            self.calibration = calibrate(self.linker, config.constants) if calibration is None else dict(calibration)
+            if calibration is None:
+                self.calibrated = calibrate(self.linker, config.constants)
+            else:
+                self.calibrated = Calibrated(dict(calibration))
+            self.calibration = self.calibrated.values
             taken = [name for name in self.calibration if name in self.Parameters]
             if taken:
                 raise ModelError(f"{self.name}/Calibration.py: calibrate() returns {taken[0]!r}, a name that is taken.")

@@ -18,7 +18,7 @@ from deqn.economy.model import Model
 from deqn.economy.reach import cut_ranges
 from deqn.economy.reactions import inert
 from deqn.economy.shocks import differing_moments, wrong_probabilities
-from deqn.errors import ModelError, count
+from deqn.errors import ModelError, count, text_constants
 
 _FAILED = object()  # what a function of the model's files gives that raised
 BATCH = 7  # a prime that no model has as a number of variables by accident
@@ -90,8 +90,7 @@ class _Probe:
             self.report.notes += cut_ranges(model)
             self._closed_form(states)
         if self.problems:
-            texts = {name: value for name, value in model.config.constants.items() if isinstance(value, str)}
-            self.problems += [f"constants.{name} = {v!r} is a text; was a number meant?" for name, v in texts.items()]
+            self.problems += text_constants("\n".join(self.problems), model.config.constants)
             raise ModelError(f"{count(len(self.problems), 'problem')} in {model.folder}", self.problems)
         return self.report
 

@@ -22,6 +22,7 @@ from deqn.economy.model import Model
 from deqn.economy.probe import Report
 from deqn.errors import count
 from deqn.processes.comm import Comm
+from deqn.processes.programs import to_type
 from deqn.training.progress import own_numbers
 from deqn.training.record import Record
 from deqn.training.terminal import (
@@ -267,7 +268,7 @@ class Monitor:
         if figures:
             self.console.print(f"figures: {figures[0].parent} ({len(figures)})", markup=False)
         self.console.print("next:")
-        self.console.print(f"  tensorboard --logdir {shlex.quote(str(self.folder.path))}", markup=False)
+        self.console.print(f"  {to_type(f'tensorboard --logdir {shlex.quote(str(self.folder.path))}')}", markup=False)
         self.console.print(f"  {command_line(self.folder, 'post')}", markup=False)
 
 
