@@ -8,6 +8,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+_MODULES = {"tensorboard": "tensorboard.main", "torchrun": "torch.distributed.run", "deqn": "deqn"}
+
 
 def to_type(line: str) -> str:
     """A command line that starts this environment's program and Python, whether or not the environment is activated."""
@@ -23,6 +25,8 @@ def _program(name: str) -> str:
         if found and here.parent.samefile(Path(found).parent) and (name != "python" or here.samefile(found)):
             return known
     own = sys.executable if name == "python" else shutil.which(name, path=str(here.parent))
+    if own is None and name in _MODULES and shutil.which(name) is None:
+        return f"{_program('python')} -m {_MODULES[name]}"
     return shlex.quote(from_here(Path(own))) if own else name
 
 

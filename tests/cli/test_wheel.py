@@ -53,7 +53,8 @@ def deqn(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Deqn:
     folder = tmp_path_factory.mktemp("empty")
 
     def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        clean = {k: v for k, v in plain_environment(**variables).items() if k != "PYTHONPATH"}
+        activated = {"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}
+        clean = {k: v for k, v in plain_environment(**activated, **variables).items() if k != "PYTHONPATH"}
         command = (
             [str(scripts / "python"), "-c", arguments[1]]
             if arguments[0] == "-c"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shlex
 import sys
 from pathlib import Path
@@ -55,6 +56,14 @@ def test_from_another_folder_the_path_is_whole_and_quoted(environment, monkeypat
     monkeypatch.chdir(environment)
     monkeypatch.setattr(sys, "executable", str(own))
     assert shlex.split(to_type("python x")) == [str(own), "x"]
+
+
+@pytest.mark.parametrize("name", ["tensorboard", "torchrun", "deqn"])
+def test_a_program_that_is_nowhere_is_started_as_a_module_that_is_there(environment, name):
+    (environment / name).unlink()
+    python, option, module = to_type(name).split()
+    assert (python, option) == (".venv/bin/python", "-m")
+    assert importlib.util.find_spec(module) is not None
 
 
 def test_another_python_in_the_same_folder_is_not_taken(environment, monkeypatch):
