@@ -109,7 +109,7 @@ def test_bm1972_trains_and_is_post_processed_with_the_printed_command(deqn):
 @pytest.mark.slow
 def test_krusell_smith_trains(deqn):
     out = passed(deqn("train", "model=krusell_smith", "preset=smoke", "hydra.run.dir=ks"))
-    assert "capital: mean" in out
+    assert "capital on the simulated states: mean" in out
 
 
 def test_a_model_of_ones_own_is_made_in_the_folder_one_is_in_and_tried_with_the_printed_command(deqn):
