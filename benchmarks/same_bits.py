@@ -40,6 +40,11 @@ RUNS = {
     "krusell_smith_1998": ["model=krusell_smith_1998", "preset=smoke"],
 }  # fmt: skip
 
+PARTS = [  # of a checkpoint; the rest are hashes of files, versions, and what an older one may lack
+    "policy", "optimizer", "schedule", "learning_rate", "episode", "step", "rollbacks", "rng", "torch_rng", "cuda_rng",
+    "starting_state", "others",
+]  # fmt: skip
+
 
 def entries(tree: Any, path: str = "") -> Iterator[tuple[str, bytes]]:
     """Every number of nested dictionaries and lists, with its place."""
@@ -58,9 +63,8 @@ def entries(tree: Any, path: str = "") -> Iterator[tuple[str, bytes]]:
 def digest(run: Path) -> str:
     newest = max((run / "ckpt").glob("ckpt-*.pt"), key=lambda path: int(path.stem.removeprefix("ckpt-")))
     payload = torch.load(newest, weights_only=True)
-    del payload["header"]  # hashes of files and of the configuration, versions
     content = hashlib.sha256((run / "error_file.txt").read_bytes())
-    for path, value in entries(payload):
+    for path, value in entries({key: payload[key] for key in PARTS}):
         content.update(path.encode() + value)
     return content.hexdigest()[:16]
 

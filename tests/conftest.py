@@ -42,12 +42,25 @@ def plain_environment(**changes: str) -> dict[str, str]:
     return clean | {"OMP_NUM_THREADS": "1"} | changes
 
 
-def train(path: Path | None, *overrides: str, starting_point: str = "NEW") -> deqn.Trainer:
+class Listener:
+    """A watcher that keeps what it is told."""
+
+    def __init__(self):
+        self.messages, self.records, self.ends = [], [], {}
+
+    def episode(self, record, state):
+        self.records.append(record)
+
+    def message(self, text):
+        self.messages.append(text)
+
+
+def train(path: Path | None, *overrides: str, starting_point: str = "NEW", watcher: Any = None) -> deqn.Trainer:
     """Trains a tiny run from Python, in a run folder or without one."""
     model = deqn.Model(compose([*TINY, *overrides]).config)
     probe(model)
     folder = None if path is None else RunFolder(path)
-    trainer = deqn.Trainer(model, folder)
+    trainer = deqn.Trainer(model, folder, watcher)
     if starting_point != "NEW":
         trainer.restore(starting_point)
     trainer.fit(quiet=True)

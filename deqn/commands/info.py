@@ -12,7 +12,15 @@ from deqn.economy.catalogue import entries
 from deqn.economy.model import Model
 from deqn.economy.probe import probe
 from deqn.errors import DEQNError
-from deqn.training.terminal import escape, show_header, show_model, steady_state_line, terminal
+from deqn.training.terminal import (
+    escape,
+    optimizers,
+    show_header,
+    show_model,
+    steady_state_line,
+    steps_of_an_episode,
+    terminal,
+)  # fmt: skip
 
 
 def main() -> None:
@@ -56,11 +64,11 @@ def show(name: str, composed: Composed, config_dir: str | None) -> None:
     if model.calibration:
         console.print(f"from Calibration.py: {escape(', '.join(_shape(*item) for item in model.calibration.items()))}")
     console.print(escape(steady_state_line(model)))
-    optimizer, run = config.optimizer, config.run
-    console.print(f"optimizer: {optimizer.optimizer}, learning rate {optimizer.learning_rate:g}")
+    run = config.run
+    console.print(f"optimizer: {optimizers(config)}")
     console.print(
         f"default run: {run.N_episodes} episodes of {run.N_sim_batch} trajectories x {run.N_episode_length} periods, "
-        f"{config.steps_per_episode} gradient steps each on {run.N_minibatch_size} states"
+        f"{steps_of_an_episode(config)}"
         + (f"; about {about.minutes:g} minutes on two cores" if about is not None and about.minutes else "")
     )
     presets = next((entry.presets for entry in entries(config_dir, config.MODELS_DIR) if entry.name == name), ())

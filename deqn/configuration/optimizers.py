@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
+from deqn.configuration.schema import Step
 from deqn.errors import ConfigError, suggestion
 from deqn.numerics.least_squares import LevenbergMarquardt
 
@@ -23,8 +25,12 @@ _KERAS_DEFAULTS: dict[str, dict[str, Any]] = {
 _KERAS_CLASSES = {"Nadam": "NAdam"}
 _KERAS_ARGUMENTS = {"epsilon": "eps", "rho": "alpha"}
 _OWN = {"LevenbergMarquardt": LevenbergMarquardt}
+# of a batch that is fitted as far as it goes; PyTorch's defaults stop near a loss of 1e-9
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    **_KERAS_DEFAULTS,
+    "LBFGS": {"line_search_fn": "strong_wolfe", "tolerance_grad": 0.0, "tolerance_change": 0.0},
+}
 _UNSUITED = {
-    "LBFGS": "it needs a closure that evaluates the loss several times a step",
     "SparseAdam": "it needs sparse gradients",
     "Muon": "it takes matrices only, and a network has biases",
     "Optimizer": "it is the base class",
@@ -65,10 +71,10 @@ def optimizer_arguments(
         )
     cls = _OWN.get(name) or getattr(torch.optim, _KERAS_CLASSES.get(name, name))
     accepted = inspect.signature(cls).parameters
-    arguments = dict(_KERAS_DEFAULTS.get(name, {}))
+    arguments = dict(_DEFAULTS.get(name, {}))
     betas = list(accepted["betas"].default) if "betas" in accepted else []
     for key, value in kwargs.items():
-        if isinstance(value, str):
+        if isinstance(value, str) and not isinstance(arguments.get(key, _default(accepted, key)), str):
             raise ConfigError(f"{where}.optimizer_kwargs.{key} = {value!r}: expected a number, true or false.")
         if key in ("beta_1", "beta_2") and betas:
             betas[int(key[-1]) - 1] = value
@@ -85,6 +91,15 @@ def optimizer_arguments(
     if "fused" in accepted and "foreach" not in kwargs and "differentiable" not in kwargs:
         arguments.setdefault("fused", True)
     return cls, arguments
+
+
+def scales(step: Step) -> bool:
+    """Whether the learning rate grows with the number of processes: not where it is the length of a whole step."""
+    return step.scale_learning_rate and step.optimizer not in ("LBFGS", *_OWN)
+
+
+def _default(accepted: Mapping[str, inspect.Parameter], key: str) -> Any:
+    return accepted[key].default if key in accepted else None
 
 
 def keras_optimizers() -> dict[str, dict[str, Any]]:

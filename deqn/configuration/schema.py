@@ -156,8 +156,8 @@ class Net(Group):
     options: dict[str, Any] = Field(default_factory=dict, description="(new) options of a model's own Net.py")
 
 
-class Optimizer(Group):
-    """`config/optimizer/*.yaml`: the optimizer."""
+class Step(Group):
+    """An optimizer, and the states that it takes a step on."""
 
     optimizer: str = Field("Adam", description="a Keras name (Keras' defaults) or a name in torch.optim")
     learning_rate: PositiveFloat = Field(0.001, description="learning rate at the start")
@@ -174,7 +174,26 @@ class Optimizer(Group):
     )
     schedule_kwargs: dict[str, Any] = Field(
         default_factory=dict,
-        description="(new) its arguments, in gradient steps; decay_steps defaults to the whole run",
+        description="(new) its arguments, in gradient steps; decay_steps defaults to the whole run, or phase",
+    )
+    N_minibatch_size: PositiveInt | None = Field(None, description="(new) states of a step; null: run.N_minibatch_size")
+    N_steps_per_episode: PositiveInt | None = Field(
+        None, description="(new) at most so many steps on the states of an episode; null: as many as its epochs have"
+    )
+
+
+class Phase(Step):
+    N_episodes: PositiveInt | None = Field(None, description="(new) the phase ends after so many episodes")
+    until_loss: PositiveFloat | None = Field(
+        None, description="(new) the phase ends after the first episode whose loss, a mean per state, is below"
+    )
+
+
+class Optimizer(Step):
+    """`config/optimizer/*.yaml`: the optimizer."""
+
+    phases: list[Phase] = Field(
+        default_factory=list, description="(new) optimizers one after the other, in place of the keys above"
     )
 
 
@@ -251,6 +270,25 @@ class Config(Group):
     DISABLE_SHOCKS: bool = Field(False, description="(new) Globals.DISABLE_SHOCKS of post_process.py")
 
     @property
+    def n_phases(self) -> int:
+        return max(1, len(self.optimizer.phases))
+
+    def in_phase(self, i: int) -> Config:
+        """What holds in the i-th phase of training: the optimizer without phases, its states a step, its episodes at most."""
+        phases = self.optimizer.phases
+        step = phases[i] if phases else self.optimizer
+        optimizer = Optimizer(**{name: getattr(step, name) for name in Step.model_fields})
+        earlier = sum(phase.N_episodes or 0 for phase in phases[:i])
+        own = getattr(step, "N_episodes", None)
+        run = self.run.model_copy(
+            update={
+                "N_minibatch_size": step.N_minibatch_size or self.run.N_minibatch_size,
+                "N_episodes": own or max(1, self.run.N_episodes - earlier),
+            }
+        )
+        return self.model_copy(update={"optimizer": optimizer, "run": run})
+
+    @property
     def redraw(self) -> bool:
         """Whether each episode starts from new initial states."""
         if self.initialize_each_episode is None:
@@ -282,7 +320,8 @@ class Config(Group):
 
     @property
     def steps_per_episode(self) -> int:
-        return self.run.N_epochs_per_episode * self.steps_per_epoch
+        steps = self.run.N_epochs_per_episode * self.steps_per_epoch
+        return min(steps, self.optimizer.N_steps_per_episode or steps)
 
 
 def reserved_names() -> set[str]:

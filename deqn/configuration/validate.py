@@ -24,6 +24,7 @@ from deqn.configuration.schema import (
     PolicyVariable,
     Run,
     StateVariable,
+    Step,
     Variable,
     Variables,
     reserved_names,
@@ -226,7 +227,39 @@ def _check_groups(groups: dict[str, Group]) -> list[str]:
                 f"(N_sim_batch = {run.N_sim_batch} states) that holds a minibatch (N_minibatch_size = {run.N_minibatch_size})."
             )
     if isinstance(optimizer, Optimizer):
-        problems += _problems(lambda: _try_optimizer(optimizer))
+        problems += _check_optimizer(optimizer, run if isinstance(run, Run) else None)
+    return problems
+
+
+def _check_optimizer(optimizer: Optimizer, run: Run | None) -> list[str]:
+    problems = []
+    steps: dict[str, Step] = {f"optimizer.phases[{i}]": phase for i, phase in enumerate(optimizer.phases)}
+    steps = steps or {"optimizer": optimizer}
+    beside = sorted(optimizer.model_fields_set - {"phases"}) if optimizer.phases else []
+    if beside:
+        problems.append(
+            f"optimizer.{beside[0]} stands beside optimizer.phases: each phase has keys of its own. Write "
+            f"optimizer.phases.0.{beside[0]}, or leave the phases out."
+        )
+    for i, phase in enumerate(optimizer.phases):
+        ends = phase.N_episodes is not None or phase.until_loss is not None
+        last = i == len(optimizer.phases) - 1
+        if last and ends:
+            problems.append(
+                f"optimizer.phases[{i}] is the last phase, which ends with the run (run.N_episodes): leave out its N_episodes "
+                "and until_loss."
+            )
+        elif not last and not ends:
+            problems.append(f"optimizer.phases[{i}] needs an end: give its N_episodes, or until_loss, or both.")
+    for where, step in steps.items():
+        problems += _problems(partial(optimizer_arguments, step.optimizer, step.optimizer_kwargs, where))
+        problems += _problems(partial(schedule, step.learning_rate_schedule, step.schedule_kwargs, 1, where))
+        if run is not None and (step.N_minibatch_size or 0) > run.N_sim_batch * run.N_episode_length:
+            problems.append(
+                f"{where}.N_minibatch_size = {step.N_minibatch_size} exceeds one episode (N_sim_batch {run.N_sim_batch} x "
+                f"N_episode_length {run.N_episode_length} = {run.N_sim_batch * run.N_episode_length} states): no step would be "
+                "taken. Make it smaller, or the episode larger."
+            )
     return problems
 
 
@@ -254,11 +287,6 @@ def _check_net(net: Net) -> list[str]:
         else:
             problems += _problems(partial(activation, part.activation, f"net.layers[{i}].{expected}.activation"))
     return problems
-
-
-def _try_optimizer(optimizer: Optimizer) -> None:
-    optimizer_arguments(optimizer.optimizer, optimizer.optimizer_kwargs)
-    schedule(optimizer.learning_rate_schedule, optimizer.schedule_kwargs, total_steps=1)
 
 
 def _problems(check: Callable[[], object]) -> list[str]:

@@ -149,6 +149,19 @@ class Model:
             on_device or torch.get_default_device().type == self.device.type
         )
 
+    def in_float64(self) -> Model:
+        """The same economy in float64, with a network of its own; this one where it is in float64 already."""
+        if self.dtype == torch.float64:
+            return self
+        run = self.config.run.model_copy(update={"keras_precision": "float64"})
+        config = self.config.model_copy(update={"run": run, "device": str(self.device)})
+        twin = Model(config, self.calibration)
+        twin.Globals.__dict__ = self.Globals.__dict__
+        twin.expectations.stacked_step = self.expectations.stacked_step
+        twin.expectations.stacked_function = self.expectations.stacked_function
+        twin.network.load_state_dict(self.network.state_dict())
+        return twin
+
     # -- linking --------------------------------------------------------------------------------------------------
 
     def _link(self, calibration: Mapping[str, Any] | None) -> None:

@@ -1,44 +1,59 @@
 """Levenberg-Marquardt: a step that takes the loss for what it is, a sum of squared residuals.
 
-With r(theta) the n residuals of a batch and J their Jacobian, a step solves, in float64,
+With r(theta) the n residuals of a batch and J their Jacobian, a step solves
 
-    (J'J + n lambda I) delta = -J'r               in the space of the parameters, or, where there are fewer residuals,
-    delta = -J' (JJ' + n lambda I)^-1 r           in that of the residuals.
+    (J'J + lambda t I) delta = -J'r               in the space of the parameters, or, where there are fewer residuals,
+    delta = -J' (JJ' + lambda t I)^-1 r           in that of the residuals, or, where J is too large to be held,
 
-A step that lowers the loss is kept; the ratio of its decrease to the one that the linear model predicts moves the damping
-lambda. A step that does not is taken back, and a larger damping is tried.
+the first of them by conjugate gradients, from products with J alone; t is the trace of J'J, so that lambda does not depend on the
+units of the residuals. A step that lowers the loss, and does no harm on states
+that it was not fitted to, is kept; the ratio of its decrease to the one that the linear model predicts moves the damping lambda.
+Another step is taken back, and a larger damping is tried.
 
 Sources: Levenberg (1944), Quarterly of Applied Mathematics 2, 164-168; Marquardt (1963), Journal of the SIAM 11, 431-441; More
 (1978), The Levenberg-Marquardt algorithm: implementation and theory, Lecture Notes in Mathematics 630. In the space of the
 residuals: Chen and Heyl (2024), Nature Physics 20, 1476-1481 (MinSR). Geodesic acceleration: Transtrum and Sethna (2012),
-Improvements to the Levenberg-Marquardt algorithm for nonlinear least-squares minimization, arXiv:1201.5885.
+Improvements to the Levenberg-Marquardt algorithm for nonlinear least-squares minimization, arXiv:1201.5885. Conjugate gradients:
+Hestenes and Stiefel (1952), Journal of Research of the National Bureau of Standards 49, 409-436.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, jacrev, vmap
+from torch.func import functional_call
+
+from deqn.numerics.normal_equations import SOLVERS, Alone, Processes, Values, moved, normal_equations
 
 _GOOD, _POOR = 0.75, 0.25  # ratio of actual to predicted decrease above which damping falls, below which it grows
 _SMALLEST, _GREATEST = 1e-14, 1e10  # damping
+_WORSE = 10.0  # times the loss on held-out states, beyond which a step is refused
 _AHEAD = 0.1  # share of a step at which its second derivative is looked at
 _GREATEST_TURN = 0.75  # of the second order over the first: beyond it, neither describes the residuals
+
+Test = Callable[[Values], Tensor]
 
 
 class LevenbergMarquardt(torch.optim.Optimizer):
     """The damping, which a checkpoint holds like the moments of another optimizer, and the step.
 
+    The step may be taken in float64 for parameters in float32: what rounding cuts off is kept beside them, like a moment.
+
     Args:
         params: parameters of the network.
         lr: has no meaning here: the damping decides how far a step goes.
-        damping: lambda of the first step.
+        damping: lambda of the first step, relative to the trace of J'J.
         decrease, increase: what lambda is divided by after a good step, and multiplied by after one that is taken back.
         tries: dampings that a step tries before it leaves the parameters as they are.
         acceleration: follow the bend of the residuals along a step too (geodesic acceleration); in float64 only.
+        float64: take residuals and steps in float64 whatever the network's type; of no effect here, the caller's module decides.
+        solver: `primal`, `dual` or `matrix_free`; `auto` takes the smaller of the first two, and the last where the Jacobian
+            has more than 2e8 entries.
+        iterations, tolerance: of conjugate gradients, at most and relative to the gradient.
     """
 
     def __init__(
@@ -50,103 +65,148 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         increase: float = 4.0,
         tries: int = 12,
         acceleration: bool = True,
+        float64: bool = True,
+        solver: str = "auto",
+        iterations: int = 50,
+        tolerance: float = 0.01,
     ) -> None:
         if damping <= 0 or decrease <= 1 or increase <= 1 or tries < 1:
             raise ValueError("expected damping > 0, decrease > 1, increase > 1 and tries >= 1")
-        defaults = {"lr": lr, "damping": damping, "decrease": decrease, "increase": increase, "tries": tries}
-        defaults["acceleration"] = acceleration
+        if solver not in SOLVERS:
+            raise ValueError(f"solver = {solver!r}: expected one of {', '.join(SOLVERS)}")
+        if iterations < 1 or not 0 < tolerance < 1:
+            raise ValueError("expected iterations >= 1 and a tolerance between 0 and 1")
+        defaults = {
+            "lr": lr, "damping": damping, "decrease": decrease, "increase": increase, "tries": tries,
+            "acceleration": acceleration, "float64": float64, "solver": solver, "iterations": iterations, "tolerance": tolerance,
+        }  # fmt: skip
         super().__init__(params, defaults)
         first = self.param_groups[0]["params"][0]
         self.state[first]["damping"] = torch.full_like(first.flatten()[0], damping).detach()
+        self.state[first]["refused"] = torch.zeros_like(self.state[first]["damping"])
 
-    def advance(self, module: nn.Module, states: Tensor, share: Callable[[Tensor], None] | None = None) -> float:
+    @property
+    def refused(self) -> int:
+        """Steps in a row of which every try was refused because a number was not finite or `allowed` said no."""
+        group = self.param_groups[0]
+        return int(self.state[group["params"][0]].get("refused", 0))
+
+    def advance(
+        self,
+        module: nn.Module,
+        states: Tensor,
+        held_out: Tensor | None = None,
+        allowed: Test | None = None,
+        processes: Processes | None = None,
+    ) -> float:
         """One step on a batch; of several processes each has its own states, and all take the same step.
 
         Args:
-            module: maps `[batch, n_states]` to residuals `[batch, rows]`, whose parameters are those of this optimizer.
+            module: maps `[batch, n_states]` to residuals `[batch, rows]`; its trainable parameters are in the order of this
+                optimizer's, in the type in which the step is taken.
             states: `[batch, n_states]`.
-            share: adds a tensor up over the processes, in place; None for one process alone.
+            held_out: states `[m, n_states]` that the step is not fitted to; their loss must not become ten times what it was.
+            allowed: says of parameters by name whether a step may end there (a tensor with one truth value).
+            processes: of one run; None for one process alone.
 
         Returns:
-            the sum of squares after the step, over all processes.
+            the sum of squares on the batch after the step, over all processes.
         """
         group = self.param_groups[0]
+        processes = processes or Alone()
         held = self.state[group["params"][0]]["damping"]
-        parameters = {name: p.detach() for name, p in module.named_parameters() if p.requires_grad}
-        rows, jacobian = _linearised(module, parameters, states)
-        dual = share is None and len(rows) < jacobian.shape[1]
-        exact = all(value.dtype == torch.float64 for value in parameters.values())  # else differences are rounding
-        gradient = jacobian.T @ rows
-        matrix = jacobian @ jacobian.T if dual else jacobian.T @ jacobian
-        totals = torch.stack([rows @ rows, rows.new_tensor(float(len(rows)))])
-        if share is not None:
-            for part in (totals, gradient, matrix):
-                share(part)
-        before, n = totals.tolist()
+        values = self._values(module)
+        exact = all(value.dtype == torch.float64 for value in values.values())  # else differences are rounding
+        form = (group["solver"], group["iterations"], group["tolerance"])
+        system = normal_equations(module, values, states, processes, *form)
+        rows = system.rows
+        others = rows.new_zeros(()) if held_out is None else _squares(module, values, held_out)
+        totals = torch.stack([rows @ rows, others])
+        processes.sum_(totals)
+        before, others_before, trace = [*totals.tolist(), float(system.trace)]
         if before == 0:
             return before
+        refused = False
         for _ in range(group["tries"]):
             damping = float(held)
-            damped = matrix + n * damping * torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
-            factor, failed = torch.linalg.cholesky_ex(damped)
-            if not failed:
-                solved = torch.cholesky_solve((rows if dual else gradient)[:, None], factor)[:, 0]
-                step = -(jacobian.T @ solved) if dual else -solved
-                # of the linear model: |r|^2 - |r + J d|^2 = -d'(g + (g + A d)), where (A + n lambda) d = -g
-                predicted = float(-(step @ gradient) + n * damping * (step @ step))
+            step = system.solve(trace * damping, rows)
+            if step is not None:
+                step = -step
+                # of the linear model: |r|^2 - |r + J d|^2 = -d'(g + (g + A d)), where (A + lambda t) d = -g
+                predicted = -(step @ system.gradient) + trace * damping * (step @ step)
                 if group["acceleration"] and exact:
-                    bent = _second_derivative(module, parameters, states, rows, jacobian, step)
-                    right = bent if dual else jacobian.T @ bent
-                    if share is not None:
-                        share(right)
-                    solved = torch.cholesky_solve(right[:, None], factor)[:, 0]
-                    turn = jacobian.T @ solved if dual else solved
-                    if 2 * turn.norm() <= _GREATEST_TURN * step.norm():
-                        step = step - turn / 2
-                moved = _moved(parameters, step)
-                with torch.no_grad():
-                    after_here = functional_call(module, moved, (states,)).double().square().sum()
-                if share is not None:
-                    share(after_here)
-                after = float(after_here)
-                if after < before:
-                    ratio = (before - after) / max(predicted, 1e-300)
+                    bent = system.second_derivative(step, _AHEAD)
+                    turn = system.solve(trace * damping, bent)
+                    if turn is not None:
+                        step = torch.where(2 * turn.norm() <= _GREATEST_TURN * step.norm(), step - turn / 2, step)
+                processes.broadcast_(step)
+                end = moved(values, step)
+                after, others_after, no, expected = self._judged(
+                    module, end, states, held_out, allowed, processes, predicted
+                )
+                no = no or others_after > _WORSE * max(others_before, before)
+                refused = refused or no
+                if not no and after < before:
+                    ratio = (before - after) / max(expected, 1e-300)
                     damping *= 1 / group["decrease"] if ratio > _GOOD else 2.0 if ratio < _POOR else 1.0
                     held.fill_(min(max(damping, _SMALLEST), _GREATEST))
-                    with torch.no_grad():
-                        for name, parameter in module.named_parameters():
-                            if name in moved:
-                                parameter.copy_(moved[name])
+                    self.state[group["params"][0]]["refused"].zero_()
+                    self._keep(end)
                     return after
             held.fill_(min(damping * group["increase"], _GREATEST))
         held.fill_(min(float(held), group["damping"]))  # this batch is at its minimum up to rounding
+        if refused:
+            self.state[group["params"][0]]["refused"].add_(1)
         return before
 
+    def rehearse(self, module: nn.Module, states: Tensor) -> None:
+        """The part of `advance` that takes its time, without a step."""
+        group = self.param_groups[0]
+        form = (group["solver"], group["iterations"], group["tolerance"])
+        system = normal_equations(module, self._values(module), states, Alone(), *form)
+        system.solve(float(system.trace) * group["damping"], system.rows)
 
-def _linearised(module: nn.Module, parameters: dict[str, Tensor], states: Tensor) -> tuple[Tensor, Tensor]:
-    """Residuals `[n]` and their Jacobian `[n, parameters]`, in float64: a backward pass for each residual of one state."""
+    def _judged(
+        self,
+        module: nn.Module,
+        end: Values,
+        states: Tensor,
+        held_out: Tensor | None,
+        allowed: Test | None,
+        processes: Processes,
+        predicted: Tensor,
+    ) -> tuple[float, float, bool, float]:
+        """Sums of squares after a step on the batch and on held-out states, whether the step is refused whatever they are, and
+        the decrease that was predicted: brought from the device at once."""
+        after = _squares(module, end, states)
+        others = torch.zeros_like(after) if held_out is None else _squares(module, end, held_out)
+        no = torch.zeros_like(after) if allowed is None else 1 - allowed(end).to(after.dtype)
+        numbers = torch.stack([after, others, no])
+        processes.sum_(numbers)
+        on_batch, elsewhere, refusals, expected = torch.cat([numbers, predicted[None]]).tolist()
+        finite = math.isfinite(on_batch) and math.isfinite(elsewhere)
+        return on_batch, elsewhere, refusals > 0 or not finite, expected
 
-    def of_state(values: dict[str, Tensor], state: Tensor) -> tuple[Tensor, Tensor]:
-        row = functional_call(module, values, (state.unsqueeze(0),))[0]
-        return row, row
+    def _values(self, module: nn.Module) -> Values:
+        """The parameters by the module's names, in its type, with what rounding has cut off of them."""
+        names = [(name, p.dtype) for name, p in module.named_parameters() if p.requires_grad]
+        values = {}
+        for (name, dtype), parameter in zip(names, self.param_groups[0]["params"], strict=True):
+            value = parameter.detach().to(dtype)
+            if dtype != parameter.dtype and "remainder" in self.state[parameter]:
+                value = value + self.state[parameter]["remainder"]
+            values[name] = value
+        return values
 
-    blocks, rows = vmap(jacrev(of_state, has_aux=True), in_dims=(None, 0))(parameters, states)
-    jacobian = torch.cat([blocks[name].flatten(2) for name in parameters], dim=-1)
-    return rows.flatten().double(), jacobian.flatten(0, 1).double()
+    @torch.no_grad()
+    def _keep(self, end: Values) -> None:
+        for parameter, value in zip(self.param_groups[0]["params"], end.values(), strict=True):
+            parameter.copy_(value)
+            if value.dtype != parameter.dtype:
+                # both together hold the value to 48 bits, and fit a checkpoint, which keeps a parameter's type
+                self.state[parameter]["remainder"] = (value - parameter).to(parameter.dtype)
 
 
-def _second_derivative(
-    module: nn.Module, parameters: dict[str, Tensor], states: Tensor, rows: Tensor, jacobian: Tensor, step: Tensor
-) -> Tensor:
-    """Second derivative of the residuals along a step, `[n]`, by a difference (Transtrum and Sethna 2012, section 3)."""
-    with torch.no_grad():
-        ahead = functional_call(module, _moved(parameters, _AHEAD * step), (states,)).flatten().double()
-    return 2 / _AHEAD * ((ahead - rows) / _AHEAD - jacobian @ step)
-
-
-def _moved(parameters: dict[str, Tensor], step: Tensor) -> dict[str, Tensor]:
-    moved, start = {}, 0
-    for name, value in parameters.items():
-        moved[name] = value + step[start : start + value.numel()].view_as(value).to(value.dtype)
-        start += value.numel()
-    return moved
+@torch.no_grad()
+def _squares(module: nn.Module, values: Values, states: Tensor) -> Tensor:
+    return functional_call(module, values, (states,)).double().square().sum()

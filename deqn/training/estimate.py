@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from deqn.training.least_squares import LeastSquares
 from deqn.training.trainer import Trainer
 
 _START = 3.0  # seconds of what comes once: TensorBoard is imported, the verdict is found, the process ends
@@ -20,10 +21,11 @@ _UPDATE = 1.25  # a step with its update of the parameters, in units of the step
 def estimate_seconds(trainer: Trainer) -> float | None:
     """How long the run should take on this machine: one simulated period and one step are timed, and nothing is changed.
 
-    None for a compiled run, whose time is mostly that of compiling.
+    None for a compiled run, whose time is mostly that of compiling, and for phases, which end when they end.
     """
-    run, network = trainer.config.run, trainer.model.network
-    if run.compile:
+    config, network = trainer.config.in_phase(0), trainer.model.network
+    run = config.run
+    if run.compile or config.n_phases < trainer.config.n_phases:
         return None
     states = trainer.state.starting_state
     batch = states[torch.arange(run.N_minibatch_size, device=states.device) % len(states)]
@@ -31,16 +33,19 @@ def estimate_seconds(trainer: Trainer) -> float | None:
     network.eval()  # neither dropout's draws nor the statistics of batch normalisation are touched
     with trainer.model.context(), trainer.state.untouched_generators():
         period = _seconds(lambda: trainer.simulated_step(states), states.device)
-        step = _seconds(
+        step = _UPDATE * _seconds(
             lambda: torch.autograd.grad(trainer.terms(trainer.model, batch).loss, parameters, allow_unused=True),
             states.device,
         )
+        if isinstance(trainer.step_of_phase, LeastSquares):
+            rehearse = trainer.step_of_phase.rehearse
+            step += _seconds(lambda: rehearse(batch), states.device, repeats=1)
     left = run.N_episodes - trainer.state.episode
     if left <= 0:
         return 0.0
-    periods = run.N_episode_length * (run.N_epochs_per_episode if len(trainer.config.pieces) > 1 else 1)
+    periods = run.N_episode_length * (run.N_epochs_per_episode if len(config.pieces) > 1 else 1)
     once = _START + (_FIGURES if _draws(trainer.model.cycle_hook) else 0.0)
-    return once + left * (periods * period + trainer.config.steps_per_episode * step * _UPDATE + _EPISODE)
+    return once + left * (periods * period + config.steps_per_episode * step + _EPISODE)
 
 
 def _draws(hook: Callable[..., Any] | None) -> bool:

@@ -1,20 +1,29 @@
-"""Levenberg-Marquardt on the residuals of a model, and a warm start by it."""
+"""A step on a minibatch by Levenberg-Marquardt, on the residuals of a model."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from deqn.configuration.schema import Config
 from deqn.economy.model import Model
-from deqn.economy.steady_state import steady_state
-from deqn.errors import ConfigError, ModelError
+from deqn.errors import ConfigError, ModelError, TrainingError
 from deqn.numerics.least_squares import LevenbergMarquardt
-from deqn.processes.comm import Comm
+from deqn.numerics.normal_equations import Values
 from deqn.training import loss
+from deqn.training.first_order import BadStep
+from deqn.training.gradient import Gradient
+from deqn.training.train_state import TrainState
 
-LARGEST = 200_000_000  # entries of the Jacobian, in float64: 1.6 GB
-_WARM_STATES = 512  # to which a warm start is fitted
+_HELD_OUT = 0.5  # states that a step is not fitted to, in units of those that it is
+_PERIODS = 5  # that are simulated under a step before it is taken
+_FURTHER = 3.0  # how far they may leave the range of the episode's states, in units of that range
+_REFUSED = 10  # steps in a row that are refused before the optimizer gives up
+
+
+class Stuck(TrainingError):
+    """No step leads on from here."""
 
 
 class Residuals(nn.Module):
@@ -47,31 +56,112 @@ def _row(value: Tensor, states: Tensor) -> Tensor:
     return flat / flat.shape[-1] ** 0.5
 
 
-def fit_policy(model: Model, states: Tensor, policies: Tensor, steps: int = 30) -> float:
-    """Fits the network to given policies; the largest distance that is left, relative to each policy's size.
+class Ahead(nn.Module):
+    """The states of the next periods, each at one node of the shocks: nothing is drawn."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.model = model
+        self.network = model.network
+
+    def forward(self, states: Tensor) -> Tensor:
+        """`[batch, n_states]` -> `[periods, batch, n_states]`."""
+        path = []
+        for period in range(_PERIODS):
+            policies = self.model.policy(states)
+            if period == 0:
+                nodes = len(self.model.expectations.probabilities(states, policies))
+            states = self.model.expectations.dynamics.total_step_spec_shock(states, policies, period % nodes)
+            path.append(states)
+        return torch.stack(path)
+
+
+class LeastSquares:
+    """Levenberg-Marquardt in float64 whatever the network's type, unless `float64: false` is among its arguments.
 
     Args:
-        states: `[n, n_states]`.
-        policies: `[n, n_policies]`, or what broadcasts to it.
+        config: of the phase.
+        gradient: its processes agree whether to stop.
+
+    Attributes:
+        exact: the model in the type in which steps are taken.
     """
-    scale = policies.abs().amax(0).clamp(min=1e-3)
 
-    class Distance(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.network = model.network
+    def __init__(
+        self, model: Model, config: Config, state: TrainState, optimizer: LevenbergMarquardt, gradient: Gradient,
+        terms: loss.Terms,
+    ) -> None:  # fmt: skip
+        self.model, self.state, self.optimizer, self.gradient, self.terms = model, state, optimizer, gradient, terms
+        self.exact = model.in_float64() if optimizer.param_groups[0]["float64"] else model
+        self._residuals, self._ahead = Residuals(self.exact), Ahead(self.exact)
+        self._n_states = config.run.N_minibatch_size
+        self._held_out: Tensor
+        self._range: tuple[Tensor, Tensor]
 
-        def forward(self, x: Tensor) -> Tensor:
-            return (self.network(x[:, : model.n_states]) - x[:, model.n_states :]) / scale
+    def begin(self, states: Tensor) -> None:
+        """An episode begins; `[periods, batch, n_states]`."""
+        if self.exact is not self.model:  # buffers, and what a hook has changed
+            self.exact.network.load_state_dict(self.model.network.state_dict())
+        flat = states.flatten(0, 1)
+        n = max(1, int(_HELD_OUT * min(len(flat), self._n_states)))
+        self._held_out = flat[:: -(-len(flat) // n) | 1].to(self.exact.dtype)
+        with torch.no_grad(), self.exact.context():
+            path = self._ahead(self._held_out).flatten(0, 1)
+        lower = flat.amin(0).double().minimum(path.amin(0))
+        upper = flat.amax(0).double().maximum(path.amax(0))
+        width = (upper - lower).clamp(min=1e-3).maximum(0.1 * lower.abs().maximum(upper.abs()))
+        self._range = (lower - _FURTHER * width, upper + _FURTHER * width)
 
-    both = torch.cat([states, policies.expand(len(states), -1)], dim=-1)
-    distance = Distance()
-    optimizer = LevenbergMarquardt([p for p in model.network.parameters() if p.requires_grad], damping=1e-3)
-    for _ in range(steps):
-        if optimizer.advance(distance, both) < 1e-12 * len(states):
-            break
-    with torch.no_grad():
-        return float(distance(both).abs().max())
+    def end(self, states: Tensor) -> None:
+        """An epoch has ended."""
+
+    def __call__(self, states: Tensor) -> loss.LossTerms:
+        """One step on a minibatch `[batch, n_states]`; the loss before it.
+
+        Raises:
+            BadStep: where the loss is not finite.
+            ModelError: where the model's files cannot be differentiated state by state.
+            Stuck: after ten steps in a row that were refused.
+        """
+        with torch.no_grad():
+            terms = self.terms(self.model, states)
+        self.gradient.flat.zero_()
+        if not torch.isfinite(self.gradient.average(terms.loss, self.state.step)):
+            raise BadStep(states)
+        training = self.model.network.training
+        self.exact.network.eval()
+        try:
+            with self.exact.context():
+                self.optimizer.advance(
+                    self._residuals, states.to(self.exact.dtype), self._held_out, self._stays, self.gradient.comm
+                )
+        except (RuntimeError, NotImplementedError, TypeError) as error:
+            reason = " ".join(str(error).split())[:300]
+            raise ModelError(
+                f"{self.model.folder}: the residuals cannot be differentiated state by state (torch.func.vmap), which "
+                f"LevenbergMarquardt needs: {reason}\n  Use a first-order optimizer, "
+                "+optimizer.optimizer_kwargs.solver=matrix_free, or write without a Python `if` on a tensor."
+            ) from error
+        finally:
+            self.model.network.train(training)
+        if self.optimizer.refused >= _REFUSED:
+            raise Stuck(
+                f"least squares find no way on in episode {self.state.episode + 1}: {_REFUSED} steps in a row would have thrown "
+                f"the simulated states out of {_FURTHER:g} times their range, or given no finite number"
+            )
+        return terms
+
+    def rehearse(self, states: Tensor) -> None:
+        """What takes the time of a step, without taking it."""
+        with self.exact.context():
+            self.optimizer.rehearse(self._residuals, states.to(self.exact.dtype))
+
+    @torch.no_grad()
+    def _stays(self, values: Values) -> Tensor:
+        """Whether the next periods under these parameters stay near the episode's states."""
+        path = functional_call(self._ahead, values, (self._held_out,))
+        lower, upper = self._range
+        return ((path >= lower) & (path <= upper)).all()
 
 
 def refuse(model: Model, config: Config) -> None:
@@ -90,8 +180,6 @@ def refuse(model: Model, config: Config) -> None:
         problems.append(
             "optimizer.learning_rate_schedule moves a learning rate, and the damping takes its place: leave it out."
         )
-    if run.compile:
-        problems.append("run.compile: the Jacobian is not compiled; give run.compile=false.")
     if run.expectation_type == "pseudo_random":
         problems.append(
             "run.expectation_type = 'pseudo_random' draws anew in each evaluation: use product or monomial."
@@ -100,49 +188,5 @@ def refuse(model: Model, config: Config) -> None:
         problems.append(
             "batch normalisation ties the states of a batch to each other: no state has a Jacobian of its own."
         )
-    n = sum(p.numel() for p in model.network.parameters() if p.requires_grad)
-    with torch.no_grad(), model.context():
-        rows = run.N_minibatch_size * Residuals(model)(model.initial_states(2)).shape[-1]
-    if n * rows > LARGEST:
-        problems.append(
-            f"{n:,} parameters times {rows:,} residuals of a minibatch are {n * rows:.1e} entries of a Jacobian, at most "
-            f"{LARGEST:.0e} are held: use a smaller network or run.N_minibatch_size, or a first-order optimizer."
-        )
     if problems:
         raise ConfigError("optimizer.optimizer = 'LevenbergMarquardt' cannot be used here", problems)
-
-
-def advance(optimizer: LevenbergMarquardt, model: Model, states: Tensor, comm: Comm) -> None:
-    """A step on the model's residuals, without dropout.
-
-    Raises:
-        ModelError: where its files cannot be differentiated state by state.
-    """
-    training = model.network.training
-    model.network.eval()
-    try:
-        optimizer.advance(Residuals(model), states, None if comm.size == 1 else comm.sum_)
-    except (RuntimeError, NotImplementedError, TypeError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise ModelError(
-            f"{model.folder}: the residuals cannot be differentiated state by state (torch.func.vmap), which LevenbergMarquardt "
-            f"needs: {reason}\n  Use a first-order optimizer, or write without a Python `if` on a tensor."
-        ) from error
-    finally:
-        model.network.train(training)
-
-
-def warm_start(model: Model) -> str:
-    """Fits the network to the policy of the deterministic steady state, in every initial state; a line on what was done.
-
-    Raises:
-        ConfigError: where no steady state is found.
-    """
-    found = steady_state(model)
-    if found is None:
-        raise ConfigError(
-            "net.warm_start = 'steady_state': no steady state was found that all starts agree on. Give net.warm_start=none, or "
-            "initial states and bounds around it."
-        )
-    left = fit_policy(model, model.initial_states(_WARM_STATES), found.policy)
-    return f"warm start: the network begins at the policy of the steady state, within {left:.0e} in the initial states."

@@ -6,7 +6,7 @@ scale of the loss and the penalties are those of the TensorFlow DEQN library of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,9 @@ class LossTerms:
     deviations: dict[str, Tensor]
     penalties: dict[str, Tensor]
     residuals: dict[str, Tensor]
+
+
+Terms = Callable[["Model", Tensor], LossTerms]
 
 
 def terms(model: Model, states: Tensor) -> LossTerms:

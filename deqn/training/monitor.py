@@ -16,6 +16,8 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from torch import Tensor
 
+from deqn.configuration.optimizers import scales
+from deqn.configuration.schema import Config
 from deqn.disk.output import FULL_DISK
 from deqn.disk.run_folder import RunFolder
 from deqn.economy.model import Model
@@ -33,6 +35,7 @@ from deqn.training.terminal import (
     show_header,
     show_model,
     show_settings,
+    steps_of_an_episode,
     terminal,
 )
 from deqn.training.writer import LazyWriter
@@ -76,9 +79,9 @@ class Monitor:
         show_header(self.console, self.model)
         run = self.config.run
         if self.comm.size > 1:
-            n, settings, seed = self.comm.size, self.config.optimizer, self.config.seed
+            n, settings, seed = self.comm.size, self.config.in_phase(0).optimizer, self.config.seed
             rate = f"{settings.learning_rate:g}"
-            if settings.scale_learning_rate:
+            if scales(settings):
                 rate += f" x {n} = {n * settings.learning_rate:g}"
             self.console.print(
                 f"{n} processes ({self.comm.engine}), learning rate {rate}, seeds {seed} to {seed + n - 1}, minibatch "
@@ -88,24 +91,34 @@ class Monitor:
         show_model(self.console, self.model, report)
         self.console.print(
             f"{count(run.N_episodes, 'episode')} of {count(run.N_sim_batch, 'trajectory', 'trajectories')} x "
-            f"{count(run.N_episode_length, 'period')}, {count(self.config.steps_per_episode, 'gradient step')} each on "
-            f"{count(run.N_minibatch_size, 'state')}\nrun folder: {escape(str(self.folder.path))}\n"
+            f"{count(run.N_episode_length, 'period')}, {steps_of_an_episode(self.config)}\n"
+            f"run folder: {escape(str(self.folder.path))}\n"
             "shown below: the loss is a mean per state; of the equation that fits worst, log10 of the median |residual|"
         )
         if seconds is not None:
             self.console.print(f"should take about {duration(seconds)} on this machine")
-        n_pieces = len(self.config.pieces)
-        if n_pieces > 1:
-            held = self.config.pieces[0] * run.N_sim_batch
+        phases = [self.config.in_phase(i) for i in range(self.config.n_phases)]
+        pieces = phases[0].pieces
+        if len(pieces) > 1:
+            held = pieces[0] * run.N_sim_batch
             self.console.print(
-                f"{n_pieces} pieces an episode: {held:,} states are held at a time, and every epoch simulates them"
+                f"{len(pieces)} pieces an episode: {held:,} states are held at a time, and every epoch simulates them"
             )
-        leftover = self.config.states_per_episode - self.config.steps_per_epoch * run.N_minibatch_size
+        for phase in phases:
+            self._remark_on_minibatches(phase)
+        planned = sum(phase.N_episodes or 0 for phase in self.config.optimizer.phases[:-1])
+        if planned >= run.N_episodes and len(phases) > 1:
+            self.message(f"the phases before the last have {planned} episodes, and the run has {run.N_episodes}: the last "
+                         "phase may never begin. Give more run.N_episodes.")  # fmt: skip
+
+    def _remark_on_minibatches(self, phase: Config) -> None:
+        size = phase.run.N_minibatch_size
+        leftover = phase.states_per_episode - phase.steps_per_epoch * size
         if leftover:
-            self.message(f"{leftover} of {self.config.states_per_episode} states an episode are left out: N_minibatch_size "
-                         f"{run.N_minibatch_size} does not divide them.")  # fmt: skip
-        if run.sorted_within_batch and any(periods % run.N_minibatch_size for periods in self.config.pieces):
-            length = "N_episode_length" if n_pieces == 1 else "a piece"
+            self.message(f"{leftover} of {phase.states_per_episode} states an episode are left out: N_minibatch_size "
+                         f"{size} does not divide them.")  # fmt: skip
+        if phase.run.sorted_within_batch and any(periods % size for periods in phase.pieces):
+            length = "N_episode_length" if len(phase.pieces) == 1 else "a piece"
             self.message(f"sorted_within_batch: minibatches cross trajectories, since the length of {length} is no multiple of "
                          "N_minibatch_size.")  # fmt: skip
 
@@ -178,7 +191,7 @@ class Monitor:
 
     def _tensorboard(self, record: Record, state: Tensor) -> None:
         """Losses, deviations and penalties a state, at the gradient step that the episode has reached."""
-        means = {name: scalar / self.config.run.N_minibatch_size for name, scalar in record.scalars.items()}
+        means = record.scalars
         for name, mean in means.items():
             self.writer.add_scalar(name, mean, record.step)
         self.writer.add_scalar("log10_loss", _log10(means["loss"]), record.step)

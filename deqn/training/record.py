@@ -14,7 +14,7 @@ class Record:
 
     Attributes:
         epochs: for each epoch, (mean loss, mean loss without penalties) per state.
-        scalars: by TensorBoard name, mean over the episode's steps.
+        scalars: by TensorBoard name, mean per state over the episode's steps.
         residuals: of the last minibatch, by equation.
         seconds: time that the episode took.
     """

@@ -205,7 +205,7 @@ def _header(model: Model, state: TrainState) -> dict[str, Any]:
     shapes = [[*p.shape] for p in model.network.parameters()]
     weights = [shape for shape in shapes if len(shape) > 1]
     network = "x".join(map(str, [weights[0][1], *(shape[0] for shape in weights)])) if weights else "none"
-    variables = model.config.variables
+    variables, phases = model.config.variables, model.config.optimizer.phases
     return {
         "format": checkpoint.FORMAT,
         "model": model.name,
@@ -213,7 +213,7 @@ def _header(model: Model, state: TrainState) -> dict[str, Any]:
         "policies": [{"name": v.name, "shape": v.shape} for v in variables.policies],
         "network": f"{network} ({sum(p.numel() for p in model.network.parameters())} parameters)",
         "dtype": model.config.run.keras_precision,
-        "optimizer": type(state.optimizer).__name__,
+        "optimizer": " then ".join(phase.optimizer for phase in phases) if phases else type(state.optimizer).__name__,
         "configuration": config_hash(model.config),
         "constants": comparable(model.config)["constants"],
         "model_files": files_hash(model.folder),

@@ -8,7 +8,7 @@ import shlex
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,13 @@ from rich.console import Console
 from rich.markup import escape as escape  # for everything that a user has named
 from rich.table import Table
 
+from deqn.configuration.schema import Config, Phase, Step
 from deqn.disk.run_folder import RunFolder, versions
 from deqn.economy.model import Model
 from deqn.economy.probe import Report
 from deqn.economy.steady_state import LARGEST, steady_state
 from deqn.errors import count
+from deqn.numerics.least_squares import LevenbergMarquardt
 from deqn.processes.programs import from_here, to_type
 
 
@@ -79,7 +81,7 @@ def show_header(console: Console, model: Model) -> None:
 
 def show_settings(console: Console, model: Model) -> None:
     """Constants, what the calibration found, network and optimizer."""
-    config, settings = model.config, model.config.optimizer
+    config = model.config
     found = {name: float(value) for name, value in model.calibration.items() if np.ndim(value) == 0}
     layers = []
     for layer in config.net.layers:
@@ -88,16 +90,49 @@ def show_settings(console: Console, model: Model) -> None:
         elif layer.output is not None:
             layers.append(f"{model.n_policies} {layer.output.activation}")
     own = "Net.py, " if model.linker.has("Net") else ""
-    rate = f"learning rate {settings.learning_rate:g}"
     lines = {
         "constants": ", ".join(f"{name} {_number(value)}" for name, value in config.constants.items()),
         "calibrated": ", ".join(f"{name} {value:.6g}" for name, value in found.items()),
         "network": f"{own}{count(model.n_states, 'state')} -> " + " -> ".join(layers),
-        "optimizer": ", ".join(filter(None, [settings.optimizer, rate, settings.learning_rate_schedule])),
+        "optimizer": optimizers(config),
     }
     for name, line in lines.items():
         if line:
             console.print(f"{name}: {line}", markup=False)
+
+
+def optimizers(config: Config) -> str:
+    """The optimizer, or those of all phases."""
+    steps: Sequence[Step] = config.optimizer.phases or [config.optimizer]
+    return ", then ".join(_optimizer(step) for step in steps)
+
+
+def _optimizer(step: Step) -> str:
+    """'Adam, learning rate 0.001, CosineDecay, for 20 episodes'."""
+    least_squares = step.optimizer == LevenbergMarquardt.__name__
+    parts = [
+        step.optimizer,
+        None if least_squares else f"learning rate {step.learning_rate:g}",
+        step.learning_rate_schedule,
+    ]
+    if isinstance(step, Phase) and step.N_episodes is not None:
+        parts.append(f"for {count(step.N_episodes, 'episode')}")
+    if isinstance(step, Phase) and step.until_loss is not None:
+        parts.append(f"until the loss is below {step.until_loss:g}")
+    return ", ".join(part for part in parts if part)
+
+
+def steps_of_an_episode(config: Config) -> str:
+    """'10 gradient steps each on 128 states', of each phase where there are phases."""
+    lines = []
+    for i in range(config.n_phases):
+        phase = config.in_phase(i)
+        kind = "step of least squares" if phase.optimizer.optimizer == LevenbergMarquardt.__name__ else "gradient step"
+        kinds = kind.replace("step", "steps", 1)
+        lines.append(
+            f"{count(phase.steps_per_episode, kind, kinds)} each on {count(phase.run.N_minibatch_size, 'state')}"
+        )
+    return ", then ".join(dict.fromkeys(lines))
 
 
 def _number(value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -38,19 +38,50 @@ class Rollbacks:
     target: int = 0
 
 
-@dataclass
-class TrainState:
-    """Exactly what a checkpoint holds; nothing else in a run is mutable."""
+@dataclass(frozen=True)
+class Driver:
+    """What moves the parameters in one phase of training.
 
-    policy: torch.nn.Module
+    Attributes:
+        learning_rate: that of the configuration, at the start.
+    """
+
     optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler | None
-    rng: Rng
-    starting_state: Tensor
     learning_rate: float
-    episode: int = 0
-    step: int = 0
-    rollbacks: Rollbacks = Rollbacks()
+
+
+class TrainState:
+    """Exactly what a checkpoint holds; nothing else in a run is mutable.
+
+    Args:
+        policy: the network.
+        drivers: makes what moves its parameters in the i-th phase.
+        starting_state: where the next episode begins, `[N_sim_batch, n_states]`.
+
+    Attributes:
+        episode, step: how many have been taken.
+        phase, phase_began: which phase training is in, and after which episode it began.
+        returns: how often least squares found no way on and gradients were taken again.
+    """
+
+    def __init__(
+        self, policy: torch.nn.Module, drivers: Callable[[int], Driver], rng: Rng, starting_state: Tensor
+    ) -> None:  # fmt: skip
+        self.policy, self.rng, self.starting_state, self._drivers = policy, rng, starting_state, drivers
+        self.episode = self.step = self.returns = 0
+        self.rollbacks = Rollbacks()
+        self._enter(0, 0)
+
+    def _enter(self, phase: int, began: int) -> None:
+        driver = self._drivers(phase)
+        self.phase, self.phase_began = phase, began
+        self.optimizer, self.schedule, self.learning_rate = driver.optimizer, driver.schedule, driver.learning_rate
+
+    def enter(self, phase: int) -> None:
+        """Begins a phase: its optimizer is new, its learning rate as small as rollbacks have made it."""
+        self._enter(phase, self.episode)
+        self._scale_learning_rate(self.rollbacks.factor)
 
     def payload(self) -> dict[str, Any]:
         """A copy as tensors and plain values."""
@@ -63,6 +94,9 @@ class TrainState:
                     "learning_rate": self.learning_rate,
                     "episode": self.episode,
                     "step": self.step,
+                    "phase": self.phase,
+                    "phase_began": self.phase_began,
+                    "returns": self.returns,
                     "rollbacks": asdict(self.rollbacks),
                 }
             )
@@ -102,10 +136,14 @@ class TrainState:
     def restore(self, payload: dict[str, Any]) -> None:
         """Takes everything from a checkpoint's payload."""
         self.policy.load_state_dict(payload["policy"])
+        phase, began = payload.get("phase", 0), payload.get("phase_began", 0)
+        if phase != self.phase:
+            self._enter(phase, began)
+        self.phase_began = began
         self._restore_optimizer(payload)
         self.set_generators(payload)
         self.starting_state.copy_(payload["starting_state"])
-        self.episode, self.step = payload["episode"], payload["step"]
+        self.episode, self.step, self.returns = payload["episode"], payload["step"], payload.get("returns", 0)
         self.rollbacks = Rollbacks(**payload.get("rollbacks", {}))
 
     def roll_back(self, payload: dict[str, Any], rollbacks: Rollbacks) -> None:

@@ -6,17 +6,16 @@ the training algorithm; episodes, epochs and minibatches as in the TensorFlow DE
 
 from __future__ import annotations
 
-import contextlib
 import time
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import torch
 from torch import Tensor
 
 from deqn.configuration import optimizers, schedules
+from deqn.configuration.schema import Config
 from deqn.disk import checkpoint
 from deqn.disk.run_folder import RunFolder
-from deqn.economy.check_numerics import CheckNumerics, NotFinite
 from deqn.economy.model import Model
 from deqn.economy.shocks import wrong_probabilities
 from deqn.errors import ConfigError, DEQNError, ModelError, ProcessError, SaveError, TrainingError
@@ -25,11 +24,16 @@ from deqn.processes.comm import Comm
 from deqn.processes.signals import Signals
 from deqn.training import diagnose, least_squares, loss, simulate
 from deqn.training.cpu import configure_cpu
-from deqn.training.gradient import FlatGradient
+from deqn.training.first_order import BadStep, FirstOrder
+from deqn.training.gradient import Gradient
+from deqn.training.least_squares import LeastSquares, Stuck
 from deqn.training.progress import Progress
 from deqn.training.record import Record, Watcher
 from deqn.training.saving import Saver
-from deqn.training.train_state import Rollbacks, TrainState
+from deqn.training.train_state import Driver, Rollbacks, TrainState
+from deqn.training.warm_start import warm_start
+
+_RETURNS = 3  # from least squares to a first-order phase
 
 Raised = TypeVar("Raised", bound=DEQNError)
 
@@ -58,53 +62,77 @@ class Trainer:
         torch.manual_seed(config.seed + self.comm.rank)  # of dropout
         model.fit_normalization()
         parameters = [p for p in model.network.parameters() if p.requires_grad]
-        settings = config.optimizer
-        scale = self.comm.size if settings.scale_learning_rate else 1
-        learning_rate = settings.learning_rate * scale
-        optimizer = optimizers.optimizer(settings.optimizer, parameters, learning_rate, settings.optimizer_kwargs)
-        total_steps = config.run.N_episodes * config.steps_per_episode
-        kwargs = schedules.scaled_rates(settings.schedule_kwargs, scale)
-        make_schedule = schedules.schedule(settings.learning_rate_schedule, kwargs, total_steps)
-        schedule = make_schedule(optimizer) if make_schedule is not None else None
         starting_state = model.initial_states(config.run.N_sim_batch)
-        self.state = TrainState(model.network, optimizer, schedule, model.rng, starting_state, learning_rate)
-        self._refuse_short_schedule()
-        if isinstance(optimizer, LevenbergMarquardt):
-            least_squares.refuse(model, config)
-        self.gradient = FlatGradient(parameters)
-        self.saver = Saver(model, self.state, folder, self.comm, self._say)
+        self.state = TrainState(model.network, self._driver, model.rng, starting_state)
         self.signals = Signals(passed_on=self.comm.size > 1)
-        largest = torch.finfo(model.dtype).max
-        self._clip = None if settings.clipvalue is None else min(settings.clipvalue, largest)
-        self._agreed = False  # of several processes: to stop
+        self.gradient = Gradient(parameters, self.comm, lambda: self.signals.received is not None)
+        self.saver = Saver(model, self.state, folder, self.comm, self._say)
         self._beginning: dict[str, Any] | None = None
+        self._steps_before = 0  # this episode
         self._last: loss.LossTerms
-        # a check on the host would wait for the GPU in every step; there the optimizer itself skips the step
-        skips = getattr(optimizer, "_step_supports_amp_scaling", False) and not config.enable_check_numerics
-        self._skip_on_device = starting_state.is_cuda and skips
-        self._bad_step = torch.zeros((), device=model.device, dtype=torch.float32)
         self.terms, self.simulated_step = loss.terms, model.step
         if config.run.compile:
             self.terms = torch.compile(loss.terms, fullgraph=True, dynamic=False)
             self.simulated_step = torch.compile(model.step, fullgraph=True, dynamic=False)
         model.set_run(starting_state=starting_state)
+        for phase in range(config.n_phases):  # what is wrong with a later one is said now
+            self._check_phase(phase)
+        self.step_of_phase = self._make_step()
+
+    def _driver(self, phase: int) -> Driver:
+        """Optimizer and schedule of a phase, new."""
+        config = self.config.in_phase(phase)
+        settings = config.optimizer
+        where = f"optimizer.phases.{phase}" if self.config.optimizer.phases else "optimizer"
+        scale = self.comm.size if optimizers.scales(settings) else 1
+        learning_rate = settings.learning_rate * scale
+        parameters = [p for p in self.model.network.parameters() if p.requires_grad]
+        optimizer = optimizers.optimizer(
+            settings.optimizer, parameters, learning_rate, settings.optimizer_kwargs, where
+        )
+        total_steps = config.run.N_episodes * config.steps_per_episode
+        kwargs = schedules.scaled_rates(settings.schedule_kwargs, scale)
+        make_schedule = schedules.schedule(settings.learning_rate_schedule, kwargs, total_steps, where)
+        return Driver(optimizer, make_schedule(optimizer) if make_schedule is not None else None, learning_rate)
+
+    def _check_phase(self, phase: int) -> None:
+        """Raises ConfigError where a phase cannot be trained in as it is configured."""
+        config = self.config.in_phase(phase)
+        driver = self._driver(phase)
+        if isinstance(driver.optimizer, LevenbergMarquardt):
+            least_squares.refuse(self.model, config)
+        self._refuse_short_schedule(driver, config)
+
+    def _make_step(self) -> FirstOrder | LeastSquares:
+        """What takes the steps of the phase that training is in."""
+        state, model = self.state, self.model
+        self.phase = self.config.in_phase(state.phase)
+        self._phase_of_step = state.phase, state.phase_began
+        if isinstance(state.optimizer, LevenbergMarquardt):
+            return LeastSquares(model, self.phase, state, state.optimizer, self.gradient, self._terms)
+        return FirstOrder(model, self.phase, state, self.gradient, self._terms)
+
+    def _terms(self, model: Model, states: Tensor) -> loss.LossTerms:
+        return self.terms(model, states)
 
     # -- start and end --------------------------------------------------------------------------------------------
 
     def restore(self, starting_point: str) -> list[str]:
         """Goes on from `LATEST` or a named checkpoint; see `Saver.restore`."""
         lines = self.saver.restore(starting_point)
-        self._refuse_short_schedule()
+        state = self.state
+        driver = Driver(state.optimizer, state.schedule, state.learning_rate)
+        self._refuse_short_schedule(driver, self.config.in_phase(state.phase))
         return lines
 
-    def _refuse_short_schedule(self) -> None:
+    def _refuse_short_schedule(self, driver: Driver, config: Config) -> None:
         """OneCycleLR fails after its end; a checkpoint brings back the end that it had."""
-        steps = self.config.run.N_episodes * self.config.steps_per_episode
-        ends = getattr(self.state.schedule, "total_steps", None)
+        steps = config.run.N_episodes * config.steps_per_episode
+        ends = getattr(driver.schedule, "total_steps", None)
         if ends is None or ends >= steps:
             return
         error = ConfigError(
-            f"{self.config.optimizer.learning_rate_schedule} ends after total_steps = {ends}, but the run has {steps} gradient "
+            f"{config.optimizer.learning_rate_schedule} ends after total_steps = {ends}, but the run has {steps} gradient "
             "steps. Give a larger optimizer.schedule_kwargs.total_steps and start NEW, or fewer run.N_episodes."
         )
         raise _shared(error)
@@ -133,7 +161,7 @@ class Trainer:
             saver.set_aside()
             if state.episode == 0 and not saver.resumed:
                 if self.config.net.warm_start == "steady_state":
-                    self._say(least_squares.warm_start(self.model))
+                    self._say(warm_start(self.model))
                 if self.model.post_init is not None:
                     self._post_init()
             self._broadcast_network()
@@ -144,6 +172,9 @@ class Trainer:
                     try:
                         record = self.episode()
                         good = self._finite_payload()
+                    except Stuck as error:
+                        good = self._back_to_gradients(good, error)
+                        continue
                     except TrainingError as error:
                         if not self._may_roll_back(error):
                             raise
@@ -191,7 +222,7 @@ class Trainer:
     @property
     def stopping(self) -> bool:
         """Whether a signal has come; of several processes, whether all know that one of them has had a signal."""
-        return self._agreed if self.comm.size > 1 else self.signals.received is not None
+        return self.gradient.agreed if self.comm.size > 1 else self.signals.received is not None
 
     def _broadcast_network(self) -> None:
         """All processes start from the parameters and buffers of rank 0, whatever `post_init` did to them on each."""
@@ -214,129 +245,113 @@ class Trainer:
     def episode(self) -> Record:
         """Simulates one episode and takes its gradient steps; the numbers of the episode."""
         state, config = self.state, self.config
-        began = time.perf_counter()
+        began, self._steps_before = time.perf_counter(), state.step
         network = self.model.network
-        simulated = simulate.Episode(self.simulated_step, state.starting_state, config.pieces, network, state.rng)
+        if self._phase_of_step != (state.phase, state.phase_began):
+            self.step_of_phase = self._make_step()
+        simulated = simulate.Episode(self.simulated_step, state.starting_state, self.phase.pieces, network, state.rng)
         self.gradient.attach()
         network.train()
-        epochs = [self._epoch(simulated) for _ in range(config.run.N_epochs_per_episode)]
+        epochs = self._epochs(simulated)
         network.eval()
         simulated.close()
         self._refuse_wrong_probabilities(simulated)
         start = self.model.initial_states(config.run.N_sim_batch) if config.redraw else simulated.end
         state.starting_state.copy_(start)
         state.episode += 1
-        return self._record(epochs, began)
+        record = self._record(epochs, began)
+        self._end_phase(record)
+        return record
 
-    def _epoch(self, simulated: simulate.Episode) -> Tensor:
-        """One pass over the states; the sums over its steps of loss, net loss, deviations and penalties."""
-        run, state = self.config.run, self.state
-        sums = state.starting_state.new_zeros(())
-        for states in simulated:
-            for batch in simulate.minibatches(states, run.N_minibatch_size, run.sorted_within_batch, state.rng):
-                self._last = terms = self.step(batch)
-                scalars = [terms.loss, terms.net_loss, *terms.deviations.values(), *terms.penalties.values()]
-                sums = sums + torch.stack([scalar.detach() for scalar in scalars])
-                if self.stopping:
-                    raise Interrupted
-            if self._skip_on_device and bool(self._bad_step):
-                self._stop_not_finite(states.flatten(0, 1))
-        return sums
+    def _epochs(self, simulated: simulate.Episode) -> list[tuple[int, Tensor]]:
+        """Passes over the states; of each its steps, and the sums over them of loss, net loss, deviations and penalties."""
+        run, state, left = self.phase.run, self.state, self.phase.steps_per_episode
+        epochs: list[tuple[int, Tensor]] = []
+        while left > 0:
+            sums, steps = state.starting_state.new_zeros(()), 0
+            for i, states in enumerate(simulated):
+                if not epochs and i == 0:
+                    self.step_of_phase.begin(states)
+                for batch in simulate.minibatches(states, run.N_minibatch_size, run.sorted_within_batch, state.rng):
+                    if steps == left:
+                        break
+                    self._last = terms = self.step(batch)
+                    scalars = [terms.loss, terms.net_loss, *terms.deviations.values(), *terms.penalties.values()]
+                    sums = sums + torch.stack([scalar.detach() for scalar in scalars])
+                    steps += 1
+                    if self.stopping:
+                        raise Interrupted
+                try:
+                    self.step_of_phase.end(states)
+                except BadStep as bad:
+                    self._stop_not_finite(bad)
+            epochs.append((steps, sums))
+            left -= steps
+        return epochs
 
     def step(self, states: Tensor) -> loss.LossTerms:
-        """One step on a minibatch `[batch, n_states]`: along the gradient, or of least squares."""
-        if isinstance(self.state.optimizer, LevenbergMarquardt):
-            return self._least_squares_step(self.state.optimizer, states)
-        state, clip, flat = self.state, self._clip, self.gradient.flat
-        flat.zero_()
-        found = ""
+        """One step on a minibatch `[batch, n_states]`, by the optimizer of the phase."""
         try:
-            with self._numerics():
-                terms = self.terms(self.model, states)
-                terms.loss.backward()
-            value = terms.loss.detach()
-        except NotFinite as error:
-            found = str(error)
-            value = flat.fill_(float("nan")).sum()  # so that the other processes stop too
-        if self.comm.size > 1:
-            value = self._average(value)
-        finite = torch.isfinite(value + flat.sum())
-        if self._skip_on_device:
-            self._bad_step = torch.maximum(self._bad_step, (~finite).to(self._bad_step.dtype))
-            state.optimizer.found_inf = self._bad_step  # type: ignore[attr-defined]
-        elif not finite:
-            self._stop_not_finite(states, found)
-        if clip is not None:
-            flat.clamp_(-clip, clip)
-        state.optimizer.step()
-        if state.schedule is not None:
-            state.schedule.step()
-        state.step += 1
-        return terms
-
-    def _least_squares_step(self, optimizer: LevenbergMarquardt, states: Tensor) -> loss.LossTerms:
-        with torch.no_grad():
-            terms = self.terms(self.model, states)
-        value = terms.loss
-        if self.comm.size > 1:
-            self.gradient.flat.zero_()
-            value = self._average(value)
-        if not torch.isfinite(value):
-            self._stop_not_finite(states)
-        least_squares.advance(optimizer, self.model, states, self.comm)
+            terms = self.step_of_phase(states)
+        except BadStep as bad:
+            self._stop_not_finite(bad)
+        if self.state.schedule is not None:
+            self.state.schedule.step()
         self.state.step += 1
         return terms
 
-    def _average(self, value: Tensor) -> Tensor:
-        """Averages gradients and loss over the processes, and lets them agree whether to stop; the average loss."""
-        shared = self.gradient.shared
-        shared[-2], shared[-1] = value, float(self.signals.received is not None)
-        self.comm.mean_(shared)
-        # a GPU is not waited for in every step
-        if not shared.is_cuda or self.state.step % 16 == 0:
-            self._agreed = self._agreed or bool(shared[-1] > 0)
-        return shared[-2]
-
-    def _record(self, epochs: list[Tensor], began: float) -> Record:
+    def _record(self, epochs: list[tuple[int, Tensor]], began: float) -> Record:
         """The episode's numbers, brought from the device at once."""
-        rows = torch.stack(epochs)
-        if self.comm.size > 1:
-            self._average_over_episode(rows)
-        n_states, n_steps = (
-            self.config.steps_per_epoch * self.config.run.N_minibatch_size,
-            self.config.steps_per_episode,
-        )
+        rows = torch.stack([sums for _, sums in epochs])
+        self.gradient.average_of_episode(rows, self.model.network)
+        steps, size = [n for n, _ in epochs], self.phase.run.N_minibatch_size
         numbers = torch.cat([rows, rows.sum(0, keepdim=True)]).tolist()
         terms = self._last
         names = ["loss", "net_loss", *(f"dev_{name}" for name in terms.deviations), *terms.penalties]
         return Record(
             episode=self.state.episode,
             step=self.state.step,
-            epochs=[(row[0] / n_states, row[1] / n_states) for row in numbers[:-1]],
-            scalars={name: value / n_steps for name, value in zip(names, numbers[-1], strict=True)},
+            epochs=[(row[0] / (n * size), row[1] / (n * size)) for n, row in zip(steps, numbers[:-1], strict=True)],
+            scalars={name: value / (sum(steps) * size) for name, value in zip(names, numbers[-1], strict=True)},
             residuals=terms.residuals,
             learning_rate=float(self.state.optimizer.param_groups[0]["lr"]),
-            n_steps=n_steps,
+            n_steps=sum(steps),
             seconds=time.perf_counter() - began,
         )
 
-    def _average_over_episode(self, rows: Tensor) -> None:
-        """Averages over the processes what was summed up in an episode, `[epochs, n]`, and statistics of batch normalisation."""
-        statistics = [
-            buffer
-            for module in self.model.network.modules()
-            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)
-            for buffer in (module.running_mean, module.running_var)
-            if buffer is not None
+    # -- phases -----------------------------------------------------------------------------------------------
+
+    def _end_phase(self, record: Record) -> None:
+        """Goes on to the next phase where this one has had its episodes, or its loss is small enough."""
+        state, phases = self.state, self.config.optimizer.phases
+        if state.phase + 1 >= len(phases):
+            return
+        phase, loss_now = phases[state.phase], record.epochs[-1][0]
+        over = phase.N_episodes is not None and state.episode - state.phase_began >= phase.N_episodes
+        if over or (phase.until_loss is not None and loss_now < phase.until_loss):
+            state.enter(state.phase + 1)
+            self._say(
+                f"from episode {state.episode + 1}: {phases[state.phase].optimizer}, phase {state.phase + 1} of {len(phases)} "
+                f"(loss {loss_now:.1e})."
+            )
+
+    def _back_to_gradients(self, good: dict[str, Any], error: Stuck) -> dict[str, Any]:
+        """Takes a first-order phase once more where least squares find no way on; the payload of that moment.
+
+        Raises:
+            TrainingError: where there is no such phase, or it has been tried often enough.
+        """
+        state, phases = self.state, self.config.optimizer.phases
+        earlier = [
+            i for i in range(min(state.phase, len(phases))) if phases[i].optimizer != LevenbergMarquardt.__name__
         ]
-        stop = rows.new_full((1,), float(self.signals.received is not None))
-        together = torch.cat([stop, *(x.flatten().to(rows) for x in (rows, *statistics))])
-        self.comm.mean_(together)
-        self._agreed = self._agreed or bool(together[0] > 0)
-        start = 1
-        for x in (rows, *statistics):
-            x.copy_(together[start : start + x.numel()].view_as(x))
-            start += x.numel()
+        if not earlier or state.returns >= _RETURNS:
+            raise self._advise(error, good["episode"]) from error
+        state.restore(good)
+        state.returns += 1
+        state.enter(earlier[-1])
+        self._say(f"{error}.\n  Phase {earlier[-1] + 1} ({phases[earlier[-1]].optimizer}) is taken once more.")
+        return self.saver.payload()
 
     # -- what can go wrong ----------------------------------------------------------------------------------------
 
@@ -358,10 +373,11 @@ class Trainer:
         if wrong:
             raise _shared(ModelError(wrong))
 
-    def _stop_not_finite(self, states: Tensor, found: str = "") -> None:
-        minibatch = self.state.step % self.config.steps_per_episode + 1
-        step = "" if self._skip_on_device else f", step {minibatch}"  # the device has skipped it, and the next ones
-        reason = self._explain(states, found)
+    def _stop_not_finite(self, bad: BadStep) -> NoReturn:
+        minibatch = self.state.step - self._steps_before + 1
+        on_device = isinstance(self.step_of_phase, FirstOrder) and self.step_of_phase.on_device
+        step = "" if on_device else f", step {minibatch}"  # the device has skipped it, and the next ones
+        reason = self._explain(bad.states, bad.found)
         raise _shared(TrainingError(f"not a finite number in episode {self.state.episode + 1}{step}: {reason}"))
 
     def _explain(self, states: Tensor, found: str = "") -> str:
@@ -391,14 +407,6 @@ class Trainer:
         )
         return _shared(advice) if error.shared else advice
 
-    def _numerics(self) -> contextlib.AbstractContextManager[Any]:
-        if not self.config.enable_check_numerics:
-            return contextlib.nullcontext()
-        stack = contextlib.ExitStack()
-        stack.enter_context(torch.autograd.set_detect_anomaly(True, check_nan=True))
-        stack.enter_context(CheckNumerics(self.model.folder))
-        return stack
-
     def _may_roll_back(self, error: TrainingError) -> bool:
         everywhere = error.shared or self.comm.size == 1
         config = self.config
@@ -419,7 +427,7 @@ class Trainer:
             before.n + 1, before.factor * self.config.rollback_factor, max(failed, before.failed), target["episode"]
         )
         self.state.roll_back(target, rollbacks)
-        self._bad_step.zero_()
+        self.step_of_phase = self._make_step()
         self.saver.set_aside()
         payload = self.saver.payload()
         self.saver.save(payload, again=True)  # what is resumed after a kill is on this path

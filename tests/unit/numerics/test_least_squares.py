@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import nn
 
-from deqn.numerics.least_squares import LevenbergMarquardt, _linearised, _second_derivative
+from deqn.numerics.least_squares import LevenbergMarquardt
+from deqn.numerics.normal_equations import Alone, normal_equations
 
 
 class Linear(nn.Module):
@@ -35,22 +38,43 @@ class Rosenbrock(nn.Module):
 class Distance(nn.Module):
     """Residuals of a network that is fitted to exp(-x)."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, unit: float = 1.0) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.unit = network, unit
 
     def forward(self, x):
-        return self.network(x) - torch.exp(-x)
+        return self.unit * (self.network(x) - torch.exp(-x))
 
 
 def data(n: int) -> torch.Tensor:
     return torch.randn(n, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
 
-def linear(damping: float) -> tuple[Linear, LevenbergMarquardt]:
+def linear(damping: float, **kwargs) -> tuple[Linear, LevenbergMarquardt]:
     torch.manual_seed(0)
     module = Linear()
-    return module, LevenbergMarquardt(module.parameters(), damping=damping)
+    return module, LevenbergMarquardt(module.parameters(), damping=damping, **kwargs)
+
+
+class Doubled(Alone):
+    """Two processes with the same states: a sum over both is twice what one has."""
+
+    size = 2
+
+    def sum_(self, tensor):
+        tensor.mul_(2)
+
+
+class Gathered(Alone):
+    """Two processes with the same states, where each gets the rows of both: zeros in the other's place are filled."""
+
+    size = 2
+
+    def sum_(self, tensor):
+        if tensor.ndim > 1 and len(tensor) == 2:
+            tensor[1] = tensor[0]
+        else:
+            tensor.mul_(2)
 
 
 def test_a_linear_problem_is_solved_by_one_step_without_damping():
@@ -64,14 +88,45 @@ def test_a_linear_problem_is_solved_by_one_step_without_damping():
     torch.testing.assert_close(module.map.weight, exact.solution[:3].T, rtol=1e-7, atol=1e-9)
 
 
-def test_the_step_is_that_of_the_damped_normal_equations_in_either_space():
-    both = data(3)  # six residuals, eight parameters: in the space of the residuals
-    module, optimizer = linear(0.5)
-    primal, other = linear(0.5)
-    optimizer.advance(module, both)
-    other.advance(primal, both, share=lambda tensor: None)  # in the space of the parameters
-    torch.testing.assert_close(module.map.weight, primal.map.weight, rtol=1e-10, atol=1e-12)
-    assert float(optimizer.state[module.map.weight]["damping"]) == float(other.state[primal.map.weight]["damping"])
+@pytest.mark.parametrize("n", [3, 40])  # six residuals or eighty, of eight parameters
+@pytest.mark.parametrize("solver", ["primal", "dual", "matrix_free", "auto"])
+def test_every_form_solves_the_damped_normal_equations(n, solver):
+    both = data(n)
+    module, _ = linear(0.5)
+    values = {name: p.detach() for name, p in module.named_parameters()}
+    system = normal_equations(module, values, both, Alone(), solver, tolerance=1e-12)
+    step = system.solve(7.0, system.rows)
+    inputs = torch.cat([both[:, :3], torch.ones(n, 1, dtype=torch.float64)], dim=1)
+    exact = torch.linalg.solve(
+        inputs.T @ inputs + 7.0 * torch.eye(4, dtype=torch.float64), inputs.T @ module(both).detach()
+    )
+    torch.testing.assert_close(step, torch.cat([exact[:3].T.flatten(), exact[3]]), rtol=1e-7, atol=1e-9)
+    trace = 2 * inputs.square().sum()
+    assert float(system.trace) == pytest.approx(float(trace), rel=0.5 if solver == "matrix_free" else 1e-12)
+
+
+def test_the_units_of_the_residuals_do_not_matter():
+    """A thousand times the residuals, the same steps."""
+    x = torch.linspace(-1, 1, 20, dtype=torch.float64)[:, None]
+    left = []
+    for unit in (1.0, 1e3):
+        torch.manual_seed(0)
+        network = nn.Sequential(nn.Linear(1, 8), nn.Tanh(), nn.Linear(8, 1)).double()
+        distance = Distance(network, unit)
+        optimizer = LevenbergMarquardt(network.parameters())
+        left.append([optimizer.advance(distance, x) / unit**2 for _ in range(5)])
+    assert left[0] == pytest.approx(left[1], rel=1e-6)
+
+
+def test_products_with_the_jacobian_are_those_of_the_held_one():
+    torch.manual_seed(3)
+    network = nn.Sequential(nn.Linear(1, 8), nn.Tanh(), nn.Linear(8, 1)).double()
+    distance, x = Distance(network), torch.linspace(-1, 1, 20, dtype=torch.float64)[:, None]
+    values = {name: p.detach() for name, p in distance.named_parameters()}
+    held, free = (normal_equations(distance, values, x, Alone(), solver) for solver in ("primal", "matrix_free"))
+    step = torch.randn(len(held.gradient), dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(free.gradient, held.gradient, rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(free.product(step), held.product(step), rtol=1e-4, atol=1e-5)
 
 
 def test_rosenbrocks_valley_ends_at_its_minimum():
@@ -101,10 +156,9 @@ def test_the_second_derivative_along_a_step_is_that_of_calculus():
     """Of 10 (b - a^2) and 1 - a along (d, e): -20 d^2 and 0."""
     module = Rosenbrock()
     states = torch.zeros(1, 1, dtype=torch.float64)
-    parameters = {"point": module.point.detach()}
-    rows, jacobian = _linearised(module, parameters, states)
+    equations = normal_equations(module, {"point": module.point.detach()}, states, Alone(), "primal")
     step = torch.tensor([0.3, -0.2], dtype=torch.float64)
-    bent = _second_derivative(module, parameters, states, rows, jacobian, step)
+    bent = equations.second_derivative(step, 0.1)
     torch.testing.assert_close(bent, torch.tensor([-20 * 0.3**2, 0.0], dtype=torch.float64), rtol=1e-9, atol=1e-9)
 
 
@@ -120,17 +174,79 @@ def test_a_step_that_does_not_help_leaves_the_parameters_and_the_damping_of_the_
     assert float(optimizer.state[module.map.weight]["damping"]) <= 1e-3
 
 
-def test_two_processes_take_the_step_of_one_that_has_both_batches():
-    """Sums over processes are doubled here: both have the same states, as one process would have them twice."""
+@pytest.mark.parametrize(
+    ("solver", "processes"), [("primal", Doubled()), ("dual", Gathered()), ("matrix_free", Doubled())]
+)
+def test_two_processes_take_the_step_of_one_that_has_both_batches(solver, processes):
     both = data(10)
-    shared, optimizer = linear(0.1)
+    module, _ = linear(0.1)
+    values = {name: p.detach() for name, p in module.named_parameters()}
+    shared = normal_equations(module, values, both, processes, solver, tolerance=1e-12)
+    alone = normal_equations(module, values, torch.cat([both, both]), Alone(), "primal")
+    expected = alone.solve(3.0, alone.rows)
+    torch.testing.assert_close(shared.solve(3.0, shared.rows), expected, rtol=1e-7, atol=1e-9)
+
+
+def test_all_processes_end_at_the_same_parameters():
+    both = data(10)
+    shared, optimizer = linear(0.1, solver="primal")
     alone, other = linear(0.1)
-    optimizer.advance(shared, both, share=lambda tensor: tensor.mul_(2))
-    other.advance(alone, torch.cat([both, both]))
-    torch.testing.assert_close(shared.map.weight, alone.map.weight, rtol=1e-9, atol=1e-12)
+    after = optimizer.advance(shared, both, processes=Doubled()), other.advance(alone, torch.cat([both, both]))
+    assert after[0] == pytest.approx(after[1], rel=1e-9)
+    torch.testing.assert_close(shared.map.weight, alone.map.weight, rtol=1e-7, atol=1e-9)
 
 
-@pytest.mark.parametrize("wrong", [{"damping": 0.0}, {"decrease": 1.0}, {"increase": 0.5}, {"tries": 0}])
+def test_a_step_that_gains_on_its_batch_and_does_harm_elsewhere_is_not_taken():
+    """Two states determine the map only along themselves: far from them, without a word, anything goes."""
+    batch = data(2)
+    elsewhere = data(40)
+    far = torch.cat([1e3 * elsewhere[:, :3], torch.zeros(40, 2, dtype=torch.float64)], dim=1)
+    left = {}
+    for held_out in (None, far):
+        module, optimizer = linear(1e-12)
+        module.map.weight.data.mul_(1e-3)
+        start = module(far).square().sum().item()
+        optimizer.advance(module, batch, held_out=held_out)
+        left[held_out is not None] = module(far).square().sum().item() / start
+    assert left[False] > 100
+    assert left[True] <= 10
+
+
+def test_what_is_not_allowed_is_not_done_and_is_counted():
+    module, optimizer = linear(1e-3)
+    before = module.map.weight.detach().clone()
+    for n in (1, 2):
+        optimizer.advance(module, data(10), allowed=lambda values: torch.tensor(False))
+        assert optimizer.refused == n
+    assert torch.equal(module.map.weight, before)
+    optimizer.advance(module, data(10), allowed=lambda values: values["map.weight"].abs().max() < 100)
+    assert optimizer.refused == 0
+    assert not torch.equal(module.map.weight, before)
+
+
+def test_a_network_in_float32_is_fitted_in_float64():
+    """What is kept beside the parameters makes them exact: the loss falls as that of a network in float64 does."""
+    torch.manual_seed(0)
+    small = nn.Sequential(nn.Linear(1, 12), nn.Tanh(), nn.Linear(12, 1))
+    double = nn.Sequential(nn.Linear(1, 12), nn.Tanh(), nn.Linear(12, 1)).double()
+    double.load_state_dict(small.state_dict())
+    inputs = torch.linspace(-0.5, 0.5, 3, dtype=torch.float64)[:, None]
+    mixed, alone = LevenbergMarquardt(small.parameters()), LevenbergMarquardt(double.parameters())
+    for _ in range(12):
+        after = mixed.advance(Distance(copy.deepcopy(double)), inputs), alone.advance(Distance(double), inputs)
+    assert after[0] < 1e-20
+    assert after[1] < 1e-20
+    rounded = (small(inputs.float()).double() - torch.exp(-inputs)).square().sum()
+    assert 1e-17 < rounded < 1e-11
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"damping": 0.0}, {"decrease": 1.0}, {"increase": 0.5}, {"tries": 0}, {"solver": "qr"}, {"iterations": 0},
+        {"tolerance": 1.0},
+    ],
+)  # fmt: skip
 def test_arguments_without_a_meaning_are_refused(wrong):
-    with pytest.raises(ValueError, match="expected damping > 0"):
+    with pytest.raises(ValueError, match="expected"):
         LevenbergMarquardt(Linear().parameters(), **wrong)

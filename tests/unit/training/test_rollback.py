@@ -13,20 +13,9 @@ from deqn.economy.probe import probe
 from deqn.errors import TrainingError
 from deqn.training.train_state import Rollbacks
 from deqn.training.trainer import Trainer
-from tests.conftest import TINY, assert_same
+from tests.conftest import TINY, Listener, assert_same
 
 ROLLBACK = [*TINY, "on_nonfinite=rollback", "run.N_episodes=8", "++net.layers.1.hidden.dropout_rate=0.2"]
-
-
-class Listener:
-    def __init__(self):
-        self.messages, self.records, self.ends = [], [], {}
-
-    def episode(self, record, state):
-        self.records.append(record)
-
-    def message(self, text):
-        self.messages.append(text)
 
 
 def trainer_of(folder, *overrides: str, watcher=None, starting_point: str = "NEW") -> Trainer:

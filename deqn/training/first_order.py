@@ -1,0 +1,130 @@
+"""A step on a minibatch along the gradient of the loss."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from deqn.configuration.schema import Config
+from deqn.economy.check_numerics import CheckNumerics, NotFinite
+from deqn.economy.model import Model
+from deqn.training.gradient import Gradient
+from deqn.training.loss import LossTerms, Terms
+from deqn.training.train_state import TrainState
+
+
+class BadStep(Exception):
+    """A number was not finite.
+
+    Args:
+        states: those of the minibatch.
+        found: the operation, where it is known.
+    """
+
+    def __init__(self, states: Tensor, found: str = "") -> None:
+        super().__init__(found)
+        self.states, self.found = states, found
+
+
+class FirstOrder:
+    """Adam and its kind, and L-BFGS, which evaluates the loss of a minibatch several times.
+
+    Args:
+        config: of the phase.
+        terms: the loss, compiled or not.
+
+    Attributes:
+        on_device: whether a bad step is skipped on the device, which is asked for it only now and then.
+    """
+
+    def __init__(self, model: Model, config: Config, state: TrainState, gradient: Gradient, terms: Terms) -> None:
+        self.model, self.state, self.gradient, self.terms = model, state, gradient, terms
+        clip = config.optimizer.clipvalue
+        self._clip = None if clip is None else min(clip, torch.finfo(model.dtype).max)
+        self._check_numerics = config.enable_check_numerics
+        # a check on the host would wait for the GPU in every step; there the optimizer itself skips the step
+        skips = getattr(state.optimizer, "_step_supports_amp_scaling", False) and not config.enable_check_numerics
+        self.on_device = state.starting_state.is_cuda and skips
+        self._bad = torch.zeros((), device=model.device, dtype=torch.float32)
+
+    def begin(self, states: Tensor) -> None:
+        """An episode begins; `[periods, batch, n_states]`."""
+
+    def end(self, states: Tensor) -> None:
+        """An epoch has ended on these states.
+
+        Raises:
+            BadStep: where the device has skipped a step.
+        """
+        if self.on_device and bool(self._bad):
+            raise BadStep(states.flatten(0, 1))
+
+    def __call__(self, states: Tensor) -> LossTerms:
+        """One step on a minibatch `[batch, n_states]`; the loss before it.
+
+        Raises:
+            BadStep: where loss or gradient is not finite.
+        """
+        if isinstance(self.state.optimizer, torch.optim.LBFGS):
+            return self._several(self.state.optimizer, states)
+        terms, value, found = self._evaluate(states)
+        flat, optimizer = self.gradient.flat, self.state.optimizer
+        finite = torch.isfinite(value + flat.sum())
+        if self.on_device:
+            self._bad = torch.maximum(self._bad, (~finite).to(self._bad.dtype))
+            optimizer.found_inf = self._bad  # type: ignore[attr-defined]
+        elif not finite:
+            raise BadStep(states, found)
+        if self._clip is not None:
+            flat.clamp_(-self._clip, self._clip)
+        optimizer.step()
+        assert terms is not None
+        return terms
+
+    def _evaluate(self, states: Tensor) -> tuple[LossTerms | None, Tensor, str]:
+        """Loss terms, the loss over all processes, whose gradient is in `gradient.flat`, and what was not finite."""
+        flat = self.gradient.flat
+        flat.zero_()
+        terms, found = None, ""
+        try:
+            with self._numerics():
+                terms = self.terms(self.model, states)
+                terms.loss.backward()
+            value = terms.loss.detach()
+        except NotFinite as error:
+            found = str(error)
+            value = flat.fill_(float("nan")).sum()  # so that the other processes stop too
+        return terms, self.gradient.average(value, self.state.step), found
+
+    def _several(self, optimizer: torch.optim.LBFGS, states: Tensor) -> LossTerms:
+        """L-BFGS on one minibatch; the curvature of another one's loss is forgotten."""
+        first: list[LossTerms] = []
+
+        def closure() -> float:
+            terms, value, found = self._evaluate(states)
+            if not first:
+                if terms is None or not torch.isfinite(value + self.gradient.flat.sum()):
+                    raise BadStep(states, found)
+                first.append(terms)
+            return float(value)
+
+        with torch.no_grad():
+            before = [parameter.clone() for parameter in self.gradient.parameters]
+        optimizer.step(closure)
+        optimizer.state.clear()
+        if not all(bool(torch.isfinite(parameter).all()) for parameter in self.gradient.parameters):
+            with torch.no_grad():  # a step without line search has gone too far: the minibatch is left out
+                for parameter, value in zip(self.gradient.parameters, before, strict=True):
+                    parameter.copy_(value)
+        return first[0]
+
+    def _numerics(self) -> contextlib.AbstractContextManager[Any]:
+        if not self._check_numerics:
+            return contextlib.nullcontext()
+        stack = contextlib.ExitStack()
+        stack.enter_context(torch.autograd.set_detect_anomaly(True, check_nan=True))
+        stack.enter_context(CheckNumerics(self.model.folder))
+        return stack
