@@ -102,6 +102,8 @@ def text() -> str:
         activations_text(),
         "## optimizer (`config/optimizer/<name>.yaml`)\n",
         table(s.Optimizer),
+        "An entry of `phases` has the same keys, and each but the last also says when it ends (one of these, or both):\n",
+        table(s.Phase, skip=s.Step.model_fields),
         optimizers_text(),
         schedules_text(),
         "## run (`config/run/<name>.yaml`)\n",
