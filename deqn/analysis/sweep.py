@@ -57,6 +57,11 @@ class Job:
     def ok(self) -> bool:
         return self.verdict == "ok"
 
+    @property
+    def judged(self) -> bool:
+        """Whether it ended with a verdict."""
+        return "mean_residual" in self.figures
+
 
 def read(number: int, overrides: Sequence[str], folder: Path, code: int = 0, error: str = "") -> Job:
     """A job from the run.json in its folder.
@@ -96,8 +101,8 @@ class Group:
     jobs: Sequence[Job]
 
     def of(self, statistic: Callable[[Sequence[float]], float], figure: str) -> float | None:
-        """Over the jobs that have the figure."""
-        values = [job.figures[figure] for job in self.jobs if figure in job.figures]
+        """Over the jobs that ended with a verdict."""
+        values = [job.figures[figure] for job in self.jobs if job.judged and figure in job.figures]
         return statistic(values) if values else None
 
     @property

@@ -38,6 +38,8 @@ class JobMonitor(Monitor):
     def start(self, report: Report, seconds: float | None = None) -> None:
         notes = [*self.model.calibrated.notes, *report.notes]
         if self.model.name not in self._shown:
+            if self._shown:
+                self.console.print()
             super().start(report, seconds)
             self.console.print()
         else:
@@ -64,18 +66,18 @@ class Sweep:
         self._shown: set[str] = set()
         self._run_folder: Path | None = None
         self._swept: list[str] = []
-        self._folder, self._n_jobs, self._began = Path(), "", 0.0
+        self._n_jobs: int | None = None
+        self._folder, self._began = Path(), 0.0
 
     def begin(self, folder: Path, swept: Mapping[str, str], n_jobs: int | None) -> None:
         """How many jobs there are, and where."""
         self._folder, self._swept, self._began = folder, [*swept], time.perf_counter()
-        self._n_jobs = "" if n_jobs is None else f"/{n_jobs}"
+        self._n_jobs = n_jobs
         typed = " ".join(f"{key}={values}" for key, values in swept.items())
         jobs = "a sweep" if n_jobs is None else f"a sweep of {count(n_jobs, 'job')}"
         self._print(f"{jobs}: {typed or 'no key has several values'}")
-        self._print(
-            f"folder: {from_here(folder)}; the header is that of the first job, the others follow in a line each\n"
-        )
+        self._print(f"folder: {from_here(folder)}")
+        self._print("below: the header of the first job, then a line for each job that has ended\n")
 
     def train(self, composed: Composed) -> int:
         return self._train(composed, self._monitor)
@@ -96,18 +98,19 @@ class Sweep:
             for name, label in {"loss": "loss", "mean_residual": "|residual|", "seconds": ""}.items()
             if name in job.figures
         ]
-        verdict = f"verdict {job.verdict}" if "mean_residual" in job.figures else job.verdict
+        verdict = f"verdict {job.verdict}" if job.judged else job.verdict
         figures.insert(-1 if "seconds" in job.figures else len(figures), verdict)
         where = job.folder.name if job.folder.parent == self._folder else from_here(job.folder)
-        self._print(f"[{len(self._jobs)}{self._n_jobs}] {what}: {', '.join(figures)}; {where}/")
+        of = "" if self._n_jobs is None else f"/{self._n_jobs}"
+        self._print(f"[{len(self._jobs)}{of}] {what}: {', '.join(figures)}; {where}/")
 
     def close(self) -> None:
         """The table, and the same as `sweep.csv`."""
         summary = Summary(self._jobs, self._swept)
         seconds = written("seconds", time.perf_counter() - self._began)
-        self._print(
-            f"\n{count(len(self._jobs), 'job')} in {seconds}; |residual| is that on states simulated after training"
-        )
+        of = "" if self._n_jobs in (None, len(self._jobs)) else f" (of {self._n_jobs})"
+        jobs = f"{count(len(self._jobs), 'job')}{of}"
+        self._print(f"\n{jobs} in {seconds}; |residual| is that on states simulated after training")
         self._console.print(summary.table(self._console))
         try:
             files = summary.write(self._folder)
@@ -115,7 +118,7 @@ class Sweep:
             self._print(f"sweep.csv cannot be written: {error.strerror}")
         else:
             self._print(f"the same: {' and '.join(from_here(file) for file in files)}")
-        if any(not job.ok and job.figures for job in self._jobs):
+        if any(job.judged and not job.ok for job in self._jobs):
             self._print("what the verdict has found, and what to try: under `verdict` in the run.json of each job")
         self._print(f"next:\n  {to_type(f'tensorboard --logdir {shlex.quote(from_here(self._folder))}')}")
 

@@ -127,7 +127,7 @@ def _compose(
         if run_dir is not None:
             forget_start(whole, parsed)
         HydraConfig.instance().set_config(whole)  # for ${hydra:...}
-        _set_constants(whole, constants)
+        _set_constants(whole, constants, typed or {})
         _replace_mappings(whole, [o for o in parsed if o not in constants])
         out = Path(str(whole.hydra.run.dir)).resolve()
         if not str(whole.hydra.run.dir).strip():
@@ -333,7 +333,10 @@ def with_preset(
         word = str(override.value())
         if run_dir is not None:
             raise ConfigError(f"{override.input_line}: {RUN_DIR_VARIABLE} takes the sizes and lengths of {run_dir}.")
-        chosen = {o.key_or_group: str(o.value()) for o in overrides if o.key_or_group in ("model", "MODEL_NAME")}
+        models = [o for o in overrides if o.key_or_group in ("model", "MODEL_NAME")]
+        if any(o.is_sweep_override() for o in models):
+            raise ConfigError(f"{override.input_line}: a preset is that of one model. Start a sweep for each model.")
+        chosen = {o.key_or_group: str(o.value()) for o in models}
         model = chosen.get("model", chosen.get("MODEL_NAME", _DEFAULT_MODEL))
         words = {path.parent.name for folder in folders for path in (folder / PRESET).glob(f"[!.]*/{model}.yaml")}
         known = sorted({*words, "default"})
@@ -440,20 +443,25 @@ def refuse_hidden_files(config_dir: str | Path | None, own: DictConfig) -> None:
                 )
 
 
-def _set_constants(whole: DictConfig, overrides: Sequence[Override]) -> None:
+def _set_constants(whole: DictConfig, overrides: Sequence[Override], typed: Mapping[str, str]) -> None:
     """`constants.beta=0.98` and `constants.constants.beta=0.98`, whichever form the YAML file has."""
     problems = []
     for override in overrides:
         try:
-            OmegaConf.update(whole, constant_key(whole, override), override.value(), force_add=True)
+            key = constant_key(whole, override, typed.get(override.key_or_group))
+            OmegaConf.update(whole, key, override.value(), force_add=True)
         except ConfigError as error:
             problems.append(str(error))
     if problems:
         raise ConfigError(f"{count(len(problems), 'problem')} in the constants", problems)
 
 
-def constant_key(tree: DictConfig, override: Override) -> str:
-    """Where a constant stands, or is added with +; two letters that Python reads as one (\u00b5 and \u03bc) are one."""
+def constant_key(tree: DictConfig, override: Override, typed: str | None = None) -> str:
+    """Where a constant stands, or is added with +; two letters that Python reads as one (\u00b5 and \u03bc) are one.
+
+    Args:
+        typed: what was typed for it, where that is not what stands in the override.
+    """
     group = tree.get("constants") or OmegaConf.create({})
     nested = isinstance(group.get("constants"), DictConfig)
     known = {unicodedata.normalize("NFKC", str(key)): str(key) for key in (group.constants if nested else group)}
@@ -461,10 +469,10 @@ def constant_key(tree: DictConfig, override: Override) -> str:
     name, dot, rest = path.partition(".")
     name = unicodedata.normalize("NFKC", name)
     if name not in known and _is_plain(override):
-        value = value_of(override)
+        value = value_of(override) if typed is None else typed
         raise ConfigError(
-            f"{override.input_line}: there is no constant {name!r}.{moved(name, {}, known, value)} Known: {', '.join(known)}. "
-            f"To add one, write +constants.{path}={value}."
+            f"{override.key_or_group}={value}: there is no constant {name!r}.{moved(name, {}, known, value)} "
+            f"Known: {', '.join(known)}. To add one, write +constants.{path}={value}."
         )
     return f"{'constants.' if nested else ''}constants.{known.get(name, name)}{dot}{rest}"
 

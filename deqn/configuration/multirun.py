@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, ValueType
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from deqn import shipped
@@ -146,13 +146,16 @@ class _Jobs:
         self.began = self.running = False
         self.failed: list[str] = []
         self.codes: list[int] = []
-        self._ascii: dict[str, str] = {}
+        self._ascii: dict[str, str] = {}  # a key that Hydra reads -> the one that was typed
         typed = composing.parse_overrides(arguments.overrides)
         folders = composing.group_folders(self.config_dir, run_dir)
         self.parsed = composing.with_preset(typed, folders, run_dir)
         composing.check_groups(self.parsed, folders, run_dir)
+        self._added = {o.key_or_group for o in typed if o.is_add() or o.is_force_add()}
         self.swept = {o.key_or_group: composing.value_of(o) for o in typed if o.is_sweep_override()}
         own_sweeper = any(o.key_or_group.startswith("hydra/sweeper") for o in typed)
+        if not own_sweeper:
+            _refuse_intervals(typed)
         lines = None if own_sweeper else _job_lines(typed)
         self.n_jobs = None if lines is None else len(lines)
         known = self._first_that_composes(lines) if lines else None
@@ -177,14 +180,27 @@ class _Jobs:
         if not composing.is_constant(override):
             return composing.forced(override)
         if known is None:
-            choices = [o for o in self.parsed if composing.is_choice(o) and not o.is_sweep_override()]
-            known = composing.compose([str(o.input_line) for o in choices], self.config_dir, self.run_dir)
+            known = self._files([o for o in self.parsed if not o.is_sweep_override()])
         key = composing.constant_key(known.tree, override)
         # Hydra reads keys of ASCII letters only; `run` gives a constant its name back
         plain = re.sub(r"[^\x00-\x7f]", lambda letter: f"_x{ord(letter[0]):x}_", key)
         if plain != key:
             self._ascii[plain] = key
         return f"++{plain}={composing.value_of(override)}"
+
+    def _files(self, overrides: Sequence[Override]) -> Composed:
+        """What the YAML files that are chosen say, without any key that was typed."""
+        choices = [str(o.input_line) for o in overrides if composing.is_choice(o)]
+        return composing.compose(choices, self.config_dir, self.run_dir)
+
+    def _refuse_unknown_constants(self, overrides: Sequence[str]) -> None:
+        """Where each job has other files, so that a constant may be that of some jobs only."""
+        parsed = composing.parse_overrides(overrides)
+        constants = [o for o in parsed if composing.is_constant(o) and o.key_or_group not in self._added]
+        if constants and {"model", "constants"} & self.swept.keys():
+            files = self._files(parsed)
+            for override in constants:
+                composing.constant_key(files.tree, override)
 
     def _as_typed(self, line: str) -> str:
         """An override of a job without what `_for_hydra` has made of it."""
@@ -251,8 +267,16 @@ class _Jobs:
                 if self.run_dir is not None:
                     composing.forget_start(whole, composing.parse_overrides(overrides))
             composing.refuse_hidden_files(self.config_dir, own)
+            self._refuse_unknown_constants(overrides)
             composed = composing.checked(whole, overrides, out, None)
         return self.task(composed) or 0
+
+
+def _refuse_intervals(overrides: Sequence[Override]) -> None:
+    for override in overrides:
+        if override.value_type == ValueType.INTERVAL_SWEEP:
+            key = override.key_or_group
+            raise ConfigError(f"{override.input_line}: -m takes single values: {key}=1,2,3 or '{key}=range(1,4)'.")
 
 
 def _job_lines(overrides: Sequence[Override]) -> list[list[str]] | None:
