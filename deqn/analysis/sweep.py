@@ -149,7 +149,8 @@ class Summary:
     def table(self, console: Console) -> Table:
         """A row a job, then the median and the worst over seeds; overrides in one column where they do not fit in several."""
         table = self._table([[key] for key in self.swept])
-        if len(self.swept) > 1 and Measurement.get(console, console.options, table).minimum > console.width:
+        needed = Measurement.get(console, console.options.update_width(1_000), table).minimum
+        if len(self.swept) > 1 and needed > console.width:
             table = self._table([self.swept])
         return table
 
@@ -166,7 +167,12 @@ class Summary:
         table.add_column("verdict", ratio=1, min_width=8)
 
         def cells(overrides: Mapping[str, str]) -> list[str]:
-            return ["\n".join(_cell(key, overrides, len(keys) > 1) for key in keys) for keys in columns]
+            return [
+                "\n".join(f"{short(key, self.swept)}={overrides.get(key, '')}" for key in keys)
+                if len(keys) > 1
+                else overrides.get(keys[0], "")
+                for keys in columns
+            ]
 
         for job in self.jobs:
             numbers = [written(name, job.figures.get(name)) for name in self.figures]
@@ -221,8 +227,3 @@ def short(key: str, keys: Sequence[str]) -> str:
     """'learning_rate' for 'optimizer.learning_rate', where no other key ends with it."""
     name = key.rpartition(".")[2]
     return key if sum(other.rpartition(".")[2] == name for other in keys) > 1 else name
-
-
-def _cell(key: str, overrides: Mapping[str, str], named: bool) -> str:
-    value = overrides.get(key, "")
-    return f"{key.rpartition('.')[2]}={value}" if named else value

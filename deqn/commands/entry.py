@@ -49,18 +49,18 @@ def run(
         arguments.overrides.append("strict=true")
     run_dir = os.environ.get(RUN_DIR_VARIABLE) or run_dir
     full = bool(os.environ.get("HYDRA_FULL_ERROR"))
-    composed = None
+    composed, code = None, 0
     try:
         for_hydra = ("help", "hydra_help", "cfg", "multirun", "shell_completion", "info", "config_name", "config_path")
         if any(getattr(arguments, name, None) for name in for_hydra):
             with on_all_processes():
                 if getattr(arguments, "check", False):
                     raise ConfigError("--check takes one configuration: leave out -m, --cfg and the like.")
-                through_hydra(task, arguments, run_dir, None if full else explained, sweep)
-            return
-        with on_all_processes():
-            composed = compose(arguments.overrides, arguments.config_dir, run_dir)
-        code = (check if check is not None and arguments.check else task)(composed)
+                code = through_hydra(task, arguments, run_dir, None if full else explained, sweep)
+        else:
+            with on_all_processes():
+                composed = compose(arguments.overrides, arguments.config_dir, run_dir)
+            code = (check if check is not None and arguments.check else task)(composed) or 0
     except Exception as error:
         known = None if full else explained(error)
         if known is None:
@@ -71,7 +71,7 @@ def run(
         if is_first():
             print(_stopped(composed), file=sys.stderr)
         sys.exit(130)
-    sys.exit(code or 0)
+    sys.exit(code)
 
 
 def explained(error: Exception) -> DEQNError | None:

@@ -111,7 +111,7 @@ class Sweep:
         of = "" if self._n_jobs in (None, len(self._jobs)) else f" (of {self._n_jobs})"
         jobs = f"{count(len(self._jobs), 'job')}{of}"
         self._print(f"\n{jobs} in {seconds}; |residual| is that on states simulated after training")
-        self._console.print(summary.table(self._console))
+        self._console.print(summary.table(self._console), soft_wrap=False)
         try:
             files = summary.write(self._folder)
         except OSError as error:

@@ -56,8 +56,8 @@ def through_hydra(
     run_dir: str | None,
     explained: Callable[[Exception], DEQNError | None] | None = None,
     sweep: Callable[[], Sweep] | None = None,
-) -> None:
-    """Hydra drives, and makes the folders of a sweep's jobs.
+) -> int:
+    """Hydra drives, and makes the folders of a sweep's jobs; returns the exit status.
 
     Of several processes that train the jobs together, Hydra prints and writes in the first only.
 
@@ -68,10 +68,10 @@ def through_hydra(
     """
     first = is_first()
     if not first and not arguments.multirun:
-        return
+        return 0
     if arguments.shell_completion:  # of the shipped files: what it prints is read by a shell
         hydra.main(config_path=str(shipped.CONFIG), config_name="config", version_base="1.3")(lambda tree: None)()
-        return
+        return 0
     telling = sweep() if sweep is not None and first and arguments.multirun else None
     jobs = _Jobs(task, arguments, run_dir, explained or _mistakes, telling)
     own = {o.key_or_group for o in jobs.parsed}
@@ -103,18 +103,15 @@ def through_hydra(
         finally:
             if jobs.sweep is not None and jobs.began:
                 jobs.sweep.close()
-    _end(jobs, first)
+    return _status(jobs, first)
 
 
-def _end(jobs: _Jobs, first: bool) -> None:
+def _status(jobs: _Jobs, first: bool) -> int:
     """The exit status of jobs that were all tried: 2 where all of them failed, that of `strict` where one is not solved."""
     if jobs.failed and first:
         n = len(jobs.failed) + len(jobs.codes)
         print(f"{len(jobs.failed)} of {count(n, 'job')} failed: {', '.join(jobs.failed)}", file=sys.stderr)
-    if jobs.failed and not jobs.codes:
-        sys.exit(2)
-    if any(jobs.codes):
-        sys.exit(max(jobs.codes))
+    return 2 if jobs.failed and not jobs.codes else max(jobs.codes, default=0)
 
 
 def _mistakes(error: Exception) -> DEQNError | None:
