@@ -56,6 +56,8 @@ def run(
             with on_all_processes():
                 if getattr(arguments, "check", False):
                     raise ConfigError("--check takes one configuration: leave out -m, --cfg and the like.")
+                if arguments.multirun and sweep is None:
+                    raise ConfigError("This command takes one configuration: leave out -m.")
                 code = through_hydra(task, arguments, run_dir, None if full else explained, sweep)
         else:
             with on_all_processes():

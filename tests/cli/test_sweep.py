@@ -161,6 +161,14 @@ def test_a_constant_that_one_of_the_models_lacks_is_refused_there(answer, tmp_pa
     assert [row["verdict"] == "refused" for row in table(tmp_path / "many")] == [False, True]
 
 
+def test_post_processing_takes_one_run(answer, finished_run, tmp_path):
+    ended = answer(
+        "-m", "STARTING_POINT=ckpt-1,ckpt-2", script="post_process.py", USE_CONFIG_FROM_RUN_DIR=str(finished_run)
+    )
+    assert (ended.code, ended.err) == (2, "ConfigError: This command takes one configuration: leave out -m.\n")
+    assert not list(tmp_path.iterdir())
+
+
 # -- how it ends ------------------------------------------------------------------------------------------------------
 
 
