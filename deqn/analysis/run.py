@@ -238,19 +238,28 @@ class Run:
         columns = {column.name: column for column in self.model.policy_columns}
         return {name: (columns[name].bounded(values) - value).abs() for name, value in exact.items()}
 
-    def closed_form_lines(self) -> list[str]:
-        """The distance to the closed form on the simulated states, a line a policy."""
+    def closed_form_table(self) -> dict[str, dict[str, float]]:
+        """The distance to the closed form on the simulated states: by policy its mean and max."""
+        errors = self.closed_form_errors(self.cloud())
+        return {name: {"mean": float(error.mean()), "max": float(error.max())} for name, error in errors.items()}
+
+    def closed_form_lines(self, table: Mapping[str, Mapping[str, float]] | None = None) -> list[str]:
+        """`closed_form_table` in words, a line a policy."""
         where = f"{len(self.cloud()):,} states ({self.sample.name})"
         return [
-            f"closed form on {where}: |{name} - exact| mean {error.mean():.1e}, max {error.max():.1e}"
-            for name, error in self.closed_form_errors(self.cloud()).items()
+            f"closed form on {where}: |{name} - exact| mean {error['mean']:.1e}, max {error['max']:.1e}"
+            for name, error in (self.closed_form_table() if table is None else table).items()
         ]
 
-    def closing_lines(self) -> list[str]:
-        """The distance to a closed form, and `closing_lines(run) -> list of lines` of the model's Hooks.py."""
+    def closing_lines(self, closed_form: Mapping[str, Mapping[str, float]] | None = None) -> list[str]:
+        """The distance to a closed form, and `closing_lines(run) -> list of lines` of the model's Hooks.py.
+
+        Args:
+            closed_form: `closed_form_table()`, where it is known.
+        """
         own = self.model.closing_lines
         with self.model.context(), torch.no_grad():
-            return [*self.closed_form_lines(), *([] if own is None else own(self))]
+            return [*self.closed_form_lines(closed_form), *([] if own is None else own(self))]
 
     def post_process(self) -> None:
         """The model's own PostProcess.py, where there is one."""

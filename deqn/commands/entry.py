@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from deqn.configuration.compose import (
@@ -14,8 +15,8 @@ from deqn.configuration.compose import (
     argument_parser,
     compose,
     first_lines,
-    through_hydra,
 )
+from deqn.configuration.multirun import Sweep, through_hydra
 from deqn.disk.checkpoint import Checkpoints
 from deqn.economy.files import describe, where
 from deqn.errors import ConfigError, DEQNError, ModelError
@@ -23,7 +24,9 @@ from deqn.processes.launch import is_first
 from deqn.processes.once import on_all_processes, show
 
 
-def run(task: Task, check: Task | None = None, run_dir: str | None = None) -> None:
+def run(
+    task: Task, check: Task | None = None, run_dir: str | None = None, sweep: Callable[[], Sweep] | None = None
+) -> None:
     """The command line of `sys.argv`: Hydra's own, and `--check` where there is a `check`.
 
     Exit status: 0 when the asked work was done, 1 for a crash, 2 for the user's mistake, 3 for a number that is not
@@ -32,6 +35,7 @@ def run(task: Task, check: Task | None = None, run_dir: str | None = None) -> No
 
     Args:
         run_dir: the run whose configuration is taken, where the environment names none.
+        sweep: who trains the jobs of a sweep (`-m`).
     """
     parser = argument_parser()
     parser.usage = "%(prog)s [options] key=value ...; --help tells more"
@@ -44,43 +48,47 @@ def run(task: Task, check: Task | None = None, run_dir: str | None = None) -> No
     if getattr(arguments, "strict", False):
         arguments.overrides.append("strict=true")
     run_dir = os.environ.get(RUN_DIR_VARIABLE) or run_dir
-    composed = None
+    full = bool(os.environ.get("HYDRA_FULL_ERROR"))
+    composed, code = None, 0
     try:
         for_hydra = ("help", "hydra_help", "cfg", "multirun", "shell_completion", "info", "config_name", "config_path")
         if any(getattr(arguments, name, None) for name in for_hydra):
             with on_all_processes():
                 if getattr(arguments, "check", False):
                     raise ConfigError("--check takes one configuration: leave out -m, --cfg and the like.")
-                through_hydra(task, arguments, run_dir)
-            return
-        with on_all_processes():
-            composed = compose(arguments.overrides, arguments.config_dir, run_dir)
-        code = (check if check is not None and arguments.check else task)(composed)
-    except DEQNError as error:
-        if os.environ.get("HYDRA_FULL_ERROR"):
-            raise
-        show(error)
-        sys.exit(error.exit_code)
+                if arguments.multirun and sweep is None:
+                    raise ConfigError("This command takes one configuration: leave out -m.")
+                code = through_hydra(task, arguments, run_dir, None if full else explained, sweep)
+        else:
+            with on_all_processes():
+                composed = compose(arguments.overrides, arguments.config_dir, run_dir)
+            code = (check if check is not None and arguments.check else task)(composed) or 0
     except Exception as error:
-        if os.environ.get("HYDRA_FULL_ERROR"):
+        known = None if full else explained(error)
+        if known is None:
             raise
-        if not re.search(r"allocate memory|out of memory", f"{error}", re.IGNORECASE):
-            place = where(error, Path())
-            if not place:
-                raise
-            show(ModelError(f"{place}: {describe(error)}\n  HYDRA_FULL_ERROR=1 shows the whole traceback."))
-            sys.exit(2)
-        print(
-            f"ConfigError: not enough memory: {first_lines(error, 1)} Make run.N_sim_batch, run.N_episode_length, "
-            "run.N_minibatch_size or the layers of net smaller.",
-            file=sys.stderr,
-        )
-        sys.exit(2)
+        show(known)
+        sys.exit(known.exit_code)
     except KeyboardInterrupt:
         if is_first():
             print(_stopped(composed), file=sys.stderr)
         sys.exit(130)
-    sys.exit(code or 0)
+    sys.exit(code)
+
+
+def explained(error: Exception) -> DEQNError | None:
+    """An error as one that the user can mend: what a model file has raised, too little memory; None for a crash."""
+    if isinstance(error, DEQNError):
+        return error
+    if re.search(r"allocate memory|out of memory", f"{error}", re.IGNORECASE):
+        return ConfigError(
+            f"not enough memory: {first_lines(error, 1)} Make run.N_sim_batch, run.N_episode_length, "
+            "run.N_minibatch_size or the layers of net smaller."
+        )
+    place = where(error, Path())
+    if not place:
+        return None
+    return ModelError(f"{place}: {describe(error)}\n  HYDRA_FULL_ERROR=1 shows the whole traceback.")
 
 
 def _stopped(composed: Composed | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from deqn.analysis.run import Run, accuracy_table
 from deqn.analysis.verdict import judge
 from deqn.commands import entry
 from deqn.commands.check import check
+from deqn.commands.sweep import Sweep
 from deqn.configuration.compose import Composed, write_run_configuration
 from deqn.disk.checkpoint import Checkpoints
 from deqn.disk.output import survive_full_disk
@@ -38,14 +40,18 @@ def main() -> None:
     """Trains, or tries the model (`--check`), as `sys.argv` says; ends the process."""
     survive_full_disk()
     try:
-        entry.run(train, check)
+        entry.run(train, check, sweep=lambda: Sweep(train))
     except SystemExit as ended:
         distributed.end(ended.code)
         raise
 
 
-def train(composed: Composed) -> int:
-    """One run, from configuration to closing summary; returns the exit status."""
+def train(composed: Composed, watch: Callable[..., Monitor] = Monitor) -> int:
+    """One run, from configuration to closing summary; returns the exit status.
+
+    Args:
+        watch: makes what shows and records the run.
+    """
     comm = distributed.connect()
     try:
         _refuse_other_commands(composed, comm)
@@ -55,7 +61,7 @@ def train(composed: Composed) -> int:
         if going_on:
             latest = composed.config.model_copy(update={"STARTING_POINT": "LATEST"})
             composed = dataclasses.replace(composed, config=latest)
-        status = _train(composed, comm)
+        status = _train(composed, comm, watch)
     except BaseException as error:
         # an error of all: together, since a launcher ends the others when the first one is gone
         comm.close(together=isinstance(error, DEQNError) and error.shared)
@@ -102,7 +108,7 @@ def _where(composed: Composed) -> list[str | bool]:
     return [str(path), again and bool(Checkpoints(path).names())]
 
 
-def _train(composed: Composed, comm: Comm) -> int:
+def _train(composed: Composed, comm: Comm, watch: Callable[..., Monitor]) -> int:
     settings = composed.config
     configure_cpu(settings.run.threads)
     folder = RunFolder(composed.run_dir)
@@ -122,7 +128,7 @@ def _train(composed: Composed, comm: Comm) -> int:
     comm.first(lambda: folder.acquire(lambda: _prepare(folder, composed, trainer)))
     lines += folder.notes
     try:
-        return _fit(trainer, Monitor(model, folder, comm=comm), report, lines)
+        return _fit(trainer, watch(model, folder, comm=comm), report, lines)
     finally:
         folder.release()
 
@@ -221,9 +227,11 @@ def _fit(trainer: Trainer, monitor: Monitor, report: Report, lines: list[str]) -
         monitor.console.print(f"interrupted at episode {state.episode}; resume: {resume}", soft_wrap=True)
         return 128 + trainer.signal
     run = Run(trainer.model, folder.path)
-    verdict, accuracy = judge(run), run.accuracy(run.cloud())
-    monitor.write_results(verdict=verdict.record(), accuracy=accuracy[["mean", "max"]].to_dict("index"))
+    verdict, accuracy, exact = judge(run), run.accuracy(run.cloud()), run.closed_form_table()
+    monitor.write_results(
+        verdict=verdict.record(), accuracy=accuracy[["mean", "max"]].to_dict("index"), closed_form=exact
+    )
     words = [verdict.summary] if verdict.ok else [str(finding) for finding in verdict.findings]
-    lines = [f"simulated {run.sample.name}: {run.sample}", *run.closing_lines()]
+    lines = [f"simulated {run.sample.name}: {run.sample}", *run.closing_lines(exact)]
     monitor.close(accuracy_table(accuracy), lines, words, verdict.ok)
     return 0 if verdict.ok or not trainer.config.strict else NOT_SOLVED

@@ -1,4 +1,4 @@
-"""Composes the configuration with Hydra and reads that of a run folder. No other file knows Hydra or OmegaConf."""
+"""Composes the configuration with Hydra and reads that of a run folder. Only this file and multirun.py know Hydra."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ import argparse
 import contextlib
 import os
 import re
-import sys
-import tempfile
 import threading
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import hydra
 import yaml
@@ -21,12 +18,12 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.core.override_parser.types import Override, Quote, QuotedString, ValueType
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobRuntime
 from hydra.errors import HydraException
 from hydra.version import VersionBase
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from deqn import shipped
@@ -36,8 +33,6 @@ from deqn.configuration.schema import Config
 from deqn.configuration.typed import explain
 from deqn.configuration.validate import parse
 from deqn.errors import ConfigError, DEQNError, count, suggestion
-from deqn.processes.launch import is_first, launched
-from deqn.processes.once import on_all_processes, show
 
 RUN_DIR_VARIABLE = "USE_CONFIG_FROM_RUN_DIR"
 PRESET = "preset"
@@ -78,7 +73,7 @@ class Composed:
 
 
 # what composing raises for a user's mistake: Hydra's own, and a YAML file that cannot be read
-_COMPOSING = (HydraException, OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError)
+COMPOSING = (HydraException, OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError)
 
 Task = Callable[[Composed], int | None]
 
@@ -89,32 +84,39 @@ def argument_parser() -> argparse.ArgumentParser:
 
 
 def compose(
-    overrides: Sequence[str] = (), config_dir: str | Path | None = None, run_dir: str | Path | None = None
-) -> Composed:  # fmt: skip
+    overrides: Sequence[str] = (),
+    config_dir: str | Path | None = None,
+    run_dir: str | Path | None = None,
+    typed: Mapping[str, str] | None = None,
+) -> Composed:
     """The configuration of a command line, checked; nothing is created.
 
     Args:
         overrides: `model=bm1972`, `optimizer.learning_rate=1e-4`, ...: Hydra's syntax.
         config_dir: a folder that adds YAML files to the groups (`--config-dir`).
         run_dir: take the merged configuration of this run instead of `config/`.
+        typed: by key, what was typed for it where that is not what stands in `overrides`: several values.
 
     Raises:
         ConfigError: with every problem found.
     """
-    with _a_hydra_of_our_own():
-        return _compose(overrides, config_dir, run_dir)
+    with a_hydra_of_our_own():
+        return _compose(overrides, config_dir, run_dir, typed)
 
 
 def _compose(
-    overrides: Sequence[str], config_dir: str | Path | None, run_dir: str | Path | None
-) -> Composed:  # fmt: skip
-    primary = shipped.CONFIG if run_dir is None else _hydra_folder(Path(run_dir))
-    folders = _folders(config_dir, run_dir)
-    parsed = _with_preset(_parse_overrides(overrides), folders, run_dir)
-    _check_groups(parsed, folders, run_dir)
+    overrides: Sequence[str],
+    config_dir: str | Path | None,
+    run_dir: str | Path | None,
+    typed: Mapping[str, str] | None,
+) -> Composed:
+    primary = shipped.CONFIG if run_dir is None else hydra_folder(Path(run_dir))
+    folders = group_folders(config_dir, run_dir)
+    parsed = with_preset(parse_overrides(overrides), folders, run_dir)
+    check_groups(parsed, folders, run_dir)
     _refuse_sweep(parsed)
-    constants = [o for o in parsed if _is_constant(o)]
-    others = [_force(o) for o in parsed if o not in constants]
+    constants = [o for o in parsed if is_constant(o)]
+    others = [forced(o) for o in parsed if o not in constants]
     if config_dir is not None:
         others.append(f"hydra.searchpath=[{_quoted(f'file://{Path(config_dir).resolve()}')}]")
     if run_dir is not None and not any(o.key_or_group == "hydra.run.dir" for o in parsed):
@@ -123,9 +125,9 @@ def _compose(
         with hydra.initialize_config_dir(str(primary), job_name="run_deepnet", version_base="1.3"):
             whole = hydra.compose("config", overrides=others, return_hydra_config=True)
         if run_dir is not None:
-            _forget_start(whole, parsed)
+            forget_start(whole, parsed)
         HydraConfig.instance().set_config(whole)  # for ${hydra:...}
-        _set_constants(whole, constants)
+        _set_constants(whole, constants, typed or {})
         _replace_mappings(whole, [o for o in parsed if o not in constants])
         out = Path(str(whole.hydra.run.dir)).resolve()
         if not str(whole.hydra.run.dir).strip():
@@ -135,10 +137,10 @@ def _compose(
     except DEQNError:
         raise
     except Exception as error:  # whatever Hydra, OmegaConf and YAML raise for what was typed, or stands in a file
-        raise _composing_failed(error) from error
+        raise as_config_error(error) from error
     if run_dir is None:
-        _refuse_hidden_files(config_dir, whole.hydra)
-    return _composed(whole, tuple(overrides), out, None if run_dir is None else Path(run_dir).resolve())
+        refuse_hidden_files(config_dir, whole.hydra)
+    return checked(whole, tuple(overrides), out, None if run_dir is None else Path(run_dir).resolve(), typed)
 
 
 def write_run_configuration(composed: Composed, run_dir: Path) -> None:
@@ -167,13 +169,24 @@ def write_run_configuration(composed: Composed, run_dir: Path) -> None:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _forget_start(whole: DictConfig, overrides: Sequence[Override]) -> None:
+def forget_start(whole: DictConfig, overrides: Sequence[Override]) -> None:
     """The STARTING_POINT that an older run folder has kept is not that of this start."""
     if not any(override.key_or_group == "STARTING_POINT" for override in overrides):
         whole.STARTING_POINT = _NEW
 
 
-def _composed(whole: DictConfig, overrides: tuple[str, ...], run_dir: Path, source: Path | None) -> Composed:
+def checked(
+    whole: DictConfig,
+    overrides: tuple[str, ...],
+    run_dir: Path,
+    source: Path | None,
+    typed: Mapping[str, str] | None = None,
+) -> Composed:
+    """What Hydra has composed, read as a configuration.
+
+    Raises:
+        ConfigError: with every problem found.
+    """
     tree = OmegaConf.create(OmegaConf.to_container(whole, resolve=False))
     assert isinstance(tree, DictConfig)
     own = tree.pop("hydra")
@@ -182,14 +195,15 @@ def _composed(whole: DictConfig, overrides: tuple[str, ...], run_dir: Path, sour
     try:
         container = OmegaConf.to_container(tree, resolve=True, throw_on_missing=True)
     except Exception as error:  # also what a resolver (${...}) raises
-        raise _composing_failed(error) from error
+        raise as_config_error(error) from error
     assert isinstance(container, dict)
-    typed = {o.key_or_group: str(o.input_line).partition("=")[2] for o in _parse_overrides(overrides)}
+    if typed is None:
+        typed = {o.key_or_group: value_of(o) for o in parse_overrides(overrides)}
     config = parse({str(key): value for key, value in container.items()}, typed=typed)
     return Composed(config, tree, own, overrides, run_dir, source)
 
 
-def _hydra_folder(run_dir: Path) -> Path:
+def hydra_folder(run_dir: Path) -> Path:
     folder = run_dir.resolve() / ".hydra"
     if not (folder / "config.yaml").is_file():
         raise ConfigError(
@@ -199,7 +213,7 @@ def _hydra_folder(run_dir: Path) -> Path:
     return folder
 
 
-def _folders(config_dir: str | Path | None, run_dir: str | Path | None) -> list[Path]:
+def group_folders(config_dir: str | Path | None, run_dir: str | Path | None) -> list[Path]:
     """Where the files of the groups are looked for: in none where the configuration is that of a run."""
     if run_dir is not None:
         return []
@@ -221,7 +235,7 @@ def _config_dirs(config_dir: str | Path | None) -> list[Path]:
     return [folder]
 
 
-def _parse_overrides(overrides: Sequence[str]) -> list[Override]:
+def parse_overrides(overrides: Sequence[str]) -> list[Override]:
     """Hydra's reading of each line; a constant may have any name that Python can read."""
     parsed, problems = [], []
     for line in overrides:
@@ -261,7 +275,7 @@ def _raise(problems: Sequence[str], where: str) -> None:
         raise ConfigError(f"{count(len(problems), 'problem')} {where}", problems)
 
 
-def _composing_failed(error: Exception) -> ConfigError:
+def as_config_error(error: Exception) -> ConfigError:
     if isinstance(error, yaml.YAMLError):
         mark = getattr(error, "problem_mark", None)
         return ConfigError(f"{'a YAML file' if mark is None else mark.name}{yaml_files.yaml_error(error)}")
@@ -272,7 +286,7 @@ def _composing_failed(error: Exception) -> ConfigError:
 
 
 @contextlib.contextmanager
-def _a_hydra_of_our_own() -> Iterator[None]:
+def a_hydra_of_our_own() -> Iterator[None]:
     """Composing leaves the Hydra of the program that it happens in as it is; threads take turns."""
     with _ONE_AT_A_TIME:
         before = dict(Singleton._instances)
@@ -285,22 +299,27 @@ def _a_hydra_of_our_own() -> Iterator[None]:
             Singleton._instances.update(before)
 
 
+def value_of(override: Override) -> str:
+    """What stands behind the = as it was typed."""
+    return str(override.input_line).partition("=")[2]
+
+
 def _is_plain(override: Override) -> bool:
     """key=value, with none of Hydra's prefixes."""
     return not (override.is_add() or override.is_delete() or override.is_force_add())
 
 
-def _is_constant(override: Override) -> bool:
+def is_constant(override: Override) -> bool:
     """constants.beta=0.9 or +constants.gamma=2, which are set in whichever form the YAML file has."""
     return override.key_or_group.startswith("constants.") and not override.is_delete()
 
 
-def _is_choice(override: Override) -> bool:
+def is_choice(override: Override) -> bool:
     """group=option."""
     return override.key_or_group in GROUPS and not override.is_delete()
 
 
-def _with_preset(
+def with_preset(
     overrides: list[Override], folders: Sequence[Path], run_dir: str | Path | None
 ) -> list[Override]:  # fmt: skip
     """`preset=smoke` -> the file config/preset/smoke/<model>.yaml, for the model that is chosen; `default` changes nothing."""
@@ -314,7 +333,10 @@ def _with_preset(
         word = str(override.value())
         if run_dir is not None:
             raise ConfigError(f"{override.input_line}: {RUN_DIR_VARIABLE} takes the sizes and lengths of {run_dir}.")
-        chosen = {o.key_or_group: str(o.value()) for o in overrides if o.key_or_group in ("model", "MODEL_NAME")}
+        models = [o for o in overrides if o.key_or_group in ("model", "MODEL_NAME")]
+        if any(o.is_sweep_override() for o in models):
+            raise ConfigError(f"{override.input_line}: a preset is that of one model. Start a sweep for each model.")
+        chosen = {o.key_or_group: str(o.value()) for o in models}
         model = chosen.get("model", chosen.get("MODEL_NAME", _DEFAULT_MODEL))
         words = {path.parent.name for folder in folders for path in (folder / PRESET).glob(f"[!.]*/{model}.yaml")}
         known = sorted({*words, "default"})
@@ -323,23 +345,26 @@ def _with_preset(
                 f"Model {model!r} has no preset {word!r}.{suggestion(word, known)} Known: {', '.join(known)}."
             )
         if word != "default":
-            result += _parse_overrides([f"+{PRESET}={word}/{model}"])
+            result += parse_overrides([f"+{PRESET}={word}/{model}"])
     return result
 
 
-def _force(override: Override) -> str:
+def forced(override: Override) -> str:
     """An override that also sets keys that the YAML leaves to their defaults; the schema refuses unknown ones."""
     line = str(override.input_line)
-    if _is_plain(override) and not _is_choice(override) and not override.key_or_group.startswith("hydra"):
+    if _is_plain(override) and not is_choice(override) and not override.key_or_group.startswith("hydra"):
         return f"++{line}"
     return line
 
 
-def _check_groups(overrides: Sequence[Override], folders: Sequence[Path], run_dir: str | Path | None) -> None:
+def check_groups(overrides: Sequence[Override], folders: Sequence[Path], run_dir: str | Path | None) -> None:
     """group=option must name a file, and that file must be right, before Hydra looks for it."""
     problems = []
     for override in overrides:
-        if not _is_choice(override) or override.is_sweep_override():
+        if not is_choice(override):
+            continue
+        if override.is_sweep_override():
+            problems += _unknown_options_of_a_sweep(override, folders, run_dir)
             continue
         if override.value() is None and override.key_or_group != "model":
             problems.append(f"{override.input_line}: expected the name of a file of config/{override.key_or_group}/.")
@@ -357,10 +382,28 @@ def _check_groups(overrides: Sequence[Override], folders: Sequence[Path], run_di
         problems += [unknown] if unknown else []
     _raise(problems, "on the command line")
     if run_dir is None:
-        chosen = {o.key_or_group: str(o.value()) for o in overrides if _is_choice(o) and not o.is_sweep_override()}
+        chosen = {o.key_or_group: str(o.value()) for o in overrides if is_choice(o) and not o.is_sweep_override()}
         _refuse_a_name_without_its_files(overrides, chosen, folders)
         chosen = {group: option.removesuffix(".yaml") for group, option in chosen.items()}
         _raise(yaml_files.problems_in_files(folders, chosen), "in the YAML files")
+
+
+def sweep_values(override: Override) -> list[str] | None:
+    """The values of `key=1,2`, as one types them; None where only Hydra's sweeper knows them (`interval`, `glob`)."""
+    if override.value_type in (ValueType.CHOICE_SWEEP, ValueType.SIMPLE_CHOICE_SWEEP, ValueType.RANGE_SWEEP):
+        return list(override.sweep_string_iterator())
+    return None
+
+
+def _unknown_options_of_a_sweep(
+    override: Override, folders: Sequence[Path], run_dir: str | Path | None
+) -> list[str]:  # fmt: skip
+    if run_dir is not None:
+        return []
+    found = [
+        yaml_files.unknown_option(folders, override.key_or_group, option) for option in sweep_values(override) or []
+    ]
+    return [problem for problem in found if problem]
 
 
 def _refuse_a_name_without_its_files(
@@ -388,7 +431,7 @@ def _refuse_sweep(overrides: Sequence[Override]) -> None:
             )
 
 
-def _refuse_hidden_files(config_dir: str | Path | None, own: DictConfig) -> None:
+def refuse_hidden_files(config_dir: str | Path | None, own: DictConfig) -> None:
     """Hydra takes the shipped file where a file of `--config-dir` has the same name, and says nothing."""
     for folder in _config_dirs(config_dir):
         for group, option in own.runtime.choices.items():
@@ -400,20 +443,25 @@ def _refuse_hidden_files(config_dir: str | Path | None, own: DictConfig) -> None
                 )
 
 
-def _set_constants(whole: DictConfig, overrides: Sequence[Override]) -> None:
+def _set_constants(whole: DictConfig, overrides: Sequence[Override], typed: Mapping[str, str]) -> None:
     """`constants.beta=0.98` and `constants.constants.beta=0.98`, whichever form the YAML file has."""
     problems = []
     for override in overrides:
         try:
-            OmegaConf.update(whole, _constant_key(whole, override), override.value(), force_add=True)
+            key = constant_key(whole, override, typed.get(override.key_or_group))
+            OmegaConf.update(whole, key, override.value(), force_add=True)
         except ConfigError as error:
             problems.append(str(error))
     if problems:
         raise ConfigError(f"{count(len(problems), 'problem')} in the constants", problems)
 
 
-def _constant_key(tree: DictConfig, override: Override) -> str:
-    """Where a constant stands, or is added with +; two letters that Python reads as one (\u00b5 and \u03bc) are one."""
+def constant_key(tree: DictConfig, override: Override, typed: str | None = None) -> str:
+    """Where a constant stands, or is added with +; two letters that Python reads as one (\u00b5 and \u03bc) are one.
+
+    Args:
+        typed: what was typed for it, where that is not what stands in the override.
+    """
     group = tree.get("constants") or OmegaConf.create({})
     nested = isinstance(group.get("constants"), DictConfig)
     known = {unicodedata.normalize("NFKC", str(key)): str(key) for key in (group.constants if nested else group)}
@@ -421,10 +469,10 @@ def _constant_key(tree: DictConfig, override: Override) -> str:
     name, dot, rest = path.partition(".")
     name = unicodedata.normalize("NFKC", name)
     if name not in known and _is_plain(override):
-        value = str(override.input_line).partition("=")[2]
+        value = value_of(override) if typed is None else typed
         raise ConfigError(
-            f"{override.input_line}: there is no constant {name!r}.{moved(name, {}, known, value)} Known: {', '.join(known)}. "
-            f"To add one, write +constants.{path}={value}."
+            f"{override.key_or_group}={value}: there is no constant {name!r}.{moved(name, {}, known, value)} "
+            f"Known: {', '.join(known)}. To add one, write +constants.{path}={value}."
         )
     return f"{'constants.' if nested else ''}constants.{known.get(name, name)}{dot}{rest}"
 
@@ -444,99 +492,3 @@ def _replace_mappings(whole: DictConfig, overrides: Sequence[Override]) -> None:
 def first_lines(error: BaseException, n: int = 3) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return " ".join(lines[:n])
-
-
-def through_hydra(task: Task, arguments: Any, run_dir: str | None) -> None:
-    """Sweeps (`-m`), `--cfg`, `--help` and the like: Hydra drives, and makes the folders of a sweep's jobs.
-
-    Of several processes that train the jobs together, Hydra prints and writes in the first only.
-    """
-    first = is_first()
-    if not first and not arguments.multirun:
-        return
-    if arguments.shell_completion:  # of the shipped files: what it prints is read by a shell
-        hydra.main(config_path=str(shipped.CONFIG), config_name="config", version_base="1.3")(lambda tree: None)()
-        return
-    began: list[str] = []
-    failed: list[str] = []
-    done: list[int] = []
-
-    def job(tree: DictConfig) -> None:
-        own = HydraConfig.get()
-        out = Path(own.runtime.output_dir)
-        began.append(str(out))
-        whole = OmegaConf.create(OmegaConf.to_container(tree))
-        assert isinstance(whole, DictConfig)
-        with open_dict(whole):
-            whole.hydra = own
-            if run_dir is not None:
-                _forget_start(whole, _parse_overrides(own.overrides.task))
-        try:
-            with on_all_processes():
-                _refuse_hidden_files(arguments.config_dir, whole.hydra)
-                composed = _composed(whole, tuple(own.overrides.task), out, None)
-            code = task(composed) or 0
-        except DEQNError as error:
-            show(error)
-            if launched() is not None and not error.shared:  # the other processes have ended, or will
-                sys.exit(error.exit_code)
-            failed.append(str(out))
-        else:
-            if code > 128:  # a signal ends the sweep, not only this job
-                sys.exit(code)
-            done.append(code)
-
-    folder = shipped.CONFIG if run_dir is None else _hydra_folder(Path(run_dir))
-    folders = _folders(arguments.config_dir, run_dir)
-    options = [argument for argument in sys.argv[1:] if argument not in (*arguments.overrides, "--check", "--strict")]
-    overrides = _with_preset(_parse_overrides(arguments.overrides), folders, run_dir)
-    _check_groups(overrides, folders, run_dir)
-    choices = [str(o.input_line) for o in overrides if _is_choice(o) and not o.is_sweep_override()]
-    typed = [_for_hydra(override, choices, arguments, run_dir) for override in overrides]
-    GlobalHydra.instance().clear()
-    with tempfile.TemporaryDirectory() as nowhere:
-        quiet = [f"hydra.sweep.dir={nowhere}", "hydra/job_logging=disabled", "hydra/hydra_logging=disabled"]
-        sys.argv[1:] = [
-            *options,
-            f"hydra.job.name={Path(sys.argv[0]).stem.replace(' ', '_')}",
-            *typed,
-            *([] if first else quiet),
-        ]
-        try:
-            with _hydra_raises():
-                hydra.main(config_path=str(folder), config_name="config", version_base="1.3")(job)()
-        except _COMPOSING as error:
-            raise _composing_failed(error) from error
-        except OSError as error:
-            if len(began) > len(failed) + len(done):  # of a job
-                raise
-            raise ConfigError(
-                f"{error.filename} cannot be written: {error.strerror}. Give another hydra.sweep.dir."
-            ) from error
-    if failed and first:
-        print(f"{len(failed)} of {len(failed) + len(done)} jobs failed: {', '.join(failed)}", file=sys.stderr)
-    if failed and not done:
-        sys.exit(2)
-
-
-@contextlib.contextmanager
-def _hydra_raises() -> Iterator[None]:
-    """Errors leave Hydra as they are; it would print a part of their traceback and end with status 1."""
-    before = os.environ.get("HYDRA_FULL_ERROR", "")
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-    try:
-        yield
-    finally:
-        os.environ["HYDRA_FULL_ERROR"] = before
-
-
-def _for_hydra(override: Override, choices: Sequence[str], arguments: Any, run_dir: str | None) -> str:
-    """An override with the same freedoms as in `compose`."""
-    if not _is_constant(override):
-        return _force(override)
-    if not override.key_or_group.isascii():
-        raise ConfigError(
-            f"{override.input_line}: the jobs of a sweep (-m) take names made of the letters a to z only. Set it in a YAML file."
-        )
-    key = _constant_key(compose(choices, arguments.config_dir, run_dir).tree, override)
-    return f"++{key}={str(override.input_line).partition('=')[2]}"

@@ -25,7 +25,8 @@ def unknown_option(folders: Sequence[Path], group: str, option: str) -> str:
     if option in known:
         return ""
     what = "model" if group == "model" else f"{group} configuration"
-    other = next((f for folder in folders for f in [folder / group / f"{option}.yml"] if f.is_file()), None)
+    named = (f for folder in folders for f in sorted((folder / group).glob("[!.]*")) if f.stem == option)
+    other = next((f for f in named if f.suffix.lower() in (".yml", ".yaml")), None)
     if other is not None:
         return f"No {what} {option!r}: there is {other}; rename it to {option}.yaml."
     return f"No {what} {option!r}.{suggestion(option, known)} Known: {', '.join(known)}."
@@ -100,7 +101,12 @@ def _model_file(
         return problems, {}
     header = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()][:1]
     if not any(_HEADER.match(line) for line in header):
-        problems.append(f"{file}: the first line must be `# @package _global_`.")
+        mark = (
+            " The file begins with a byte-order mark: save it as UTF-8 without one."
+            if "\ufeff" in "".join(header)
+            else ""
+        )
+        problems.append(f"{file}: the first line must be `# @package _global_`.{mark}")
     chosen: dict[str, str] = {}
     for entry in _defaults(root):
         for key, option in entry.value:

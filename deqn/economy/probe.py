@@ -75,6 +75,7 @@ class _Probe:
         self.problems: list[str] = []
         self.report = Report()
         self.states: Tensor
+        self.policies = torch.empty(0)
 
     def run(self) -> Report:
         model = self.model
@@ -82,6 +83,7 @@ class _Probe:
         self._finite("the initial states", states, states)
         policies = self._try("the network", lambda: model.policy(states).detach())
         if policies is not _FAILED and self._shape("the network", policies, (BATCH, model.n_policies)):
+            self.policies = policies
             self._finite("the network's policies", policies, states)
             self._definitions(states, policies)
             if self._shocks(states, policies) & self._steps(states, policies):
@@ -96,22 +98,27 @@ class _Probe:
 
     def _try(self, what: str, function: Callable[[], Any]) -> Any:
         """The function's value, or `_FAILED` with a problem noted; a user's `sys.exit()` ends nothing here."""
-        kept = self.states.clone()
+        given = {
+            "states": (self.states, "State.update(state, name, value)"),
+            "policies": (self.policies, "x = x + 1, not x += 1"),
+        }
+        kept = {name: tensor.clone() for name, (tensor, _) in given.items()}
         try:
             value = function()
         except (Exception, SystemExit) as error:
             place = where(error, self.model.folder)
             self.problems.append(f"{place + ': ' if place else ''}{what} failed: {describe(error)}")
             value = _FAILED
-        if not torch.equal(self.states.nan_to_num(), kept.nan_to_num()):
-            self.states.copy_(kept)
-            file = next(
-                (f"{self.model.folder.name}/{file}.py: " for start, file in _FILES if what.startswith(start)), ""
-            )
-            self.problems.append(
-                f"{file}{what} changes the states that it is given: use State.update(state, name, value), which makes new ones."
-            )
-            value = _FAILED
+        for name, (tensor, cure) in given.items():
+            if not torch.equal(tensor.nan_to_num(), kept[name].nan_to_num()):
+                tensor.copy_(kept[name])
+                file = next(
+                    (f"{self.model.folder.name}/{file}.py: " for start, file in _FILES if what.startswith(start)), ""
+                )
+                self.problems.append(
+                    f"{file}{what} changes the {name} that it is given: use {cure}, which makes new ones."
+                )
+                value = _FAILED
         return value
 
     def _shape(self, what: str, value: Any, expected: tuple[int, ...]) -> bool:
@@ -296,6 +303,7 @@ class _Probe:
         model = self.model
         parts = [c.raw(policies).reshape(BATCH, -1).clone().requires_grad_() for c in model.policy_columns]
         joined = torch.cat(parts, dim=-1)
+        self.policies = joined.detach()
         expectations = model.expectations
         expectations.stacked_step = expectations.stacked_function = False
         residuals = self._try("equations()", lambda: self._residuals(states, joined))
@@ -358,7 +366,16 @@ class _Probe:
         total = (
             torch.arange(1, len(flat) + 1, device=flat.device).cos() * flat
         ).sum()  # weights: no two gradients cancel
-        gradients = torch.autograd.grad(total, parts, allow_unused=True)
+        try:
+            gradients = torch.autograd.grad(total, parts, allow_unused=True)
+        except RuntimeError as error:
+            if "inplace" not in str(error):
+                raise
+            self.problems.append(
+                f"{self.model.folder.name}: a number that the gradient needs is changed in place, on the way to a residual. "
+                "Write x = x + 1 instead of x += 1, and State.update(state, name, value) instead of state[...] = value."
+            )
+            return
         for column, gradient in zip(self.model.policy_columns, gradients, strict=True):
             if gradient is None:
                 self.problems.append(

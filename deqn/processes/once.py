@@ -20,13 +20,18 @@ def on_all_processes() -> Iterator[None]:
         raise
 
 
-def show(error: DEQNError) -> None:
-    """Prints an error; one that all processes raise is printed by the first."""
+def show(error: DEQNError, where: str = "") -> None:
+    """Prints an error; one that all processes raise is printed by the first.
+
+    Args:
+        where: in which job of a sweep.
+    """
+    report = f"{where}: {error.report}" if where else error.report
     try:
         launch = launched()
     except ConfigError:  # that this launch is wrong is what the error says
         launch = None
     if launch is None or launch.rank == 0:
-        print(error.report, file=sys.stderr)
+        print(report, file=sys.stderr)
     elif not error.shared or (error.on_each_machine and launch.local_rank == 0):
-        print(f"rank {launch.rank}: {error.report}", file=sys.stderr)
+        print(f"rank {launch.rank}: {report}", file=sys.stderr)

@@ -43,7 +43,6 @@ from deqn.training.writer import LazyWriter
 _HISTOGRAMS = 50  # histograms of states, policies and definitions a run
 _BINS = 50  # of a histogram
 _BAR = 30  # characters of the progress bar, where there is room
-_SECONDS_BETWEEN_LINES = 5.0  # where the terminal cannot redraw a line
 
 
 class Monitor:
@@ -54,7 +53,15 @@ class Monitor:
         folder: the run folder.
         console: the terminal; tests give their own.
         comm: the processes of the run.
+
+    Attributes:
+        loss: of the last epoch, a mean per state; None before the first.
+        seconds_between_lines: where the terminal cannot redraw a line.
+        stays: whether the last line of progress stays on the terminal.
     """
+
+    seconds_between_lines = 5.0
+    stays = True
 
     def __init__(
         self, model: Model, folder: RunFolder, console: Console | None = None, comm: Comm | None = None
@@ -70,6 +77,7 @@ class Monitor:
         self._first_episode: int | None = None
         self._training_seconds = 0.0
         self._skipped: set[str] = set()
+        self.loss: float | None = None
         model.set_run(LOG_DIR=str(folder.path), summary=self.writer)
 
     # -- before ---------------------------------------------------------------------------------------------------
@@ -128,7 +136,7 @@ class Monitor:
                 self._bar,
                 TextColumn("{task.description}", markup=False),
                 console=self.console,
-                transient=False,
+                transient=not self.stays,
             )
             self._progress.start()
             self._task = self._progress.add_task("", total=self.config.run.N_episodes)
@@ -150,6 +158,7 @@ class Monitor:
         if self._first_episode is None:
             self._first_episode = record.episode - 1
         self._training_seconds += record.seconds
+        self.loss = record.epochs[-1][0]
         self._on_full_disk("the error file", self._error_file, record)
         self._on_full_disk("TensorBoard", self._tensorboard, record, state)
         self._on_full_disk("cycle_hook", self._hook, record, state)
@@ -237,7 +246,7 @@ class Monitor:
             room = self.console.width - len(line) - 2
             self._bar.bar_width = max(3, min(_BAR, room))
             self._progress.update(self._task, completed=record.episode, description=line)
-        elif record.episode == total or now - self._last_line > _SECONDS_BETWEEN_LINES:
+        elif (record.episode == total and self.stays) or now - self._last_line > self.seconds_between_lines:
             self._last_line = now
             self.console.print("ep " + " | ".join(self._line(record, eta, state)), markup=False)
 
@@ -255,6 +264,7 @@ class Monitor:
 
     def write_status(self, status: str, episode: int, step: int, **values: Any) -> None:
         """How the start ended, into run.json."""
+        values |= {} if self.loss is None else {"loss": self.loss}
         self._on_full_disk("run.json", partial(self.folder.end, status, episode, step, self.elapsed, **values))
 
     def write_results(self, **results: Any) -> None:

@@ -46,7 +46,6 @@ TYPED = {
     "a list that is not closed": (["variables.states=[1"], ["[ is opened and not closed"]),
     "a parenthesis": (["device=a(b"], ["'(' is not understood without quotes", "Write \"device='a(b'\"."]),
     "two lines that are not understood": (["device=a(b", "=3"], ["2 problems on the command line", "=3: an empty key"]),
-    "a Greek constant in a sweep": (["-m", "+constants.β=1,2"], ["letters a to z only"]),
     "a key of a layer that is not there": (
         ["net.layers.0.hidden.unit=3"],
         ["net.layers[0].hidden.unit is not a field", "Did you mean units?"],

@@ -250,7 +250,12 @@ def test_a_sweep_trains_each_job_with_all_processes(engine, tmp_path):
     assert (folder / "0" / "run_deepnet.log").is_file()
     assert not (folder / "1" / "ckpt").exists()
     assert ended.text.count("optimizer.learning_rate = -1: expected a number greater than 0") == 1
-    assert ended.text.count("1 of 2 jobs failed") == ended.text.count("Launching 2 jobs") == 1
+    assert (
+        ended.text.count("1 of 2 jobs failed")
+        == ended.text.count("a sweep of 2 jobs")
+        == ended.text.count("2 jobs in")
+        == 1
+    )
     launch("srun", 2, tmp_path, *TINY, "run.N_episodes=1", "optimizer.learning_rate=0.003", "hydra.run.dir=alone")
     assert_same(last(folder / "0"), last(tmp_path / "alone"))
 

@@ -53,6 +53,12 @@ def test_a_config_yaml_of_ones_own_is_refused_with_the_place_for_its_keys(own):
     assert HEADER in message
 
 
+def test_a_byte_order_mark_before_the_first_line_is_named(own):
+    file = own / "model" / "mine.yaml"
+    file.write_text("\ufeff" + file.read_text(encoding="utf-8"), encoding="utf-8")
+    assert "begins with a byte-order mark: save it as UTF-8 without one" in refused(own)
+
+
 @pytest.mark.parametrize("start", ["", "# my model\n# @package _global_\n", "# @package global\n"])
 def test_a_model_file_without_its_first_line_is_refused_with_that_line(own, start):
     change(own / "model" / "mine.yaml", HEADER + "\n", start)
@@ -79,8 +85,9 @@ def test_an_option_of_the_model_file_that_is_not_there_is_named_with_file_and_li
 
 @pytest.mark.parametrize("typed", [[], ["net=mine"]])
 def test_a_file_named_yml_is_found_and_its_new_name_told(own, typed):
-    (own / "net" / "mine.yaml").rename(own / "net" / "mine.yml")
-    assert f"there is {own}/net/mine.yml; rename it to mine.yaml." in refused(own, *typed)
+    for name in ("mine.yml", "mine.YAML"):
+        next((own / "net").glob("mine.*")).rename(own / "net" / name)
+        assert f"there is {own}/net/{name}; rename it to mine.yaml." in refused(own, *typed)
 
 
 def test_a_file_that_the_command_line_replaces_need_not_be_there(own):

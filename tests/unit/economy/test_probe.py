@@ -193,6 +193,33 @@ def test_states_changed_in_place_are_refused_with_the_file(tmp_path, function):
         probe(own(tmp_path, **replaced("Dynamics", old, f"{old}\n    prev_state[..., 1] *= 0.9")))
 
 
+@pytest.mark.parametrize(
+    ("file", "function", "said"),
+    [
+        ("Dynamics", "total_step_random", "total_step_random"),
+        ("Definitions", "C", "definition 'C'"),
+        ("Equations", "equations", r"equations\(\)"),
+    ],
+)
+def test_policies_changed_in_place_are_refused_with_the_file(tmp_path, file, function, said):
+    old = next(line for line in shipped("brock_mirman", file).splitlines() if f"def {function}(" in line)
+    with pytest.raises(ModelError, match=rf"mine/{file}.py: {said}.*changes the policies that it is given"):
+        probe(own(tmp_path, **replaced(file, old, f"{old}\n    policy_state[..., 0] *= 0.9")))
+
+
+def test_next_states_changed_in_place_inside_an_expectation_are_refused(tmp_path):
+    lines = [
+        "def later(s, p):",
+        "    R = Definitions.R(s, p)",
+        "    s[..., 1] += 1",
+        "    return R",
+        'return {"euler": 1 - E_t(later)}',
+    ]
+    text = shipped("brock_mirman", "Equations").partition("    return ")[0] + "".join(f"    {line}\n" for line in lines)
+    with pytest.raises(ModelError, match=r"changed in place, on the way to a residual. Write x = x \+ 1"):
+        probe(own(tmp_path, Equations=text))
+
+
 def test_nodes_that_all_lead_to_the_same_state_are_remarked(tmp_path):
     model = own(tmp_path, **replaced("Dynamics", "policy_state, shock_values[shock_index, 0])", "policy_state, 0.0)"))
     assert "gives the same next state on all 5 nodes" in notes(model)

@@ -256,7 +256,7 @@ def test_post_init_runs_once_before_the_first_episode(tmp_path, capsys):
 
 def test_an_episode_that_is_trained_again_after_a_rollback_has_a_line(tmp_path, monkeypatch):
     """Of a resumed run, which then has gone back behind the episode at which it began to count."""
-    monkeypatch.setattr("deqn.training.monitor._SECONDS_BETWEEN_LINES", -1.0)
+    monkeypatch.setattr(Monitor, "seconds_between_lines", -1.0)
     model = deqn.Model(compose([*TINY, "run.N_episodes=3"]).config)
     probe(model)
     console = Console(file=io.StringIO(), width=120)
