@@ -209,6 +209,9 @@ def _fit(trainer: Trainer, monitor: Monitor, report: Report, lines: list[str]) -
     except TrainingError:
         status = "not finite"
         raise
+    except KeyboardInterrupt:  # the second one
+        status = "interrupted"
+        raise
     finally:
         monitor.write_status(status, trainer.state.episode, trainer.state.step,
                              learning_rate=float(trainer.state.optimizer.param_groups[0]["lr"]))  # fmt: skip
