@@ -37,6 +37,7 @@ usage: {{program}} [options] key=value ...
 
 options:
   --check           links the model and tries it on a few states; trains and writes nothing
+  --strict          exit status 6 where the run is not judged to have solved its model
   -m, --multirun    a sweep, a run for each value: -m seed=1,2 optimizer.learning_rate=1e-3,3e-4
   --cfg job         prints the configuration and ends
   --hydra-help      Hydra's own options
