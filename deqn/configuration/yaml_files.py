@@ -28,7 +28,8 @@ def unknown_option(folders: Sequence[Path], group: str, option: str) -> str:
     other = next((f for folder in folders for f in [folder / group / f"{option}.yml"] if f.is_file()), None)
     if other is not None:
         return f"No {what} {option!r}: there is {other}; rename it to {option}.yaml."
-    return f"No {what} {option!r}.{suggestion(option, known)} Known: {', '.join(known)}."
+    hint = "" if len(folders) > 1 else f" One of your own: --config-dir <the folder that holds {group}/{option}.yaml>."
+    return f"No {what} {option!r}.{suggestion(option, known) or hint} Known: {', '.join(known)}."
 
 
 def problems_in_files(folders: Sequence[Path], typed: Mapping[str, str]) -> list[str]:

@@ -83,6 +83,11 @@ def test_a_file_named_yml_is_found_and_its_new_name_told(own, typed):
     assert f"there is {own}/net/mine.yml; rename it to mine.yaml." in refused(own, *typed)
 
 
+def test_a_model_of_ones_own_without_its_folder_is_told_of_the_option():
+    with pytest.raises(ConfigError, match=r"--config-dir <the folder that holds model/growth\.yaml>"):
+        compose(["model=growth"])
+
+
 def test_a_file_that_the_command_line_replaces_need_not_be_there(own):
     (own / "net" / "mine.yaml").unlink()
     assert compose(["model=mine", "net=brock_mirman"], own).config.net.layers
