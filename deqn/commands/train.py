@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,7 @@ def main() -> None:
     """Trains, or tries the model (`--check`), as `sys.argv` says; ends the process."""
     survive_full_disk()
     try:
-        entry.run(train, check)
+        entry.run(train, check, entry.resumed_run(sys.argv[1:]))
     except SystemExit as ended:
         distributed.end(ended.code)
         raise
