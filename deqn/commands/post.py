@@ -34,8 +34,8 @@ def post_process(composed: Composed) -> int:
         return 0
     if composed.source is None:
         raise ConfigError(
-            "post-processing needs a run: hydra.run.dir=<run folder>, the one that holds .hydra/ and ckpt/. (As in the TensorFlow "
-            f"library, {RUN_DIR_VARIABLE}=<run folder> may stand in front of the command.)"
+            "post-processing needs a run: hydra.run.dir=<run folder>, the one that holds .hydra/ and ckpt/. (As in the "
+            f"TensorFlow library, {RUN_DIR_VARIABLE}=<run folder> may stand in front of the command.)"
         )
     console = terminal()
     starting_point = composed.config.STARTING_POINT
