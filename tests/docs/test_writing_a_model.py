@@ -60,6 +60,14 @@ MISTAKES = {
         "growth", ("my_models/growth/Equations.py", "C / (wage * (1 - N))", "C.detach() / (wage * (1 - N)).detach()"),
         "equations() returned 'hours', which does not depend on any policy: no gradient reaches the network.",
     ),
+    "an expectation of a number": (
+        "growth", ("my_models/growth/Equations.py", "lambda s, p: Definitions.R(s, p) * C / Definitions.C(s, p)", "C"),
+        "E_t takes a function of next period's state and policy, E_t(lambda s, p: ...); it got a Tensor.",
+    ),
+    "a definition without return": (
+        "growth", ("my_models/growth/Definitions.py", "return Parameters.alpha * Y", "Parameters.alpha * Y"),
+        "definition 'R' is NoneType, expected a tensor or a number. Is its `return` missing?",
+    ),
     "probabilities that do not sum to one": (
         "islands", ("my_models/islands/Dynamics.py", "return torch.stack", "return 0.7 * torch.stack"),
         "shock_probs sums to 0.7, not 1.",
