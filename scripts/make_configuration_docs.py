@@ -76,8 +76,9 @@ def text() -> str:
         table(s.About),
         "## constants (`config/constants/<name>.yaml`)\n",
         "Names and values of the model's choice, read as `Parameters.<name>`. Both forms are accepted: `alpha: 0.36`, and "
-        "`constants: {alpha: 0.36}` as in the TensorFlow library. `constants.alpha=0.4` on the command line changes either; it "
-        "must exist there. Derived constants belong to the model's Calibration.py.\n",
+        "`constants: {alpha: 0.36}` as in the TensorFlow library. `constants.alpha=0.4` on the command line changes "
+        "either, and `+constants.x=2` adds one that the file does not have. Derived constants "
+        "belong to the model's Calibration.py.\n",
         "## variables (`config/variables/<name>.yaml`)\n",
         table(s.Variables),
         "Every state, policy and definition has:\n",

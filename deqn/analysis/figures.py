@@ -54,7 +54,7 @@ def _panels(n: int, in_a_row: int, left_out: str, height: float = 3.2, width: fl
     for axis in axes[n:]:
         axis.remove()
     if left_out:
-        figure.suptitle(left_out)
+        figure.suptitle(left_out, fontsize="medium")  # a single panel is narrow
     return figure, axes[:n]
 
 
@@ -94,7 +94,7 @@ def euler_discrepancies(residuals: dict[str, Tensor], path: Path, described: str
         notes = [
             f"not drawn: {100 * n / len(sizes):.2g} % of them, {why}"
             for n, why in (
-                (int((sizes < _ZERO).sum()), f"below {_ZERO:g} (an equation that holds exactly)"),
+                (int((sizes < _ZERO).sum()), f"below {_ZERO:g} (zero up to rounding)"),
                 (int((~torch.isfinite(sizes)).sum()), "not finite"),
             )
             if n

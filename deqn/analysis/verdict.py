@@ -184,7 +184,7 @@ def _loss(run: Run, numbers: dict[str, Any]) -> Iterator[Finding]:
         yield Finding(
             "still falling",
             f"The loss was still falling, by {100 * (1 - last / before):.0f} % between the last two tenths of the epochs.",
-            "STARTING_POINT=LATEST with a larger run.N_episodes.",
+            f"go on: hydra.run.dir=<this run folder> STARTING_POINT=LATEST run.N_episodes={2 * run.config.run.N_episodes}.",
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from deqn.configuration.compose import (
@@ -89,6 +89,26 @@ def explained(error: Exception) -> DEQNError | None:
     if not place:
         return None
     return ModelError(f"{place}: {describe(error)}\n  HYDRA_FULL_ERROR=1 shows the whole traceback.")
+
+
+def run_in(arguments: Sequence[str]) -> str | None:
+    """The folder that `hydra.run.dir=` names last, if it holds a run."""
+    values = [_value(argument) for argument in arguments if argument.startswith("hydra.run.dir=")]
+    return values[-1] if values and (Path(values[-1]) / ".hydra" / "config.yaml").is_file() else None
+
+
+def resumed_run(arguments: Sequence[str]) -> str | None:
+    """The run that a command line resumes by its folder alone: it names a starting point, and no model nor file of a group."""
+    points = [_value(argument) for argument in arguments if argument.startswith("STARTING_POINT=")]
+    chosen = {argument.partition("=")[0] for argument in arguments} & _CHOICES
+    return run_in(arguments) if points and points[-1] != "NEW" and not chosen else None
+
+
+_CHOICES = {"model", "preset", "MODEL_NAME", "constants", "net", "optimizer", "run", "variables"}
+
+
+def _value(argument: str) -> str:
+    return argument.partition("=")[2].strip("\"'")
 
 
 def _stopped(composed: Composed | None) -> str:

@@ -25,8 +25,9 @@ what to change:
 
 _RESUME = """\
 to go on:
-  USE_CONFIG_FROM_RUN_DIR=runs/first {program} STARTING_POINT=LATEST run.N_episodes=200
-  The variable of the environment takes the configuration of that run. STARTING_POINT: NEW, LATEST or ckpt-90."""
+  {program} hydra.run.dir=runs/first STARTING_POINT=LATEST run.N_episodes=200
+  with the configuration of that run, changed as typed; N_episodes is the total. STARTING_POINT: LATEST or ckpt-90.
+  a new run with its configuration: USE_CONFIG_FROM_RUN_DIR=runs/first {program} hydra.run.dir=runs/second"""
 
 TRAIN = f"""\
 Trains a model, until its equilibrium conditions hold on simulated states.
@@ -37,6 +38,7 @@ usage: {{program}} [options] key=value ...
 
 options:
   --check           links the model and tries it on a few states; trains and writes nothing
+  --strict          exit status 6 where the run is not judged to have solved its model
   -m, --multirun    a sweep, a run for each value: -m seed=1,2 optimizer.learning_rate=1e-3,3e-4
   --cfg job         prints the configuration and ends
   --hydra-help      Hydra's own options

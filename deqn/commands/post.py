@@ -25,9 +25,7 @@ _LOG10 = (
 
 def main() -> None:
     """Post-processes the run that `sys.argv` or the environment names; ends the process."""
-    values = [argument.partition("=")[2] for argument in sys.argv[1:] if argument.startswith("hydra.run.dir=")]
-    runs = [value for value in values if (Path(value) / ".hydra" / "config.yaml").is_file()]
-    entry.run(post_process, run_dir=runs[-1] if runs else None)
+    entry.run(post_process, run_dir=entry.run_in(sys.argv[1:]))
 
 
 def post_process(composed: Composed) -> int:
@@ -36,8 +34,8 @@ def post_process(composed: Composed) -> int:
         return 0
     if composed.source is None:
         raise ConfigError(
-            f"post_process.py needs a run: {RUN_DIR_VARIABLE}=<run folder> python post_process.py STARTING_POINT=LATEST "
-            f"hydra.run.dir=$%s" % RUN_DIR_VARIABLE
+            "post-processing needs a run: hydra.run.dir=<run folder>, the one that holds .hydra/ and ckpt/. (As in the "
+            f"TensorFlow library, {RUN_DIR_VARIABLE}=<run folder> may stand in front of the command.)"
         )
     console = terminal()
     starting_point = composed.config.STARTING_POINT

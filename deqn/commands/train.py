@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def main() -> None:
     """Trains, or tries the model (`--check`), as `sys.argv` says; ends the process."""
     survive_full_disk()
     try:
-        entry.run(train, check, sweep=lambda: Sweep(train))
+        entry.run(train, check, entry.resumed_run(sys.argv[1:]), sweep=lambda: Sweep(train))
     except SystemExit as ended:
         distributed.end(ended.code)
         raise
@@ -214,6 +215,9 @@ def _fit(trainer: Trainer, monitor: Monitor, report: Report, lines: list[str]) -
         status = "finished" if trainer.signal is None else "interrupted"
     except TrainingError:
         status = "not finite"
+        raise
+    except KeyboardInterrupt:  # the second one
+        status = "interrupted"
         raise
     finally:
         monitor.write_status(status, trainer.state.episode, trainer.state.step,

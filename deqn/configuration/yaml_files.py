@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -29,7 +30,15 @@ def unknown_option(folders: Sequence[Path], group: str, option: str) -> str:
     other = next((f for f in named if f.suffix.lower() in (".yml", ".yaml")), None)
     if other is not None:
         return f"No {what} {option!r}: there is {other}; rename it to {option}.yaml."
-    return f"No {what} {option!r}.{suggestion(option, known)} Known: {', '.join(known)}."
+    return f"No {what} {option!r}.{suggestion(option, known) or _elsewhere(folders, group, option)} Known: {', '.join(known)}."
+
+
+def _elsewhere(folders: Sequence[Path], group: str, option: str) -> str:
+    """How to name the folder of a file of one's own: --config-dir is missing, or leads to a folder above."""
+    if len(folders) == 1:
+        return f" One of your own: --config-dir <the folder that holds {group}/{option}.yaml>."
+    below = next((path for folder in folders for path in folder.glob(f"*/{group}/{option}.yaml")), None)
+    return f" There is {below}: give --config-dir {shlex.quote(str(below.parent.parent))}." if below else ""
 
 
 def problems_in_files(folders: Sequence[Path], typed: Mapping[str, str]) -> list[str]:

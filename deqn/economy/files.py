@@ -26,9 +26,11 @@ def model_folder(name: str, models_dir: str | None) -> Path:
         return folder
     roots = _roots(models_dir)
     known = sorted({path.parent.name for root in roots for path in root.glob("*/Equations.py")})
+    below = next(iter(roots[0].glob(f"*/{name}/Equations.py")), None) if models_dir else None
+    hint = f" There is {below}: give MODELS_DIR={below.parent.parent}." if below else suggestion(name, known)
     raise ConfigError(
         f"MODEL_NAME = {name!r}: no folder {name}/ with an Equations.py in {' or '.join(map(str, roots))}."
-        f"{suggestion(name, known)} Known: {', '.join(known)}."
+        f"{hint} Known: {', '.join(known)}."
     )
 
 

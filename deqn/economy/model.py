@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -371,7 +372,11 @@ class Model:
 
 
 def _bounded(function: Callable[[Tensor, Tensor], Any], bound: Any) -> Callable[[Tensor, Tensor], Tensor]:
-    return lambda state, policy_state: bound.apply(torch.as_tensor(function(state, policy_state)))
+    @functools.wraps(function)  # an argument that is forgotten is reported under the name of the definition
+    def bounded(state: Tensor, policy_state: Tensor) -> Tensor:
+        return bound.apply(torch.as_tensor(function(state, policy_state)))
+
+    return bounded
 
 
 def _bounds_hard(bounds: Mapping[str, Any]) -> dict[str, dict[str, float]]:

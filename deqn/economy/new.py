@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import keyword
 from collections.abc import Sequence
@@ -52,10 +53,18 @@ def _check_names(name: str, states: Sequence[str], policies: Sequence[str]) -> N
         for entry in names:
             if not entry.isidentifier() or keyword.iskeyword(entry) or entry in reserved_names():
                 problems.append(f"{what}: {entry!r} is no name that Python can read, or is taken by the library.")
+        if what == "model" and _is_module(name):
+            problems.append(f"model: {name!r} is a Python module, which model files would then no longer find.")
         if len(set(names)) < len(names):
             problems.append(f"{what}: a name appears twice.")
     if problems:
         raise ConfigError(f"{count(len(problems), 'problem')} with the names", problems)
+
+
+def _is_module(name: str) -> bool:
+    """Whether `import <name>` finds a file; a folder without one, in which somebody may stand, does not count."""
+    spec = importlib.util.find_spec(name) if name.isidentifier() else None
+    return spec is not None and spec.origin is not None
 
 
 def _model_files(name: str, states: Sequence[str], policies: Sequence[str]) -> dict[str, str]:

@@ -172,7 +172,10 @@ class _Probe:
                     f"{_mixed(value.shape)}"
                 )
             elif value is not _FAILED and not isinstance(value, (Tensor, float, int)):
-                self.problems.append(f"definition {name!r} is {type(value).__name__}, expected a tensor or a number.")
+                hint = " Is its `return` missing?" if value is None else ""
+                self.problems.append(
+                    f"definition {name!r} is {type(value).__name__}, expected a tensor or a number.{hint}"
+                )
             elif isinstance(value, Tensor) and value.shape == (BATCH, 1):
                 self.problems.append(
                     f"definition {name!r} has shape [{BATCH}, 1], expected [{BATCH}]: with a column it would become "

@@ -146,6 +146,11 @@ class Expectations:
             return value
 
         def E_t(evalFun: Function) -> Tensor:
+            if not callable(evalFun):
+                raise TypeError(
+                    f"E_t takes a function of next period's state and policy, E_t(lambda s, p: ...); it got a "
+                    f"{type(evalFun).__name__}."
+                )
             if self.stacked_function:
                 values = tensor(evalFun(states, policies), 1)
             else:

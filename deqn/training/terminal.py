@@ -47,7 +47,7 @@ _SCRIPTS = {"train": "run_deepnet.py", "post": "post_process.py"}
 
 
 def command_line(folder: RunFolder, command: str, python: str = "python") -> str:
-    """What one types here to go on with a run: `USE_CONFIG_FROM_RUN_DIR=... deqn post ...`, or with the scripts of a checkout.
+    """What one types here to go on with a run: `deqn post hydra.run.dir=...`, or with the scripts of a checkout.
 
     Args:
         command: train or post.
@@ -63,7 +63,7 @@ def command_line(folder: RunFolder, command: str, python: str = "python") -> str
     path = from_here(folder.path)
     plain = re.fullmatch(r"[\w./-]+", path) is not None
     directory = f"hydra.run.dir={path}" if plain else shlex.quote(f'hydra.run.dir="{path}"')
-    return f"USE_CONFIG_FROM_RUN_DIR={shlex.quote(path)} {to_type(start)} STARTING_POINT=LATEST {directory}"
+    return f"{to_type(start)} {directory}" + (" STARTING_POINT=LATEST" if command == "train" else "")
 
 
 def show_header(console: Console, model: Model) -> None:

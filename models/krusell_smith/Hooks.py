@@ -51,12 +51,11 @@ def draw_economy(state):
     left.axhline(0, color="black", linewidth=0.8)
     left.set(title="Net savings", xlabel="assets a [goods]", ylabel="a' - a [goods a quarter]")
     middle.set(title="Consumption", xlabel="assets a [goods]", ylabel="c [goods a quarter]")
-    left.legend()
     middle.legend()
     mass = State.distribution(state).mean(0).sum(0).cpu()
     right.semilogy(a.cpu(), mass / torch.gradient(a.cpu())[0])
     right.set(title=f"Wealth, average of {len(state):,} economies", xlabel="assets a [goods]", ylim=(1e-8, 1))
-    right.set_ylabel("density [share of households per good]")
+    right.set_ylabel("share of households per good")
     return figure
 
 
@@ -69,6 +68,6 @@ def closing_lines(run):
     return [
         f"capital on the simulated states: mean {K.mean():.3f} (stationary {Parameters.K_ss:.3f}), std of log K "
         f"{K.log().std():.5f}, range {K.min():.2f} .. {K.max():.2f}",
-        f"households at the borrowing limit: {100 * distribution[..., 0].sum(-1).mean():.2f} %; total mass 1 "
-        f"{float((mass - 1).abs().max()):+.0e}; mass at the last node {distribution[..., -1].sum(-1).max():.0e}",
+        f"households at the borrowing limit: {100 * distribution[..., 0].sum(-1).mean():.2f} %; total mass within "
+        f"{float((mass - 1).abs().max()):.0e} of 1; mass at the last node {distribution[..., -1].sum(-1).max():.0e}",
     ]

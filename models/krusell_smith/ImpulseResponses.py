@@ -114,6 +114,8 @@ def draw(responses):
                 axis.plot(quarter, scale * rows["linear"], "k--", linewidth=0.8, label="_")
         if "linear" in table:
             axis.plot([], [], "k--", linewidth=0.8, label="linear")
+        if table["error"].max() > 0:
+            axis.fill_between([], [], [], color="grey", alpha=0.2, label="two standard errors either way")
         axis.set(title=f"{name} after a shock of 1 % to Z", xlabel="quarter")
         axis.set_ylabel("percentage points a quarter" if name == "r" else "percent")
     axes[-1].legend(fontsize="small")

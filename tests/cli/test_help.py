@@ -1,6 +1,8 @@
-"""Pages of help, and what Ctrl-C says before training."""
+"""Pages of help, and what Ctrl-C says before training and the second time."""
 
 from __future__ import annotations
+
+import json
 
 import pytest
 
@@ -16,8 +18,8 @@ def test_the_help_of_training_is_our_own_and_imports_nothing_slow(command, tmp_p
     done = command("model=bm1972", option, PYTHONPATH=str(tmp_path))
     assert done.returncode == 0, done.stderr
     for fragment in (
-        "python run_deepnet.py [options]", "preset=smoke", "--check", "--config-dir", "MODELS_DIR=", "constants.beta=",
-        "USE_CONFIG_FROM_RUN_DIR=", "docs/configuration.md", "deqn list", "--hydra-help", "deqn --help",
+        "python run_deepnet.py [options]", "preset=smoke", "--check", "--strict", "--config-dir", "MODELS_DIR=",
+        "constants.beta=", "USE_CONFIG_FROM_RUN_DIR=", "docs/configuration.md", "deqn list", "--hydra-help", "deqn --help",
     ):  # fmt: skip
         assert fragment in done.stdout
     assert "preset/" not in done.stdout
@@ -72,3 +74,26 @@ def test_ctrl_c_before_a_resumed_run_goes_on_names_its_newest_checkpoint(command
     (models / "mine" / "Hooks.py").write_text(CTRL_C)
     done = command(*mine, "STARTING_POINT=LATEST", "run.N_episodes=3")
     assert (done.returncode, done.stderr) == (130, f"stopped; the newest checkpoint of {tmp_path}/run is ckpt-2\n")
+
+
+def test_a_second_ctrl_c_ends_at_once_and_the_record_says_interrupted(command, tmp_path):
+    twice = (
+        "import os, signal\n\n\ndef cycle_hook(state, i):\n    if i == 2:\n"
+        "        for _ in range(2):\n            os.kill(os.getpid(), signal.SIGINT)\n"
+    )
+    models = own_model(tmp_path / "models", Hooks=twice)
+    done = command(
+        *TINY,
+        "MODEL_NAME=mine",
+        f"MODELS_DIR={models}",
+        "run.N_episodes=9",
+        "hydra.run.dir=run",
+        "CHECKPOINT_INTERVAL=4",
+    )
+    assert (done.returncode, done.stderr) == (130, f"stopped; {tmp_path}/run has no checkpoint yet\n")
+    record = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
+    assert (record["status"], record["starts"][-1]["ended"], record["starts"][-1]["to"]) == (
+        "interrupted",
+        "interrupted",
+        2,
+    )

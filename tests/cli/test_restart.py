@@ -55,6 +55,17 @@ def test_three_and_three_more_equal_six_from_the_command_line(answer, tmp_path):
     assert_same(last(tmp_path / "parts"), last(tmp_path / "whole"))
 
 
+def test_a_run_resumes_with_its_own_configuration_by_its_folder_alone(answer, tmp_path):
+    """`hydra.run.dir` and STARTING_POINT; whoever names a model means the files of that model."""
+    assert answer(*TINY, "run.N_episodes=1", "seed=5", 'hydra.run.dir="a run"').code == 0
+    typed = ['hydra.run.dir="a run"', "STARTING_POINT=LATEST", "run.N_episodes=2"]
+    more = answer(*typed)
+    assert more.code == 0, more.err
+    assert "seed 5" in more.out
+    assert "Resumed from ckpt-1" in more.out
+    assert "ckpt-2 was trained with model brock_mirman" in answer(*typed, "model=bm1972").err
+
+
 def start(cwd: Path, *arguments: str, **environment: str) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, str(ROOT / "run_deepnet.py"), *arguments],
@@ -98,10 +109,9 @@ def test_a_run_that_a_signal_stopped_resumes_to_the_same_end(number, status, tmp
     line = re.search(r"^interrupted at episode \d+; resume: (.*)$", out, re.MULTILINE)
     assert line, out
     words = shlex.split(line[1])  # the printed line is what a user pastes
-    assert words[0] == "USE_CONFIG_FROM_RUN_DIR=run"
-    assert words[1].endswith("python")  # or its path, where PATH leads to another one
-    assert words[2] == str(ROOT / "run_deepnet.py")
-    resumed = start(tmp_path, *words[3:], USE_CONFIG_FROM_RUN_DIR="run")
+    assert words[0].endswith("python")  # or its path, where PATH leads to another one
+    assert words[1:] == [str(ROOT / "run_deepnet.py"), "hydra.run.dir=run", "STARTING_POINT=LATEST"]
+    resumed = start(tmp_path, *words[2:])
     out, err = resumed.communicate(timeout=200)
     assert resumed.returncode == 0, out + err
     assert_same(last(tmp_path / "run"), uninterrupted)

@@ -374,7 +374,7 @@ def test_starting_anew_removes_only_what_this_program_wrote(answer, run_copy):
 
 def test_post_processing_without_a_run_says_how_to_name_one(answer, tmp_path):
     refused(answer, tmp_path, BM, script="post_process.py",
-            fragments=["post_process.py needs a run", "USE_CONFIG_FROM_RUN_DIR="])  # fmt: skip
+            fragments=["post-processing needs a run: hydra.run.dir=<run folder>", "USE_CONFIG_FROM_RUN_DIR="])  # fmt: skip
 
 
 def test_post_processing_a_checkpoint_that_is_not_there_lists_those_that_are(answer, run_copy):

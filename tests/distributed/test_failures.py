@@ -133,9 +133,9 @@ def test_a_start_that_was_refused_stays_refused_when_torchrun_starts_it_again(tm
 
 def test_signals_stop_all_processes_at_the_same_step(tmp_path, uninterrupted):
     """One run, stopped three times by three signals; SIGUSR1 reaches one process only. It ends as if nothing had happened."""
-    typed, environment, episode = RUN, {}, 0
+    typed, episode = RUN, 0
     for number, victims in ((signal.SIGUSR1, [1]), (signal.SIGTERM, [0, 1]), (signal.SIGINT, [0, 1])):
-        with Launch("srun", 2, tmp_path, *typed, **environment) as run:
+        with Launch("srun", 2, tmp_path, *typed) as run:
             run.until_episode(episode + 20)
             for rank in victims:
                 run.kill(rank, number)
@@ -147,10 +147,10 @@ def test_signals_stop_all_processes_at_the_same_step(tmp_path, uninterrupted):
         (line,) = re.findall(r"^interrupted at episode (\d+); resume: (.*)$", run.out, re.MULTILINE)
         assert int(line[0]) == episode
         words = shlex.split(line[1])
-        assert words[:4] == ["USE_CONFIG_FROM_RUN_DIR=run", "srun", "-n", "2"]
-        assert [Path(word).name for word in words[4:6]] == ["python", "run_deepnet.py"]
+        assert words[:3] == ["srun", "-n", "2"]
+        assert [Path(word).name for word in words[3:5]] == ["python", "run_deepnet.py"]
         assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"
-        typed, environment = words[6:], FROM
+        typed = words[5:]
     resume(tmp_path)
     assert_same(last(tmp_path / "run"), uninterrupted)
 

@@ -83,9 +83,17 @@ def environment() -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
-def headings(text: str) -> set[tuple[str, ...]]:
-    """The columns' headings of the tables of a terminal's output."""
-    return {tuple(cell.strip() for cell in line.split("┃")) for line in text.splitlines() if "┃" in line}
+def without_numbers(text: str) -> set[str]:
+    """The lines of a terminal's output, with `#` for each number and folder, and one blank for many."""
+    text = re.sub(r"(?<=run folder: ).*", "#", text)
+    text = re.sub(r"-?\d[\d.,:/]*(e[+-]\d+)?( (s|min)\b)?", "#", text)
+    return {" ".join(line.replace("━", "").split()) for line in text.splitlines()}
+
+
+def shown(*pages: Path) -> set[str]:
+    """Lines of the outputs on these pages, as `without_numbers` gives them; not the verdict on a long training."""
+    text = "".join(block.text for page in pages for block in blocks(page) if block.language == "output")
+    return {line for line in without_numbers(text) if not line.startswith("verdict: nothing speaks against")}
 
 
 def is_training(line: str) -> bool:

@@ -115,7 +115,7 @@ def test_residuals_without_a_logarithm_have_no_bar_and_the_title_counts_them(dra
     figures.euler_discrepancies({"a": a, "b": b}, "euler.png", "ergodic cloud: 4 states")
     assert [axis.get_title().splitlines()[1:] for axis in drawn[0].axes] == [
         [
-            "not drawn: 25 % of them, below 1e-12 (an equation that holds exactly)",
+            "not drawn: 25 % of them, below 1e-12 (zero up to rounding)",
             "not drawn: 25 % of them, not finite",
         ],
         [],

@@ -11,6 +11,7 @@ import pytest
 from deqn import shipped
 from deqn.configuration.compose import compose
 from deqn.configuration.yaml_files import GROUPS
+from deqn.economy.files import model_folder
 from deqn.errors import ConfigError
 
 HEADER = "# @package _global_"
@@ -88,6 +89,25 @@ def test_a_file_named_yml_is_found_and_its_new_name_told(own, typed):
     for name in ("mine.yml", "mine.YAML"):
         next((own / "net").glob("mine.*")).rename(own / "net" / name)
         assert f"there is {own}/net/{name}; rename it to mine.yaml." in refused(own, *typed)
+
+
+def test_a_model_of_ones_own_without_its_folder_is_told_of_the_option():
+    with pytest.raises(ConfigError, match=r"--config-dir <the folder that holds model/growth\.yaml>"):
+        compose(["model=growth"])
+
+
+def test_a_config_dir_one_folder_too_high_is_told_the_right_one(own):
+    (own / "deep" / "model").mkdir(parents=True)
+    (own / "deep" / "model" / "growth.yaml").touch()
+    with pytest.raises(ConfigError, match=rf"There is {own}/deep/model/growth\.yaml: give --config-dir {own}/deep\. "):
+        compose(["model=growth"], own)
+
+
+def test_a_models_dir_one_folder_too_high_is_told_the_right_one(tmp_path):
+    (tmp_path / "models" / "growth").mkdir(parents=True)
+    (tmp_path / "models" / "growth" / "Equations.py").touch()
+    with pytest.raises(ConfigError, match=rf"growth/Equations\.py: give MODELS_DIR={tmp_path}/models\. "):
+        model_folder("growth", str(tmp_path))
 
 
 def test_a_file_that_the_command_line_replaces_need_not_be_there(own):

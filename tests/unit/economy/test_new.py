@@ -42,6 +42,13 @@ def test_names_that_python_cannot_read_are_refused_before_anything_is_written(tm
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["torch", "math"])
+def test_the_name_of_a_python_module_is_refused(tmp_path, name):
+    with pytest.raises(deqn.ConfigError, match=f"{name!r} is a Python module"):
+        new_model(name, ["k"], ["s"], tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_command_says_what_to_type_next(tmp_path):
     command = [
         sys.executable,

@@ -298,3 +298,28 @@ def test_draws_that_do_not_follow_from_the_seed_are_remarked(tmp_path):
 @pytest.mark.parametrize(("output", "said"), [("sigmoid", "only 0.5 to 0.726 of 0.01 to 0.99"), ("linear", "")])
 def test_an_output_activation_that_cuts_the_range_of_a_policy_is_remarked(output, said):
     assert said in notes(deqn.load_model("brock_mirman", [f"net.layers.2.output.activation={output}"], check=False))
+
+
+BOUND_ON_C = "variables.definitions=[{name: Y}, {name: I}, {name: C, bounds: {lower: 0.01}}, {name: K_next}, {name: R}]"
+SLIPS = {
+    "an expectation of a number": (
+        ("Equations", "lambda s, p: Definitions.R(s, p) * C / Definitions.C(s, p)", "Definitions.R(state, policy_state)"),
+        "E_t takes a function of next period's state and policy, E_t(lambda s, p: ...); it got a Tensor.",
+    ),
+    "an argument of a bounded definition that is forgotten": (
+        ("Equations", "Definitions.C(s, p)", "Definitions.C(s)"), "C() missing 1 required positional argument: 'policy_state'",
+    ),
+    "a definition without return": (
+        ("Definitions", "return Parameters.alpha", "Parameters.alpha"),
+        "definition 'R' is NoneType, expected a tensor or a number. Is its `return` missing?",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("slip", SLIPS)
+def test_a_slip_of_the_pen_is_called_by_its_name(tmp_path, slip):
+    change, message = SLIPS[slip]
+    with pytest.raises(ModelError) as error:
+        probe(own(tmp_path, BOUND_ON_C, **replaced(*change)))
+    assert message in str(error.value)
+    assert "<lambda>" not in str(error.value)
