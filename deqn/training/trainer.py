@@ -30,6 +30,7 @@ from deqn.training.progress import Progress
 from deqn.training.record import Record, Watcher
 from deqn.training.saving import Saver
 from deqn.training.train_state import Rollbacks, TrainState
+from deqn.training.warm_start import warm_start
 
 Raised = TypeVar("Raised", bound=DEQNError)
 
@@ -133,7 +134,7 @@ class Trainer:
             saver.set_aside()
             if state.episode == 0 and not saver.resumed:
                 if self.config.net.warm_start == "steady_state":
-                    self._say(least_squares.warm_start(self.model))
+                    self._say(warm_start(self.model))
                 if self.model.post_init is not None:
                     self._post_init()
             self._broadcast_network()
