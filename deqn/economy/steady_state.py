@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,19 +49,11 @@ def steady_state(model: Model, near: Tensor | None = None) -> SteadyState | None
     """
     if model.n_states + model.n_policies > LARGEST:
         return None
-    found: list[SteadyState] = []
     generator = model.rng.get_state()
-    training = model.network.training
-    model.network.eval()
-    try:
-        with model.context(), _without_shocks(model):
-            for state in _starts(model, near):
-                solution = _solve(model, state)
-                if solution is not None:
-                    found.append(solution)
-    finally:
-        model.network.train(training)
-        model.rng.set_state(generator)
+    with model.context():
+        starts = _starts(model, near)
+    model.rng.set_state(generator)
+    found = [solution for start in starts if (solution := steady_state_near(model, start)) is not None]
     best = min(found, key=lambda solution: solution.residual, default=None)
     if best is None or not all(_close(best.state, other.state) for other in found):
         return None
@@ -78,16 +70,30 @@ def _starts(model: Model, near: Tensor | None) -> list[Tensor]:
     return starts
 
 
-def _solve(model: Model, start: Tensor) -> SteadyState | None:
+def steady_state_near(model: Model, state: Tensor, policy: Tensor | None = None) -> SteadyState | None:
+    """As `steady_state`, from one start `[1, n_states]`, with the network's policy there or the given one `[1, n_policies]`."""
+    generator = model.rng.get_state()
+    training = model.network.training
+    model.network.eval()
+    try:
+        with model.context():
+            if policy is None:
+                with torch.no_grad():
+                    policy = model.policy(state)
+            with without_shocks(model):
+                return _solve(model, state, policy)
+    finally:
+        model.network.train(training)
+        model.rng.set_state(generator)
+
+
+def _solve(model: Model, start: Tensor, policy: Tensor) -> SteadyState | None:
     from scipy.optimize import least_squares
 
     n = model.n_states
-    with torch.no_grad():
-        policy = model.policy(start)
     x0 = torch.cat([start, policy], dim=-1)[0]
     scale = x0.abs().clamp(min=0.1)
     held: list[Tensor] = []
-    hook = model.network.register_forward_hook(lambda _, inputs, output: held[0].expand(*output.shape))
 
     def equations(x: Tensor) -> Tensor:
         entries = (x * scale).unsqueeze(0)
@@ -107,13 +113,12 @@ def _solve(model: Model, start: Tensor) -> SteadyState | None:
         return torch.nan_to_num(matrix, nan=0.0, posinf=0.0, neginf=0.0).double().cpu().numpy()
 
     try:
-        result = least_squares(
-            value, (x0 / scale).double().cpu().numpy(), jacobian, xtol=1e-14, ftol=1e-14, gtol=1e-14, max_nfev=100
-        )
+        with replaced_policy(model, lambda states: held[0]):
+            result = least_squares(
+                value, (x0 / scale).double().cpu().numpy(), jacobian, xtol=1e-14, ftol=1e-14, gtol=1e-14, max_nfev=100
+            )
     except (ValueError, np.linalg.LinAlgError):  # of a start where nothing is finite
         return None
-    finally:
-        hook.remove()
     residual = float(np.abs(result.fun).max())
     entries = torch.as_tensor(result.x).to(x0) * scale
     entries = torch.where(entries.abs() < _ZERO, 0.0, entries)
@@ -126,7 +131,17 @@ def _solve(model: Model, start: Tensor) -> SteadyState | None:
 
 
 @contextlib.contextmanager
-def _without_shocks(model: Model) -> Iterator[None]:
+def replaced_policy(model: Model, rule: Callable[[Tensor], Tensor]) -> Iterator[None]:
+    """Wherever the network is asked, a rule answers: states `[*batch, n_states]` to what broadcasts to `[*batch, n_policies]`."""
+    hook = model.network.register_forward_hook(lambda _, inputs, output: rule(inputs[0]).expand(*output.shape))
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+@contextlib.contextmanager
+def without_shocks(model: Model) -> Iterator[None]:
     """Next period is one state, whatever the shock, under expectations and outside of them."""
     expectations, switches = model.expectations, model.Globals.__dict__
     before, disabled = expectations.next_states, switches["DISABLE_SHOCKS"]
