@@ -12,7 +12,7 @@ from deqn.economy.catalogue import entries
 from deqn.economy.model import Model
 from deqn.economy.probe import probe
 from deqn.errors import DEQNError
-from deqn.training.terminal import escape, show_header, show_model, steady_state_line, terminal
+from deqn.training.terminal import escape, show_header, show_model, steady_state_lines, terminal
 
 
 def main() -> None:
@@ -55,7 +55,8 @@ def show(name: str, composed: Composed, config_dir: str | None) -> None:
     console.print(f"constants: {escape(_values(config.constants))}")
     if model.calibration:
         console.print(f"from Calibration.py: {escape(', '.join(_shape(*item) for item in model.calibration.items()))}")
-    console.print(escape(steady_state_line(model)))
+    for line in steady_state_lines(model):
+        console.print(escape(line))
     optimizer, run = config.optimizer, config.run
     console.print(f"optimizer: {optimizer.optimizer}, learning rate {optimizer.learning_rate:g}")
     console.print(

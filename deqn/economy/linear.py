@@ -19,12 +19,13 @@ from deqn.economy.model import Model
 from deqn.economy.steady_state import (
     LARGEST,
     SteadyState,
+    jacobian,
     replaced_policy,
+    residuals,
     steady_state,
     steady_state_near,
     without_shocks,
-)  # fmt: skip
-from deqn.errors import DEQNError
+)
 from deqn.numerics.first_order import NoRule, describe_roots, stable_rule
 
 _STEP = 1e-6  # relative; of the differences in which a kink shows
@@ -63,14 +64,15 @@ class LinearSolution:
         return f"one stable solution; {describe_roots(self.roots)}"
 
 
-def linear_solution(model: Model, found: SteadyState | None = None) -> LinearSolution:
+def linear_solution(model: Model, found: SteadyState | None = None, near: Tensor | None = None) -> LinearSolution:
     """The linear solution around a steady state.
 
     It is computed on a copy of the model in float64, whose states and policies have no bounds: one that touches the steady
     state, such as zero for a multiplier, is no kink of the economy. Bounds of definitions stay.
 
     Args:
-        found: the steady state, if it is known; else it is looked for.
+        found: the steady state, if it is known.
+        near: else a state `[1, n_states]` from which alone it is looked for, with the network's policy there.
 
     Raises:
         NoLinearSolution: with the reason: no steady state, a state that is an index, a kink, no stable solution or many,
@@ -79,11 +81,12 @@ def linear_solution(model: Model, found: SteadyState | None = None) -> LinearSol
     entries = model.n_states + model.n_policies
     if entries > LARGEST:
         raise NoLinearSolution(f"{entries:,} entries of states and policies; it is looked for with up to {LARGEST}")
-    copy = _copy(model)
-    found = found or steady_state(model)
     if found is None:
-        raise NoLinearSolution("no steady state was found that all starts agree on")
+        found = steady_state(model) if near is None else steady_state_near(model, near)
+    if found is None:
+        raise NoLinearSolution("no steady state was found" + (" that all starts agree on" if near is None else ""))
     try:
+        copy = _copy(model)
         exact = steady_state_near(copy, found.state.double().cpu(), found.policy.double().cpu())
         if exact is None:
             raise NoLinearSolution("the steady state cannot be found to more digits, in float64")
@@ -91,7 +94,7 @@ def linear_solution(model: Model, found: SteadyState | None = None) -> LinearSol
             return _linearised(copy, exact)
     except NoRule as error:
         raise NoLinearSolution(str(error)) from error
-    except (NoLinearSolution, DEQNError):
+    except NoLinearSolution:
         raise
     except Exception as error:  # of the model's files, which were written for float32
         raise NoLinearSolution(f"the model's files fail in float64: {describe(error)}") from error
@@ -119,10 +122,10 @@ def _linearised(model: Model, steady: SteadyState) -> LinearSolution:
         state, policy, later = (centre + unit * z).split([n, m, m], dim=-1)
         held[:] = [later]
         step = model.expectations.next_states(state, policy, 1)[0]
-        return torch.cat([(step - state) / unit[:n], _flat(model, state, policy)], dim=-1)
+        return torch.cat([(step - state) / unit[:n], residuals(model, state, policy)], dim=-1)
 
     with replaced_policy(model, lambda states: held[0]):
-        slopes = _jacobian(function, torch.zeros_like(centre))
+        slopes = jacobian(function, torch.zeros_like(centre))
         size = slopes[n:].abs().amax(1, keepdim=True).clamp(min=1e-300)
         slopes[n:] /= size
         labels = _labels(model)
@@ -145,20 +148,6 @@ def _linearised(model: Model, steady: SteadyState) -> LinearSolution:
     )
     _refuse_far_sighted(model, solution, x, size)
     return solution
-
-
-def _flat(model: Model, state: Tensor, policy: Tensor) -> Tensor:
-    """Residuals, an entry a column: `[rows, entries]`."""
-    residuals = model.equations(state, policy).values()
-    return torch.cat([residual.reshape(len(state), -1) for residual in residuals], dim=-1)
-
-
-def _jacobian(function: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
-    """Derivatives `[outputs, inputs]` at `[inputs]`, all of them in one backward pass: a row of the batch for each output."""
-    with torch.no_grad():
-        outputs = function(z[None]).shape[-1]
-    rows = z.expand(outputs, -1).clone().requires_grad_()
-    return torch.autograd.grad(function(rows).diagonal().sum(), rows)[0]
 
 
 def _refuse_kinks(
@@ -203,10 +192,10 @@ def _refuse_far_sighted(model: Model, solution: LinearSolution, unit: Tensor, si
 
     def function(z: Tensor) -> Tensor:
         states = solution.state + unit * z
-        return _flat(model, states, solution.policies(states))
+        return residuals(model, states, solution.policies(states))
 
     with replaced_policy(model, solution.policies):
-        left = _jacobian(function, torch.zeros_like(unit)) / size
+        left = jacobian(function, torch.zeros_like(unit)) / size
     scale = 1 + float((solution.slopes * unit).abs().max())
     if not float(left.abs().max()) < _EXACT * scale:
         raise NoLinearSolution(

@@ -96,26 +96,25 @@ def _solve(model: Model, start: Tensor, policy: Tensor) -> SteadyState | None:
     held: list[Tensor] = []
 
     def equations(x: Tensor) -> Tensor:
-        entries = (x * scale).unsqueeze(0)
-        state, own = entries[:, :n], entries[:, n:]
+        """`[rows, n_states + n_policies]` -> change of the states and residuals, `[rows, entries]`."""
+        state, own = (x * scale).split([n, model.n_policies], dim=-1)
         held[:] = [own]
         step = model.expectations.next_states(state, own, 1)[0]
-        residuals = [residual.flatten() for residual in model.equations(state, own).values()]
-        return torch.cat([((step - state) / scale[:n]).flatten(), *residuals])
+        return torch.cat([(step - state) / scale[:n], residuals(model, state, own)], dim=-1)
 
     def value(x: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            result = equations(torch.as_tensor(x).to(x0))
+            result = equations(torch.as_tensor(x).to(x0)[None])[0]
         return torch.nan_to_num(result, nan=1e6, posinf=1e6, neginf=-1e6).double().cpu().numpy()
 
-    def jacobian(x: np.ndarray) -> np.ndarray:
-        matrix = torch.autograd.functional.jacobian(equations, torch.as_tensor(x).to(x0))
+    def slopes(x: np.ndarray) -> np.ndarray:
+        matrix = jacobian(equations, torch.as_tensor(x).to(x0))
         return torch.nan_to_num(matrix, nan=0.0, posinf=0.0, neginf=0.0).double().cpu().numpy()
 
     try:
         with replaced_policy(model, lambda states: held[0]):
             result = least_squares(
-                value, (x0 / scale).double().cpu().numpy(), jacobian, xtol=1e-14, ftol=1e-14, gtol=1e-14, max_nfev=100
+                value, (x0 / scale).double().cpu().numpy(), slopes, xtol=1e-14, ftol=1e-14, gtol=1e-14, max_nfev=100
             )
     except (ValueError, np.linalg.LinAlgError):  # of a start where nothing is finite
         return None
@@ -128,6 +127,19 @@ def _solve(model: Model, start: Tensor, policy: Tensor) -> SteadyState | None:
     ]
     inside = all(bool((column.raw(x) == column.bounded(x)).all()) for column, x in columns)
     return SteadyState(state, policy, residual) if residual < _SOLVED[model.dtype] and inside else None
+
+
+def residuals(model: Model, state: Tensor, policy: Tensor) -> Tensor:
+    """All residuals, an entry a column: `[rows, entries]`."""
+    return torch.cat([value.reshape(len(state), -1) for value in model.equations(state, policy).values()], dim=-1)
+
+
+def jacobian(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Derivatives `[outputs, inputs]` at `[inputs]` of a function of rows, in one backward pass: a row for each output."""
+    with torch.no_grad():
+        outputs = function(x[None]).shape[-1]
+    rows = x.expand(outputs, -1).clone().requires_grad_()
+    return torch.autograd.grad(function(rows).diagonal().sum(), rows)[0]
 
 
 @contextlib.contextmanager
