@@ -126,14 +126,13 @@ def _linearised(model: Model, steady: SteadyState) -> LinearSolution:
 
     with replaced_policy(model, lambda states: held[0]):
         slopes = jacobian(function, torch.zeros_like(centre))
+        labels = _labels(model)
+        finite = torch.isfinite(slopes).all(0)
+        if not bool(finite.all()):
+            first = labels[int((~finite).nonzero()[0])]
+            raise NoLinearSolution(f"the derivative in {first} is not finite at the steady state")
         size = slopes[n:].abs().amax(1, keepdim=True).clamp(min=1e-300)
         slopes[n:] /= size
-        labels = _labels(model)
-        if not bool(torch.isfinite(slopes).all()):
-            row, column = (~torch.isfinite(slopes)).nonzero()[0].tolist()
-            raise NoLinearSolution(
-                f"{_row(model, row)} has no finite derivative in {labels[column]} at the steady state"
-            )
         _refuse_kinks(model, function, slopes, size, labels)
         _refuse_jumps(model, function, slopes, centre, unit)
     F, G = slopes[n:].numpy(), slopes[:n].numpy()

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from deqn.economy.columns import Column
 from deqn.economy.model import Model
 
 LARGEST = 200  # entries of states and policies up to which it is looked for: the Jacobian is dense
@@ -44,7 +45,7 @@ def steady_state(model: Model, near: Tensor | None = None) -> SteadyState | None
         near: `[n, n_states]`, states where one may be too, such as simulated ones.
 
     Returns:
-        The steady state where all starts that reach one agree on it, inside of all bounds; None elsewhere, and for
+        The steady state where all starts that reach one agree on it, within all bounds; None elsewhere, and for
         models with more than `LARGEST` entries.
     """
     if model.n_states + model.n_policies > LARGEST:
@@ -111,22 +112,24 @@ def _solve(model: Model, start: Tensor, policy: Tensor) -> SteadyState | None:
         matrix = jacobian(equations, torch.as_tensor(x).to(x0))
         return torch.nan_to_num(matrix, nan=0.0, posinf=0.0, neginf=0.0).double().cpu().numpy()
 
-    try:
-        with replaced_policy(model, lambda states: held[0]):
+    with replaced_policy(model, lambda states: held[0]):
+        try:
             result = least_squares(
                 value, (x0 / scale).double().cpu().numpy(), slopes, xtol=1e-14, ftol=1e-14, gtol=1e-14, max_nfev=100
             )
-    except (ValueError, np.linalg.LinAlgError):  # of a start where nothing is finite
-        return None
-    residual = float(np.abs(result.fun).max())
-    entries = torch.as_tensor(result.x).to(x0) * scale
-    entries = torch.where(entries.abs() < _ZERO, 0.0, entries)
-    state, policy = entries[None, :n], entries[None, n:]
-    columns = [(column, state) for column in model.state_columns] + [
-        (column, policy) for column in model.policy_columns
-    ]
-    inside = all(bool((column.raw(x) == column.bounded(x)).all()) for column, x in columns)
-    return SteadyState(state, policy, residual) if residual < _SOLVED[model.dtype] and inside else None
+        except (ValueError, np.linalg.LinAlgError):  # of a start where nothing is finite
+            return None
+        entries = torch.as_tensor(result.x).to(x0) * scale
+        entries = torch.where(entries.abs() < _ZERO, 0.0, entries)
+        state, policy = _bounded(model.state_columns, entries[:n]), _bounded(model.policy_columns, entries[n:])
+        # a state at rest beyond a bound, where the model sees the bound, is not at rest
+        residual = float(np.abs(value((torch.cat([state, policy]) / scale).double().cpu().numpy())).max())
+    return SteadyState(state[None], policy[None], residual) if residual < _SOLVED[model.dtype] else None
+
+
+def _bounded(columns: list[Column], x: Tensor) -> Tensor:
+    """Entries `[n]` as the model sees them, cut to the bounds."""
+    return torch.cat([column.bounded(x).flatten() for column in columns])
 
 
 def residuals(model: Model, state: Tensor, policy: Tensor) -> Tensor:

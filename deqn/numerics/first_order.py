@@ -18,8 +18,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from deqn.errors import count
+
 UNIT = 1e-6  # distance from the unit circle within which a root is a unit root
 _NO_MOTION = 1e-3  # modulus printed as 0, its inverse as infinite: rounding makes as much of several roots of that kind
+_REDUNDANT = 1e-8  # relative size of a combination of equations that says nothing of its own
 _SINGULAR = 1e-10  # relative size below which a number is zero up to rounding
 
 
@@ -72,11 +75,13 @@ def stable_rule(F_x: np.ndarray, F_p: np.ndarray, F_q: np.ndarray, G_x: np.ndarr
     modulus = np.sort(modulus)
     unit = modulus[np.abs(modulus - 1) < UNIT]
     if len(unit):
-        raise NoRule(f"{len(unit)} unit root{'s' * (len(unit) > 1)}: {describe_roots(modulus)}")
+        raise NoRule(f"{count(len(unit), 'unit root')}: {describe_roots(modulus)}")
     n_stable = int((modulus < 1).sum())
     if n_stable != n:
         what = "no stable solution" if n_stable < n else "many stable solutions (indeterminacy)"
-        raise NoRule(f"{what}: {n_stable} roots inside the unit circle for {n} states: {describe_roots(modulus)}")
+        raise NoRule(
+            f"{what}: {count(n_stable, 'root')} inside the unit circle for {count(n, 'state')}: {describe_roots(modulus)}"
+        )
     states, policies = z[:n, :n], z[n:, :n]
     if np.linalg.cond(states) > 1 / _SINGULAR:
         raise NoRule(
@@ -92,15 +97,14 @@ def _independent(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """As many equations as policies, where the others follow from them."""
     together = np.concatenate([F_x, F_p, F_q], axis=1)
+    wanted = f"for {count(m, 'policy', 'policies')} (each entry of a variable with a shape counts)"
     if len(together) < m:
-        raise NoRule(f"{len(together)} equations for {m} policies (each entry of a variable with a shape counts)")
+        raise NoRule(f"{count(len(together), 'equation')} {wanted}")
     if len(together) > m:
         left, sizes, _ = np.linalg.svd(together, full_matrices=False)
-        rank = int((sizes > 1e-8 * sizes[0]).sum())
+        rank = int((sizes > _REDUNDANT * sizes[0]).sum())
         if rank > m:
-            raise NoRule(
-                f"{rank} independent equations for {m} policies (each entry of a variable with a shape counts)"
-            )
+            raise NoRule(f"{rank} independent equations {wanted}")
         together = left[:, :m].T @ together
     n = F_x.shape[1]
     return together[:, :n], together[:, n : n + m], together[:, n + m :]
