@@ -60,7 +60,9 @@ def guess(model: Model, states: Tensor) -> Tensor:
             raise ModelError(
                 f"{place} gives no {missing[0]!r}.{suggestion(missing[0], policies)} It must give every policy."
             )
-        return torch.cat([policies[column.name].reshape(len(states), -1) for column in model.policy_columns], dim=-1)
+        return torch.cat(
+            [policies[column.name].reshape(len(states), column.size) for column in model.policy_columns], dim=-1
+        )
 
 
 def not_finite(model: Model, states: Tensor, policies: Tensor) -> str:

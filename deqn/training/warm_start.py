@@ -80,17 +80,19 @@ def _where_it_leads(model: Model, rule: Rule, states: Tensor, centre: Tensor | N
     largest = _FAR * states.abs().amax(0) + 1
     if centre is not None:
         states = torch.cat([states, centre.expand(_CENTRE, -1)])
-    reached = []
+    reached: list[Tensor] = []
     with torch.no_grad():
-        for _ in range(_PERIODS):
-            policies = rule(states)
+        for _ in range(_PERIODS + 1):
+            policies = rule(states).expand(len(states), -1)
             good = torch.isfinite(policies).all(-1)
             states, policies = states[good], _within_bounds(model, policies[good])[0]
-            states = model.expectations.dynamics.total_step_random(states, policies)
-            states = states[(states.abs() <= largest).all(-1)]  # not of those that are not finite
             reached.append(states)
-        found = torch.cat(reached)
-        found = found[torch.isfinite(rule(found)).all(-1)]
+            if len(states):
+                states = model.expectations.dynamics.total_step_random(states, policies)
+                states = states[(states.abs() <= largest).all(-1)]  # not those that are not finite
+            if not len(states):
+                break
+    found = torch.cat([states[:0], *reached[1:]])  # without those where it starts
     return found[torch.linspace(0, len(found) - 1, min(len(found), _STATES // 2)).long()]
 
 
@@ -102,7 +104,7 @@ def _within_bounds(model: Model, policies: Tensor) -> tuple[Tensor, str]:
         cut = bound.apply(raw)
         outside = (cut != raw).any(-1)
         if bool(outside.any()):
-            left.append(f"{column.name} in {100 * float(outside.double().mean()):.2g} % of them")
+            left.append(f"{column.name} in {100 * float(outside.double().mean()):.3g} % of them")
         if variable.activation == "implied" and bound.lower is not None and bound.upper is not None:
             margin = _MARGIN * (bound.upper - bound.lower)
             cut = cut.clamp(bound.lower + margin, bound.upper - margin)
