@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from deqn.analysis.run import Run
+    from deqn.economy.linear import LinearSolution
 
 _PATHS, _PATH_PERIODS = 5, 200  # trajectories drawn
 _ZERO = 1e-12  # a residual below it is none: its logarithm would be a bar far away from all others
@@ -148,7 +149,9 @@ def _not_closer_than_rounding(axis: Any, values: Tensor) -> None:
     axis.ticklabel_format(axis="y", useOffset=False)
 
 
-def policies(run: Run, states: Tensor, path: Path, described: str = "") -> Path | None:
+def policies(
+    run: Run, states: Tensor, path: Path, described: str = "", linear: LinearSolution | None = None
+) -> Path | None:
     """Policies that are numbers against each state that is one, beside the closed form where the model has it.
 
     A function of a single state is drawn as a line over the range of the states; else there is a dot for each of 2,000.
@@ -156,6 +159,7 @@ def policies(run: Run, states: Tensor, path: Path, described: str = "") -> Path 
     Args:
         states: `[n, n_states]`.
         described: what they are, for the title.
+        linear: a linear solution to draw beside them, cut to the bounds.
     """
     columns = [column for column in run.model.state_columns if not column.shape]
     outputs = [column for column in run.model.policy_columns if not column.shape]
@@ -167,6 +171,7 @@ def policies(run: Run, states: Tensor, path: Path, described: str = "") -> Path 
     if line:
         sample = torch.linspace(float(first.min()), float(first.max()), 1001).to(sample).unsqueeze(-1)
     values, exact = run.policies(sample), closed_form(run.model, sample)
+    first_order = None if linear is None else linear.policies(sample)
     shown = columns[: max(_IN_A_ROW, _PANELS // len(outputs))]
     drawn = outputs[: _PANELS // len(shown)]
     left_out = (_left_out(len(drawn), len(outputs), "policies"), _left_out(len(shown), len(columns), "states"))
@@ -177,8 +182,12 @@ def policies(run: Run, states: Tensor, path: Path, described: str = "") -> Path 
     for axis, (output, column) in zip(axes, pairs, strict=True):
         x, y = column.raw(sample).cpu(), output.bounded(values).cpu()
         axis.plot(x, y, "-" if line else ".", markersize=2, label="network")
+        if first_order is not None:
+            rule = output.bounded(first_order).cpu()
+            axis.plot(x, rule, ":" if line else ".", color="tab:orange", markersize=1, label="linear solution")
         if output.name in exact:
             axis.plot(x, exact[output.name].cpu(), "k--" if line else "k.", markersize=1, label="closed form")
+        if len(axis.lines) > 1:
             axis.legend(markerscale=4)
         axis.set(xlabel=column.name, ylabel=output.name)
         axis.ticklabel_format(axis="y", useOffset=False)

@@ -10,7 +10,7 @@ from deqn.economy import calibration
 from deqn.economy.model import Model
 from deqn.economy.probe import probe
 from deqn.processes import launch
-from deqn.training.terminal import escape, show_header, show_model, steady_state_line, terminal
+from deqn.training.terminal import escape, show_header, show_model, steady_state_lines, terminal
 from deqn.training.trainer import Trainer
 
 
@@ -30,7 +30,8 @@ def check(composed: Composed) -> int:
     console = terminal()
     show_header(console, model)
     show_model(console, model, report)
-    console.print(escape(steady_state_line(model)))
+    for line in steady_state_lines(model):
+        console.print(escape(line))
     console.print(checkup_table(Run(model, composed.run_dir)))
     console.print("check passed: nothing was trained or written")
     return 0

@@ -17,7 +17,7 @@ from deqn.training.terminal import (
     optimizers,
     show_header,
     show_model,
-    steady_state_line,
+    steady_state_lines,
     steps_of_an_episode,
     terminal,
 )  # fmt: skip
@@ -63,7 +63,8 @@ def show(name: str, composed: Composed, config_dir: str | None) -> None:
     console.print(f"constants: {escape(_values(config.constants))}")
     if model.calibration:
         console.print(f"from Calibration.py: {escape(', '.join(_shape(*item) for item in model.calibration.items()))}")
-    console.print(escape(steady_state_line(model)))
+    for line in steady_state_lines(model):
+        console.print(escape(line))
     run = config.run
     console.print(f"optimizer: {optimizers(config)}")
     console.print(

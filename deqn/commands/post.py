@@ -13,6 +13,7 @@ from deqn.analysis.checkup import binding
 from deqn.analysis.run import accuracy_table, link_into, rebuild
 from deqn.commands import entry
 from deqn.configuration.compose import RUN_DIR_VARIABLE, Composed
+from deqn.economy.linear import NoLinearSolution, linear_solution
 from deqn.errors import ConfigError
 from deqn.processes import launch
 from deqn.training.terminal import escape, terminal
@@ -65,11 +66,17 @@ def post_process(composed: Composed) -> int:
         console.print(f"{name}: {bound} in {100 * share:.2g} % of the states", markup=False)
     console.print("A small residual is necessary, not sufficient: it bounds no error of the policy or of its level.")
 
+    try:
+        linear = linear_solution(run.model, near=cloud.mean(0, keepdim=True))
+        console.print(f"linear solution, drawn in policies.png: {linear}", markup=False)
+    except NoLinearSolution as reason:
+        linear = None
+        console.print(f"no linear solution is drawn: {reason}", markup=False)
     drawn = [
         figures.loss_history(run, run.output / "loss.png"),
         figures.euler_discrepancies(run.residuals(cloud), run.output / "euler_discrepancies.png", described),
         figures.paths(run, run.output / "paths.png"),
-        figures.policies(run, cloud, run.output / "policies.png", described),
+        figures.policies(run, cloud, run.output / "policies.png", described, linear),
     ]
     run.post_process()
     for line in run.closing_lines():

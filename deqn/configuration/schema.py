@@ -149,9 +149,10 @@ class Net(Group):
     normalize_inputs: bool = Field(
         False, description="(new) states minus mean over standard deviation of the initial states"
     )
-    warm_start: Literal["none", "steady_state"] = Field(
+    warm_start: Literal["none", "guess", "steady_state", "linear"] = Field(
         "none",
-        description="(new) what the network is fitted to first: nothing, or the policy of the steady state without shocks",
+        description="(new) what the network is fitted to first: nothing, guess(state) of the model's Guess.py, the policy of the "
+        "steady state without shocks, or the linear solution around it",
     )
     options: dict[str, Any] = Field(default_factory=dict, description="(new) options of a model's own Net.py")
 

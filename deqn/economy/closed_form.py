@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,20 +27,28 @@ def closed_form(model: Model, states: Tensor) -> dict[str, Tensor]:
             found = model.closed_form(states) or {}
         except Exception as error:
             raise model.failed("closed_form(state)", error) from error
-        place = f"{model.name}/Hooks.py: closed_form(state)"
-        if not isinstance(found, Mapping):
+        return policies_by_name(model, found, states, f"{model.name}/Hooks.py: closed_form(state)")
+
+
+def policies_by_name(model: Model, found: Any, states: Tensor, place: str) -> dict[str, Tensor]:
+    """What a function of the model's files gives for some policies at states `[n, n_states]`: by name `[n, *shape]`.
+
+    Raises:
+        ModelError: where it is no dictionary, names what is no policy, or gives another shape.
+    """
+    if not isinstance(found, Mapping):
+        raise ModelError(
+            f"{place} returns a {type(found).__name__}, expected a dict: a value for the name of a policy."
+        )
+    shapes = {column.name: (len(states), *column.shape) for column in model.policy_columns}
+    policies = {}
+    for name, value in found.items():
+        if name not in shapes:
+            raise ModelError(f"{place} names {name!r}, which is no policy.{suggestion(str(name), shapes)}")
+        try:
+            policies[name] = torch.as_tensor(value, dtype=model.dtype).to(states.device).expand(shapes[name])
+        except (RuntimeError, TypeError, ValueError) as error:
             raise ModelError(
-                f"{place} returns a {type(found).__name__}, expected a dict: a value for the name of a policy."
-            )
-        shapes = {column.name: (len(states), *column.shape) for column in model.policy_columns}
-        exact = {}
-        for name, value in found.items():
-            if name not in shapes:
-                raise ModelError(f"{place} names {name!r}, which is no policy.{suggestion(str(name), shapes)}")
-            try:
-                exact[name] = torch.as_tensor(value, dtype=model.dtype).to(states.device).expand(shapes[name])
-            except (RuntimeError, TypeError, ValueError) as error:
-                raise ModelError(
-                    f"{place} gives for {name!r} what is neither a number nor a tensor of shape {list(shapes[name])}: {error}"
-                ) from error
-    return exact
+                f"{place} gives for {name!r} what is neither a number nor a tensor of shape {list(shapes[name])}: {error}"
+            ) from error
+    return policies

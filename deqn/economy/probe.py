@@ -14,6 +14,7 @@ from deqn.economy.check_numerics import first_operation
 from deqn.economy.closed_form import closed_form
 from deqn.economy.columns import Column, describe_state
 from deqn.economy.files import describe, where
+from deqn.economy.guess import find_guess, guess, not_finite
 from deqn.economy.model import Model
 from deqn.economy.reach import cut_ranges
 from deqn.economy.reactions import inert
@@ -90,7 +91,7 @@ class _Probe:
                 self._equations(states, policies)
                 self._elsewhere(states, policies)
             self.report.notes += cut_ranges(model)
-            self._closed_form(states)
+            self._rules(states)
         if self.problems:
             self.problems += text_constants("\n".join(self.problems), model.config.constants)
             raise ModelError(f"{count(len(self.problems), 'problem')} in {model.folder}", self.problems)
@@ -182,10 +183,13 @@ class _Probe:
                     f"[{BATCH}, {BATCH}]. Index the last dimension: x[..., 0]."
                 )
 
-    def _closed_form(self, states: Tensor) -> None:
-        """It is asked for after training only, which may have taken hours."""
+    def _rules(self, states: Tensor) -> None:
+        """The closed form is asked for after training only, which may have taken hours; the guess in some runs only."""
         try:
             closed_form(self.model, states)
+            if find_guess(self.model) is not None:
+                wrong = not_finite(self.model, states, guess(self.model, states))
+                self.problems += [wrong] if wrong else []
         except ModelError as error:
             self.problems.append(str(error))
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from deqn.economy.columns import Column
 from deqn.economy.model import Model
 
 LARGEST = 200  # entries of states and policies up to which it is looked for: the Jacobian is dense
@@ -44,24 +45,16 @@ def steady_state(model: Model, near: Tensor | None = None) -> SteadyState | None
         near: `[n, n_states]`, states where one may be too, such as simulated ones.
 
     Returns:
-        The steady state where all starts that reach one agree on it, inside of all bounds; None elsewhere, and for
+        The steady state where all starts that reach one agree on it, within all bounds; None elsewhere, and for
         models with more than `LARGEST` entries.
     """
     if model.n_states + model.n_policies > LARGEST:
         return None
-    found: list[SteadyState] = []
     generator = model.rng.get_state()
-    training = model.network.training
-    model.network.eval()
-    try:
-        with model.context(), _without_shocks(model):
-            for state in _starts(model, near):
-                solution = _solve(model, state)
-                if solution is not None:
-                    found.append(solution)
-    finally:
-        model.network.train(training)
-        model.rng.set_state(generator)
+    with model.context():
+        starts = _starts(model, near)
+    model.rng.set_state(generator)
+    found = [solution for start in starts if (solution := steady_state_near(model, start)) is not None]
     best = min(found, key=lambda solution: solution.residual, default=None)
     if best is None or not all(_close(best.state, other.state) for other in found):
         return None
@@ -78,55 +71,92 @@ def _starts(model: Model, near: Tensor | None) -> list[Tensor]:
     return starts
 
 
-def _solve(model: Model, start: Tensor) -> SteadyState | None:
+def steady_state_near(model: Model, state: Tensor, policy: Tensor | None = None) -> SteadyState | None:
+    """As `steady_state`, from one start `[1, n_states]`, with the network's policy there or the given one `[1, n_policies]`."""
+    generator = model.rng.get_state()
+    training = model.network.training
+    model.network.eval()
+    try:
+        with model.context():
+            if policy is None:
+                with torch.no_grad():
+                    policy = model.policy(state)
+            with without_shocks(model):
+                return _solve(model, state, policy)
+    finally:
+        model.network.train(training)
+        model.rng.set_state(generator)
+
+
+def _solve(model: Model, start: Tensor, policy: Tensor) -> SteadyState | None:
     from scipy.optimize import least_squares
 
     n = model.n_states
-    with torch.no_grad():
-        policy = model.policy(start)
     x0 = torch.cat([start, policy], dim=-1)[0]
     scale = x0.abs().clamp(min=0.1)
     held: list[Tensor] = []
-    hook = model.network.register_forward_hook(lambda _, inputs, output: held[0].expand(*output.shape))
 
     def equations(x: Tensor) -> Tensor:
-        entries = (x * scale).unsqueeze(0)
-        state, own = entries[:, :n], entries[:, n:]
+        """`[rows, n_states + n_policies]` -> change of the states and residuals, `[rows, entries]`."""
+        state, own = (x * scale).split([n, model.n_policies], dim=-1)
         held[:] = [own]
         step = model.expectations.next_states(state, own, 1)[0]
-        residuals = [residual.flatten() for residual in model.equations(state, own).values()]
-        return torch.cat([((step - state) / scale[:n]).flatten(), *residuals])
+        return torch.cat([(step - state) / scale[:n], residuals(model, state, own)], dim=-1)
 
     def value(x: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            result = equations(torch.as_tensor(x).to(x0))
+            result = equations(torch.as_tensor(x).to(x0)[None])[0]
         return torch.nan_to_num(result, nan=1e6, posinf=1e6, neginf=-1e6).double().cpu().numpy()
 
-    def jacobian(x: np.ndarray) -> np.ndarray:
-        matrix = torch.autograd.functional.jacobian(equations, torch.as_tensor(x).to(x0))
+    def slopes(x: np.ndarray) -> np.ndarray:
+        matrix = jacobian(equations, torch.as_tensor(x).to(x0))
         return torch.nan_to_num(matrix, nan=0.0, posinf=0.0, neginf=0.0).double().cpu().numpy()
 
-    try:
-        result = least_squares(
-            value, (x0 / scale).double().cpu().numpy(), jacobian, xtol=1e-14, ftol=1e-14, gtol=1e-14, max_nfev=100
-        )
-    except (ValueError, np.linalg.LinAlgError):  # of a start where nothing is finite
-        return None
-    finally:
-        hook.remove()
-    residual = float(np.abs(result.fun).max())
-    entries = torch.as_tensor(result.x).to(x0) * scale
-    entries = torch.where(entries.abs() < _ZERO, 0.0, entries)
-    state, policy = entries[None, :n], entries[None, n:]
-    columns = [(column, state) for column in model.state_columns] + [
-        (column, policy) for column in model.policy_columns
-    ]
-    inside = all(bool((column.raw(x) == column.bounded(x)).all()) for column, x in columns)
-    return SteadyState(state, policy, residual) if residual < _SOLVED[model.dtype] and inside else None
+    with replaced_policy(model, lambda states: held[0]):
+        try:
+            result = least_squares(
+                value, (x0 / scale).double().cpu().numpy(), slopes, xtol=1e-14, ftol=1e-14, gtol=1e-14, max_nfev=100
+            )
+        except (ValueError, np.linalg.LinAlgError):  # of a start where nothing is finite
+            return None
+        entries = torch.as_tensor(result.x).to(x0) * scale
+        entries = torch.where(entries.abs() < _ZERO, 0.0, entries)
+        state, policy = _bounded(model.state_columns, entries[:n]), _bounded(model.policy_columns, entries[n:])
+        # a state at rest beyond a bound, where the model sees the bound, is not at rest
+        residual = float(np.abs(value((torch.cat([state, policy]) / scale).double().cpu().numpy())).max())
+    return SteadyState(state[None], policy[None], residual) if residual < _SOLVED[model.dtype] else None
+
+
+def _bounded(columns: list[Column], x: Tensor) -> Tensor:
+    """Entries `[n]` as the model sees them, cut to the bounds."""
+    return torch.cat([column.bounded(x).flatten() for column in columns])
+
+
+def residuals(model: Model, state: Tensor, policy: Tensor) -> Tensor:
+    """All residuals, an entry a column: `[rows, entries]`."""
+    return torch.cat([value.reshape(len(state), -1) for value in model.equations(state, policy).values()], dim=-1)
+
+
+def jacobian(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Derivatives `[outputs, inputs]` at `[inputs]` of a function of rows, in one backward pass: a row for each output."""
+    with torch.no_grad():
+        outputs = function(x[None]).shape[-1]
+    rows = x.expand(outputs, -1).clone().requires_grad_()
+    return torch.autograd.grad(function(rows).diagonal().sum(), rows)[0]
 
 
 @contextlib.contextmanager
-def _without_shocks(model: Model) -> Iterator[None]:
+def replaced_policy(model: Model, rule: Callable[[Tensor], Tensor]) -> Iterator[None]:
+    """Wherever the network is asked, a rule answers: states `[*batch, n_states]` to what broadcasts to `[*batch, n_policies]`."""
+    hook = model.network.register_forward_hook(lambda _, inputs, output: rule(inputs[0]).expand(*output.shape))
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+@contextlib.contextmanager
+def without_shocks(model: Model) -> Iterator[None]:
     """Next period is one state, whatever the shock, under expectations and outside of them."""
     expectations, switches = model.expectations, model.Globals.__dict__
     before, disabled = expectations.next_states, switches["DISABLE_SHOCKS"]

@@ -21,6 +21,7 @@ from rich.table import Table
 
 from deqn.configuration.schema import Config, Phase, Step
 from deqn.disk.run_folder import RunFolder, versions
+from deqn.economy.linear import NoLinearSolution, linear_solution
 from deqn.economy.model import Model
 from deqn.economy.probe import Report
 from deqn.economy.steady_state import LARGEST, steady_state
@@ -187,19 +188,26 @@ def show_model(console: Console, model: Model, report: Report) -> None:
         console.print(f"note: {escape(note)}")
 
 
-def steady_state_line(model: Model) -> str:
-    """'steady state: K = 0.19, z = 0; s = 0.346 (largest residual 1e-07)', or that none was found."""
+def steady_state_lines(model: Model) -> list[str]:
+    """'steady state: K = 0.19, z = 0; s = 0.346 (largest residual 1e-07)', or that none was found; and the roots around it."""
     entries = model.n_states + model.n_policies
     if entries > LARGEST:
-        return f"steady state: not looked for, in a model with {entries:,} entries of states and policies"
+        return [f"steady state: not looked for, in a model with {entries:,} entries of states and policies"]
     found = steady_state(model)
     if found is None:
-        return "steady state: none was found that all starts agree on"
+        return ["steady state: none was found that all starts agree on"]
     states, policies = (
         ", ".join(f"{c.name} = {float(c.raw(x)) + 0.0:.5g}" if not c.shape else f"{c.name} [...]" for c in columns)
         for columns, x in ((model.state_columns, found.state), (model.policy_columns, found.policy))
     )
-    return f"steady state (no shocks): {states}; {policies} (largest residual {found.residual:.0e})"
+    try:
+        around = str(linear_solution(model, found))
+    except NoLinearSolution as reason:
+        around = f"no linear solution: {reason}"
+    return [
+        f"steady state (no shocks): {states}; {policies} (largest residual {found.residual:.0e})",
+        f"around it: {around}",
+    ]
 
 
 _PLURAL = {"state": "states", "policy": "policies"}

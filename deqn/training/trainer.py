@@ -160,7 +160,7 @@ class Trainer:
         with self.model.context(), self.signals:
             saver.set_aside()
             if state.episode == 0 and not saver.resumed:
-                if self.config.net.warm_start == "steady_state":
+                if self.config.net.warm_start != "none":
                     self._say(warm_start(self.model))
                 if self.model.post_init is not None:
                     self._post_init()

@@ -106,6 +106,11 @@ def test_the_figures_are_drawn(processed):
     assert all((post / name).stat().st_size > 1000 for name in drawn)
 
 
+def test_the_linear_solution_is_said_to_be_drawn(processed):
+    """Its root of capital is that of K' = alpha beta z K^alpha."""
+    assert "linear solution, drawn in policies.png: one stable solution; roots 0.36" in processed[2].stdout
+
+
 def test_the_run_is_left_as_it_was_byte_for_byte(processed):
     before, folder, _ = processed
     after = contents(folder)

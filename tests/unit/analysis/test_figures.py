@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
@@ -10,6 +11,7 @@ import torch
 
 import deqn
 from deqn.analysis import figures
+from deqn.economy.linear import linear_solution
 
 
 @pytest.fixture
@@ -102,6 +104,22 @@ def test_the_closed_form_is_drawn_beside_the_network(drawn, name, style):
         network, exact = axis.lines
         assert (network.get_label(), exact.get_label(), exact.get_linestyle()) == ("network", "closed form", style)
         assert exact.get_ydata() == pytest.approx(model.Parameters.alpha * model.Parameters.beta)
+
+
+@pytest.mark.parametrize(("name", "style"), [("bm1972", ":"), ("brock_mirman", "None")])
+def test_the_linear_solution_is_drawn_beside_the_network_within_bounds(drawn, name, style):
+    model = deqn.load_model(name, ["constants.delta=0.1"], check=False)
+    solution = dataclasses.replace(linear_solution(model), policy=torch.tensor([1.5]))
+    figures.policies(deqn.Run(model, model.folder), model.initial_states(50), "policies.png", linear=solution)
+    for axis in drawn[0].axes:
+        network, linear = axis.lines
+        assert (network.get_label(), linear.get_label(), linear.get_linestyle()) == (
+            "network",
+            "linear solution",
+            style,
+        )
+        if name == "brock_mirman":
+            assert max(linear.get_ydata()) == pytest.approx(0.99)
 
 
 def test_discrepancies_have_few_panels_and_say_what_is_left_out(drawn):

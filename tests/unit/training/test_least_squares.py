@@ -9,7 +9,6 @@ import deqn
 from deqn.disk.checkpoint import Checkpoints
 from deqn.training import loss
 from deqn.training.least_squares import Residuals
-from deqn.training.warm_start import fit_policy, warm_start
 from tests.conftest import TINY, Listener, assert_same, own_model, shipped, train
 
 LEAST_SQUARES = [*TINY, "optimizer=levenberg_marquardt", "net.warm_start=steady_state", "run.keras_precision=float64"]
@@ -42,21 +41,6 @@ def test_residuals_with_a_shape_count_as_in_the_loss():
         rows = Residuals(economy)(states)
         assert rows.shape == (3, 36)
         assert float(rows.square().sum()) == pytest.approx(float(loss.terms(economy, states).loss), rel=1e-10)
-
-
-def test_a_warm_start_begins_at_the_policy_of_the_steady_state():
-    economy = model("constants.delta=0.1")
-    assert "policy of the steady state" in warm_start(economy)
-    K = ((1 / 0.96 - 1 + 0.1) / 0.36) ** (1 / (0.36 - 1))
-    savings = economy.PolicyState.s(economy.policy(economy.initial_states(100)))
-    torch.testing.assert_close(savings, torch.full_like(savings, 0.1 * K**0.64), rtol=2e-3, atol=0)
-
-
-def test_a_network_is_fitted_to_a_rule():
-    economy = model("net.layers.0.hidden.units=16")
-    states = economy.initial_states(200)
-    rule = 0.3 + 0.1 * torch.tanh(economy.State.z(states))[:, None]
-    assert fit_policy(economy, states, rule, steps=60) < 1e-3
 
 
 def test_growth_is_solved_to_a_millionth_in_seconds():
@@ -161,16 +145,6 @@ def test_savings_of_three_times_wealth_end_in_a_solution_or_a_message():
     states = trained.model.step(trained.state.starting_state)
     assert bool(torch.isfinite(states).all())
     assert all(bool(torch.isfinite(p).all()) for p in trained.model.network.parameters())
-
-
-def test_a_model_without_a_steady_state_says_how_to_start(tmp_path):
-    equations = shipped("brock_mirman", "Equations").replace(
-        "C(s, p))}", "C(s, p)), 'other': 1 + PolicyState.s(policy_state)}"
-    )
-    folder = own_model(tmp_path, Equations=equations.replace("import State", "import PolicyState\nimport State"))
-    economy = model(f"MODELS_DIR={folder}", "MODEL_NAME=mine")
-    with pytest.raises(deqn.ConfigError, match=r"no steady state was found.*net.warm_start=none"):
-        deqn.Trainer(economy).fit()
 
 
 def test_a_model_that_asks_a_tensor_in_an_if_is_one_error(tmp_path):
