@@ -109,7 +109,7 @@ def _where(composed: Composed) -> list[str | bool]:
     return [str(path), again and bool(Checkpoints(path).names())]
 
 
-def _train(composed: Composed, comm: Comm, watch: Callable[..., Monitor]) -> int:
+def _train(composed: Composed, comm: Comm, watch: Callable[..., Monitor] = Monitor) -> int:
     settings = composed.config
     configure_cpu(settings.run.threads)
     folder = RunFolder(composed.run_dir)

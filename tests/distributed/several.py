@@ -27,6 +27,7 @@ SGD = [
     *TINY, "optimizer.optimizer=SGD", "optimizer.learning_rate=0.01", "optimizer.learning_rate_schedule=null",
     "optimizer.schedule_kwargs={}",
 ]  # fmt: skip
+LEAST_SQUARES = [*TINY, "optimizer=levenberg_marquardt", "run.keras_precision=float64"]
 DROPOUT = "++net.layers.1.hidden.dropout_rate=0.5"
 BATCH_NORM = "++net.layers.1.hidden.batch_normalize={momentum: 0.5}"
 CLIP = 1e-3
@@ -47,6 +48,18 @@ def one_step(comm: Comm, clip: str) -> dict:
         made.step(batch)
     after = torch.cat([p.detach().flatten() for p in made.model.network.parameters()])
     return {"batch": batch, "before": before, "gradient": made.gradient.flat.clone(), "after": after}
+
+
+def least_squares(comm: Comm, solver: str) -> dict:
+    """A step of least squares, in float64: the minibatch, the parameters before and after."""
+    made = trainer(comm, *LEAST_SQUARES, f"+optimizer.optimizer_kwargs.solver={solver}")
+    batch = made.state.starting_state.clone()
+    before = torch.cat([p.detach().flatten() for p in made.model.network.parameters()])
+    with made.model.context():
+        made.step_of_phase.begin(batch[None])
+        made.step(batch)
+    after = torch.cat([p.detach().flatten() for p in made.model.network.parameters()])
+    return {"batch": batch, "before": before, "after": after}
 
 
 def inside(comm: Comm) -> dict:
@@ -74,6 +87,7 @@ def inside(comm: Comm) -> dict:
         "told": told,
         "step": one_step(comm, "null"),
         "clipped": one_step(comm, str(CLIP)),
+        "least_squares": {solver: least_squares(comm, solver) for solver in ("primal", "dual")},
         "learning_rate": trainer(comm, *SGD).state.learning_rate,
         "unscaled": trainer(comm, *SGD, "optimizer.scale_learning_rate=false").state.learning_rate,
         "statistics": at_its_end,

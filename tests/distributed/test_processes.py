@@ -11,10 +11,12 @@ import torch
 from deqn.configuration.compose import compose
 from deqn.disk.checkpoint import Checkpoints
 from deqn.economy.model import Model
+from deqn.numerics.least_squares import LevenbergMarquardt
 from deqn.training import loss
+from deqn.training.least_squares import Residuals
 from tests.conftest import ROOT, TINY, assert_same, own_model, train
 from tests.distributed.launches import BOTH, last, launch, needs_horovod, needs_mpirun, several
-from tests.distributed.several import BATCH_NORM, CLIP, DROPOUT, SGD
+from tests.distributed.several import BATCH_NORM, CLIP, DROPOUT, LEAST_SQUARES, SGD
 
 KRUSELL_SMITH = [
     "model=krusell_smith", "constants.nA=40", "run.N_sim_batch=8", "run.N_episode_length=4", "run.N_minibatch_size=16",
@@ -27,8 +29,15 @@ SETTINGS = {
     "schedule": [*TINY, "optimizer.schedule_kwargs={decay_steps: 32}", "optimizer.clipvalue=0.01"],
     "pieces": [*TINY, DROPOUT, "run.N_states_held=32"],
     "krusell_smith": KRUSELL_SMITH,
-}
-ON = {"torchrun": [*SETTINGS], "horovodrun": ["dropout", "batch_normalize", "krusell_smith"]}  # with two processes
+    "phases": [
+        *TINY, "optimizer=phases",
+        "optimizer.phases=[{optimizer: Adam, N_episodes: 1}, {optimizer: LevenbergMarquardt, N_steps_per_episode: 2}]",
+    ],
+}  # fmt: skip
+ON = {
+    "torchrun": [*SETTINGS],
+    "horovodrun": ["dropout", "batch_normalize", "krusell_smith", "phases"],
+}  # with two processes
 PAIRS = [
     pytest.param(engine, name, marks=needs_horovod if engine == "horovodrun" else ())
     for engine, names in ON.items()
@@ -183,6 +192,22 @@ def test_gradients_are_averaged(inside):
         assert_same(step["gradient"], steps[0]["gradient"])
         torch.testing.assert_close(step["gradient"], mean, rtol=1e-4, atol=1e-6)
         torch.testing.assert_close(step["after"], step["before"] - 0.01 * union, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("solver", ["primal", "dual"])
+def test_a_step_of_least_squares_is_that_of_one_process_with_both_minibatches(inside, solver):
+    steps = [found["least_squares"][solver] for found in inside]
+    assert_same(steps[0]["after"], steps[1]["after"])
+    model = Model(compose(LEAST_SQUARES).config)
+    torch.nn.utils.vector_to_parameters(steps[0]["before"], model.network.parameters())
+    model.fit_normalization()
+    with model.context():
+        LevenbergMarquardt(model.network.parameters()).advance(
+            Residuals(model), torch.cat([step["batch"] for step in steps])
+        )
+    alone = torch.cat([p.detach().flatten() for p in model.network.parameters()])
+    assert not torch.allclose(steps[0]["before"], alone, rtol=1e-3)
+    torch.testing.assert_close(steps[0]["after"], alone, rtol=1e-6, atol=1e-9)
 
 
 def test_gradients_are_clipped_after_they_are_averaged(inside):
