@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from deqn.configuration import activations
 from deqn.configuration.schema import HiddenLayer, Net, OutputLayer, PolicyVariable
 from deqn.economy.columns import Column
+from deqn.economy.dense import Dense
 from deqn.errors import ConfigError, suggestion
 
 _TRUNCATION = 0.87962566103423978  # standard deviation of a standard normal cut at two standard deviations
@@ -81,7 +82,7 @@ class Activation(nn.Module):
 
 def dense_network(
     net: Net, n_inputs: int, n_outputs: int, seed: int, own: Callable[[str], Any] | None = None
-) -> nn.Sequential:  # fmt: skip
+) -> Dense:  # fmt: skip
     """The layers of the YAML file: for each, dropout, batch normalisation, dense, activation.
 
     Args:
@@ -115,7 +116,7 @@ def dense_network(
         if not _is_linear(layer):
             modules.append(Activation(activations.activation(layer.activation, f"{where}.activation", own)))
         width = units
-    return nn.Sequential(*modules)
+    return Dense(*modules)
 
 
 def _is_linear(layer: HiddenLayer | OutputLayer) -> bool:

@@ -15,6 +15,7 @@ from deqn.economy.files import files_hash
 from deqn.economy.model import Model
 from deqn.errors import CheckpointError, ProcessError, count
 from deqn.processes.comm import Comm
+from deqn.training import products
 from deqn.training.train_state import PART_OF_RANK, TrainState
 
 
@@ -48,6 +49,11 @@ class Saver:
     def payload(self) -> dict[str, Any]:
         """What a checkpoint of this moment holds: a copy."""
         return {"header": self.header, **self.state.payload()}
+
+    def use_products(self, choice: products.Choice) -> None:
+        """Tells the network how to take its products, and every checkpoint from now on, so that a resumed run does the same."""
+        products.use(self.model, choice)
+        self.header["products"] = choice
 
     # -- writing --------------------------------------------------------------------------------------------------
 
@@ -125,6 +131,7 @@ class Saver:
             misfit.shared = True  # every process has the same
             raise misfit from error
         self.resumed, self._newest = True, checkpoints.names()[-1:]
+        self.use_products(payload["header"].get("products", []) if self.config.run.products == "auto" else [])
         lines.append(f"Resumed from {name}: {self.state.episode} episodes, {self.state.step} gradient steps.")
         if payload["header"]["model_files"] != header["model_files"]:
             lines.append(f"The files of {self.model.folder} have changed since {name} was written.")

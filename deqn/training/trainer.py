@@ -23,7 +23,7 @@ from deqn.errors import ConfigError, DEQNError, ModelError, ProcessError, SaveEr
 from deqn.numerics.least_squares import LevenbergMarquardt
 from deqn.processes.comm import Comm
 from deqn.processes.signals import Signals
-from deqn.training import diagnose, least_squares, loss, simulate
+from deqn.training import diagnose, least_squares, loss, products, simulate
 from deqn.training.cpu import configure_cpu
 from deqn.training.gradient import FlatGradient
 from deqn.training.progress import Progress
@@ -137,6 +137,8 @@ class Trainer:
                 if self.model.post_init is not None:
                     self._post_init()
             self._broadcast_network()
+            if state.episode == 0 and not saver.resumed:
+                saver.use_products(self.comm.first(lambda: products.choose(self.model)))
             good = self._finite_payload()
             self._beginning = good if self.config.on_nonfinite == "rollback" else None
             try:
