@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,10 +10,20 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
-from deqn.numerics.products import INPUTS, VALUE, WEIGHTS, Activation, Ways, candidates, has_onednn, known, seconds
+from deqn.numerics.products import (
+    INPUTS,
+    VALUE,
+    WEIGHTS,
+    Activation,
+    Ways,
+    has_onednn,
+    is_thin,
+    is_wide,
+    known,
+    seconds,
+)
 
-_GAIN = 0.95  # of a Sequential's time, from where on other ways are worth other bits
-_SMALL = 50_000  # rows times (inputs + outputs) of a layer, below which there is nothing to gain
+_GAIN = 0.9  # of the time without oneDNN, from where on it is worth other bits: far from what noise can turn
 
 
 class Dense(nn.Sequential):
@@ -92,17 +102,32 @@ class Dense(nn.Sequential):
             gradient: 0 for values only, 1 with gradients of the parameters, 2 with those of the inputs too.
         """
         layers = [layer for layer, _, _ in self._dense_layers()]
-        widest = max((layer.in_features + layer.out_features for layer in layers), default=0)
-        if rows * widest < _SMALL or layers[0].weight.device.type != "cpu":
+        if not layers or layers[0].weight.device.type != "cpu":
             return []
-        onednn = has_onednn(layers[0].weight)
-        each = [candidates(layer.in_features, layer.out_features, onednn) for layer in layers]
-        generator = torch.Generator().manual_seed(0)
+        sizes = [(rows, layer.in_features, layer.out_features) for layer in layers]
+        turned = ["turned" if gradient and is_thin(*size) else "plain" for size in sizes]
+        ways = [[Ways("plain", t, t) for t in turned]]
+        if has_onednn(layers[0].weight) and any(is_wide(*size) for size in sizes):
+            for weights in ("plain", "onednn"):
+                wide = Ways("onednn", "onednn", weights)
+                ways.append(
+                    [wide if is_wide(*size) else Ways("plain", t, t) for size, t in zip(sizes, turned, strict=True)]
+                )
+        best = 0
+        if len(ways) > 1:
+            times = seconds(self._trials(rows, ways, gradient))
+            quickest = min(range(len(ways)), key=times.__getitem__)
+            best = quickest if times[quickest] < _GAIN * times[0] else 0
+        return ways[best] if any(way != Ways() for way in ways[best]) else []
+
+    def _trials(self, rows: int, ways: list[list[Ways]], gradient: int) -> list[Callable[[], None]]:
+        """For each choice of ways a function that takes some rows through the layers and back."""
+        layers, generator = [layer for layer, _, _ in self._dense_layers()], torch.Generator().manual_seed(0)
         x, g = (
-            torch.randn(rows, n, generator=generator, dtype=layers[0].weight.dtype)
+            torch.randn(rows, n, generator=generator, dtype=layers[0].weight.dtype, device="cpu")
             for n in (layers[0].in_features, layers[-1].out_features)
         )
-        wanted = [*self.parameters(), *([x] if gradient > 1 else [])]
+        wanted = [*(p for p in self.parameters() if p.requires_grad), *([x] if gradient > 1 else [])]
         x.requires_grad_(gradient > 1)
 
         def run(dense: Dense) -> None:
@@ -111,12 +136,10 @@ class Dense(nn.Sequential):
             if gradient:
                 torch.autograd.grad(y, wanted, g)
 
-        trials = [Dense(*self) for _ in each[0]]
-        for trial, *ways in zip(trials, *each, strict=True):
-            trial.ways = {rows: ways} if any(way != Ways() for way in ways) else {}
-        times = seconds([partial(run, trial) for trial in trials])
-        best = min(range(len(trials)), key=times.__getitem__)
-        return trials[best].ways.get(rows, []) if times[best] < _GAIN * times[0] else []
+        trials = [Dense(*self) for _ in ways]
+        for trial, each in zip(trials, ways, strict=True):
+            trial.ways = {rows: each}
+        return [partial(run, trial) for trial in trials]
 
 
 def _is_plain(x: Tensor) -> bool:
