@@ -28,6 +28,17 @@ def machine() -> str:
     return " ".join(names)
 
 
+def keep_compiled() -> None:
+    """Lets torch.compile keep its code in the user's cache: its own place is a temporary folder, which a reboot empties.
+
+    A user's TORCHINDUCTOR_CACHE_DIR stays as it is. Code of one processor is not given to another.
+    """
+    folder = kept_file("compiled", "", "")
+    with contextlib.suppress(OSError):  # PyTorch's own place remains
+        folder.mkdir(parents=True, exist_ok=True)
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
+
+
 def kept_file(kind: str, key: str, suffix: str) -> Path:
     """Where something of a key is kept: the name changes with the key and the machine."""
     return cache_folder() / f"{kind}-{hashlib.sha256(f'{key} {machine()}'.encode()).hexdigest()[:16]}{suffix}"

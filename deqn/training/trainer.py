@@ -15,6 +15,7 @@ from torch import Tensor
 
 from deqn.configuration import optimizers, schedules
 from deqn.disk import checkpoint
+from deqn.disk.cache import keep_compiled
 from deqn.disk.run_folder import RunFolder
 from deqn.economy.check_numerics import CheckNumerics, NotFinite
 from deqn.economy.model import Model
@@ -85,6 +86,7 @@ class Trainer:
         self._bad_step = torch.zeros((), device=model.device, dtype=torch.float32)
         self.terms, self.simulated_step = loss.terms, model.step
         if config.run.compile:
+            keep_compiled()
             self.terms = torch.compile(loss.terms, fullgraph=True, dynamic=False)
             self.simulated_step = torch.compile(model.step, fullgraph=True, dynamic=False)
         model.set_run(starting_state=starting_state)
