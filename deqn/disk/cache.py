@@ -13,7 +13,9 @@ import torch
 
 
 def cache_folder() -> Path:
-    """`deqn` in the user's cache folder: XDG_CACHE_HOME where it is set, else that of the system."""
+    """DEQN_CACHE_DIR where it is set, else `deqn` in the user's cache folder: XDG_CACHE_HOME, or that of the system."""
+    if os.environ.get("DEQN_CACHE_DIR"):
+        return Path(os.environ["DEQN_CACHE_DIR"]).expanduser()
     system = {"darwin": "~/Library/Caches", "win32": os.environ.get("LOCALAPPDATA") or "~/AppData/Local"}
     return Path(os.environ.get("XDG_CACHE_HOME") or system.get(sys.platform, "~/.cache")).expanduser() / "deqn"
 

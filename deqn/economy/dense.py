@@ -49,7 +49,7 @@ class Dense(nn.Sequential):
 
     @ways.setter
     def ways(self, ways: Mapping[int, list[Ways]]) -> None:
-        self._layers = self._dense_layers()
+        self._layers = self.layers()
         self._ways = {rows: list(each) for rows, each in ways.items() if len(each) == len(self._layers) > 0}
 
     def forward(self, x: Tensor) -> Tensor:
@@ -71,7 +71,7 @@ class Dense(nn.Sequential):
         """'2x128 relu, 128x1': what decides how long it takes."""
         return ", ".join(
             f"{layer.in_features}x{layer.out_features} {activation.value.__name__ if activation else ''}".strip()
-            for layer, activation, _ in self._dense_layers()
+            for layer, activation, _ in self.layers()
         )
 
     def _turned(self, x: Tensor, ways: Sequence[Ways]) -> Tensor:
@@ -82,7 +82,7 @@ class Dense(nn.Sequential):
                 x = activation(x)
         return x
 
-    def _dense_layers(self) -> list[tuple[nn.Linear, Activation | None, nn.Module | None]]:
+    def layers(self) -> list[tuple[nn.Linear, Activation | None, nn.Module | None]]:
         """Each product with the activation behind it; none where there is something else in between, such as dropout."""
         layers: list[tuple[nn.Linear, Activation | None, nn.Module | None]] = []
         for module in self:
@@ -101,7 +101,7 @@ class Dense(nn.Sequential):
         Args:
             gradient: 0 for values only, 1 with gradients of the parameters, 2 with those of the inputs too.
         """
-        layers = [layer for layer, _, _ in self._dense_layers()]
+        layers = [layer for layer, _, _ in self.layers()]
         if not layers or layers[0].weight.device.type != "cpu":
             return []
         sizes = [(rows, layer.in_features, layer.out_features) for layer in layers]
@@ -122,7 +122,7 @@ class Dense(nn.Sequential):
 
     def _trials(self, rows: int, ways: list[list[Ways]], gradient: int) -> list[Callable[[], None]]:
         """For each choice of ways a function that takes some rows through the layers and back."""
-        layers, generator = [layer for layer, _, _ in self._dense_layers()], torch.Generator().manual_seed(0)
+        layers, generator = [layer for layer, _, _ in self.layers()], torch.Generator().manual_seed(0)
         x, g = (
             torch.randn(rows, n, generator=generator, dtype=layers[0].weight.dtype, device="cpu")
             for n in (layers[0].in_features, layers[-1].out_features)

@@ -62,7 +62,8 @@ def terms(model: Model, states: Tensor) -> LossTerms:
 
 def squared_sum(x: Tensor) -> Tensor:
     """Sum over the first dimension of the squares, mean over the others."""
-    return x.square().sum() * (x.shape[0] / x.numel())
+    total = x.square().sum()
+    return total if x.ndim == 1 else total * (x.shape[0] / x.numel())
 
 
 def penalised(model: Model, states: Tensor, policies: Tensor) -> Iterator[tuple[str, Tensor, Bound]]:
