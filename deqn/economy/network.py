@@ -177,9 +177,10 @@ class PolicyNetwork(nn.Module):
         raw = self.body(x)
         if raw.shape[-1] != self.n_outputs:
             raise ValueError(f"it has {raw.shape[-1]} outputs, expected {self.n_outputs}, one for each policy entry")
-        if any(function is not None for _, _, function in self.pieces):
-            pieces = [raw[:, a:b] if f is None else f(raw[:, a:b]) for a, b, f in self.pieces]
-            raw = pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=-1)
+        if len(self.pieces) == 1:
+            raw = raw if self.pieces[0][2] is None else self.pieces[0][2](raw)
+        elif any(function is not None for _, _, function in self.pieces):
+            raw = torch.cat([raw[:, a:b] if f is None else f(raw[:, a:b]) for a, b, f in self.pieces], dim=-1)
         return raw if states.ndim == 2 else raw.reshape(*states.shape[:-1], -1)
 
 

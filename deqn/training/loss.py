@@ -53,11 +53,16 @@ def terms(model: Model, states: Tensor) -> LossTerms:
     deviations = {name: squared_sum(residual) for name, residual in residuals.items()}
     penalties = bound_penalties(model, states, policies)
     n_equations = len(residuals)
-    net_loss = torch.stack(list(deviations.values())).sum() / n_equations
+    net_loss = _sum(deviations) / n_equations if n_equations > 1 else _sum(deviations)
     loss = net_loss
     if penalties:
-        loss = net_loss + torch.stack(list(penalties.values())).sum() / n_equations
+        loss = net_loss + (_sum(penalties) / n_equations if n_equations > 1 else _sum(penalties))
     return LossTerms(loss, net_loss, deviations, penalties, {k: r.detach() for k, r in residuals.items()})
+
+
+def _sum(scalars: dict[str, Tensor]) -> Tensor:
+    values = list(scalars.values())
+    return torch.stack(values).sum() if len(values) > 1 else values[0]
 
 
 def squared_sum(x: Tensor) -> Tensor:
