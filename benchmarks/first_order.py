@@ -1,6 +1,6 @@
 """Milliseconds an episode of first-order training: stochastic Brock-Mirman, 1,000 x 30 states, 60 Adam steps, five nodes, relu.
 
-python benchmarks/first_order.py                    eager and compiled, three networks; prints a table
+python benchmarks/first_order.py                    eager and compiled, three networks; a row for each
 python benchmarks/first_order.py --before ../before another checkout too, in turn with this one, and the ratio of the two
 
 A figure is the difference of a long and a short run over its episodes: whole processes, one thread, checkpoints rare. Processor
@@ -16,9 +16,6 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-
-from rich.console import Console
-from rich.table import Table
 
 ROOT = Path(__file__).resolve().parent.parent
 NETWORKS = {"2 x 50": (2, 50), "2 x 100": (2, 100), "3 x 128": (3, 128)}
@@ -47,15 +44,16 @@ def main() -> None:
     parser.add_argument("--before", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--networks", nargs="*", default=list(NETWORKS), choices=list(NETWORKS))
-    parser.add_argument("--eager", action="store_true", help="without the compiled column")
+    parser.add_argument("--ways", nargs="*", default=["eager", "compiled"], choices=["eager", "compiled"])
     parser.add_argument("settings", nargs="*", help="more settings for all runs")
     arguments = parser.parse_args()
     roots = [*([arguments.before.resolve()] if arguments.before else []), ROOT]
-    table = Table(show_edge=False)
-    for heading in ("network", "", *(["before [ms]"] if arguments.before else []), "ms an episode", "speed"):
-        table.add_column(heading)
+    print(
+        f"| network | | {'before [ms] | ' if arguments.before else ''}ms an episode | {'speed |' if arguments.before else ''}"
+    )
     for network in arguments.networks:
-        for compiled in (False,) if arguments.eager else (False, True):
+        for way in arguments.ways:
+            compiled = way == "compiled"
             least: dict[tuple[Path, int], float] = {}
             for i in range(arguments.rounds + compiled):  # the first compiled round fills the cache
                 for episodes in (SHORT, LONG):
@@ -64,9 +62,9 @@ def main() -> None:
                         if i >= compiled:
                             least[root, episodes] = min(taken, least.get((root, episodes), taken))
             times = [1e3 * (least[root, LONG] - least[root, SHORT]) / (LONG - SHORT) for root in roots]
-            ratio = [f"{times[0] / times[1]:.2f}"] if arguments.before else []
-            table.add_row(network, "compiled" if compiled else "eager", *(f"{t:.0f}" for t in times), *ratio)
-    Console(width=100).print(table)
+            cells = [network, way, *(f"{t:.0f}" for t in times)]
+            cells += [f"{times[0] / times[1]:.2f}"] if arguments.before else []
+            print(f"| {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":
