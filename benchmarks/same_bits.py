@@ -2,7 +2,7 @@
 
 python benchmarks/same_bits.py                    this checkout
 python benchmarks/same_bits.py --root ../before   another one, with this environment; compare the two tables
-python benchmarks/same_bits.py run.products=plain with more settings for all runs: here without oneDNN
+python benchmarks/same_bits.py run.products=plain with more settings for all runs: here without products of the library's own
 
 A digest covers the last checkpoint (network, optimizer, schedule, generators, states) and the error file, which has the
 loss of every epoch. Equal on one machine with one thread and the same versions; see docs/limits.md.

@@ -1,4 +1,4 @@
-"""A folder of the user's where things stay that are found out once on a machine."""
+"""Where the code of torch.compile stays for later starts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def cache_folder() -> Path:
 
 
 def machine() -> str:
-    """The processor and this PyTorch: what is fast on one may be slow on another."""
+    """The processor and this PyTorch: code of one must not be given to another."""
     names = [platform.processor(), torch.backends.cpu.get_cpu_capability(), torch.__version__]
     with contextlib.suppress(OSError):  # Linux alone
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").partition("\n\n")[0].splitlines()
@@ -33,27 +33,10 @@ def machine() -> str:
 def keep_compiled() -> None:
     """Lets torch.compile keep its code in the user's cache: its own place is a temporary folder, which a reboot empties.
 
-    A user's TORCHINDUCTOR_CACHE_DIR stays as it is. Code of one processor is not given to another.
+    A user's TORCHINDUCTOR_CACHE_DIR stays as it is. Where the folder cannot be written, PyTorch's own place remains.
     """
-    folder = kept_file("compiled", "", "")
-    with contextlib.suppress(OSError):  # PyTorch's own place remains
+    folder = cache_folder() / f"compiled-{hashlib.sha256(machine().encode()).hexdigest()[:16]}"
+    with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
-
-
-def kept_file(kind: str, key: str, suffix: str) -> Path:
-    """Where something of a key is kept: the name changes with the key and the machine."""
-    return cache_folder() / f"{kind}-{hashlib.sha256(f'{key} {machine()}'.encode()).hexdigest()[:16]}{suffix}"
-
-
-def keep(path: Path, content: bytes) -> None:
-    """Writes a file, whole or not at all, unless it is there; nothing where the folder cannot be written."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    with contextlib.suppress(OSError):  # found out anew at the next start
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_bytes(content)
-            if not path.exists():
-                os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        if os.access(folder, os.W_OK):
+            os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))

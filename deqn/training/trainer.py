@@ -22,9 +22,10 @@ from deqn.economy.model import Model
 from deqn.economy.shocks import wrong_probabilities
 from deqn.errors import ConfigError, DEQNError, ModelError, ProcessError, SaveError, TrainingError
 from deqn.numerics.least_squares import LevenbergMarquardt
+from deqn.numerics.products import chosen, register_onednn
 from deqn.processes.comm import Comm
 from deqn.processes.signals import Signals
-from deqn.training import diagnose, least_squares, loss, products, simulate
+from deqn.training import diagnose, least_squares, loss, simulate
 from deqn.training.cpu import configure_cpu
 from deqn.training.gradient import FlatGradient
 from deqn.training.progress import Progress
@@ -74,6 +75,7 @@ class Trainer:
             least_squares.refuse(model, config)
         self.gradient = FlatGradient(parameters)
         self.saver = Saver(model, self.state, folder, self.comm, self._say)
+        self.saver.use_products(self.comm.first(lambda: chosen(config.run.products, model.dtype, model.device)))
         self.signals = Signals(passed_on=self.comm.size > 1)
         largest = torch.finfo(model.dtype).max
         self._clip = None if settings.clipvalue is None else min(settings.clipvalue, largest)
@@ -87,6 +89,8 @@ class Trainer:
         self.terms, self.simulated_step = loss.terms, model.step
         if config.run.compile:
             keep_compiled()
+            if self.saver.header["products"] == "onednn":
+                register_onednn()
             self.terms = torch.compile(loss.terms, fullgraph=True, dynamic=False)
             self.simulated_step = torch.compile(model.step, fullgraph=True, dynamic=False)
         model.set_run(starting_state=starting_state)
@@ -139,8 +143,6 @@ class Trainer:
                 if self.model.post_init is not None:
                     self._post_init()
             self._broadcast_network()
-            if state.episode == 0 and not saver.resumed:
-                saver.use_products(self.comm.first(lambda: products.choose(self.model)))
             good = self._finite_payload()
             self._beginning = good if self.config.on_nonfinite == "rollback" else None
             try:

@@ -13,6 +13,7 @@ from deqn.disk.checkpoint import Checkpoints
 from deqn.disk.run_folder import RunFolder
 from deqn.economy.probe import probe
 from deqn.errors import ConfigError
+from deqn.processes.distributed import Comm
 from deqn.training.estimate import estimate_seconds
 from deqn.training.record import Record
 from deqn.training.trainer import Trainer
@@ -154,7 +155,7 @@ def test_a_schedule_that_ends_before_the_run_is_refused_at_the_start(tmp_path):
      ("CosineAnnealingLR", "T_max: 48, eta_min: 0.0001"), ("CosineDecay", "decay_steps: 48")],
 )  # fmt: skip
 def test_all_rates_of_a_schedule_grow_with_the_number_of_processes(schedule, kwargs):
-    class Three(deqn.processes.distributed.Comm):
+    class Three(Comm):
         def __init__(self):
             super().__init__(0, 3)
 

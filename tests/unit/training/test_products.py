@@ -1,90 +1,84 @@
-"""Ways of the network's matrix products: chosen once, kept for the machine, taken from the checkpoint by a resumed run."""
+"""run.products: the choice of the processor, what a resumed run takes, and misuse."""
 
 from __future__ import annotations
-
-import json
 
 import pytest
 import torch
 
-from deqn.economy.dense import Dense
-from deqn.numerics.products import Ways
-from deqn.training import products
+from deqn.errors import ConfigError
+from deqn.numerics import products
 from tests.conftest import TINY, assert_same, train
 
 WIDE = ["run.N_sim_batch=500", "run.N_minibatch_size=500", "run.N_epochs_per_episode=1",
         "net.layers.0.hidden.units=64", "net.layers.1.hidden.units=64"]  # fmt: skip
-ONEDNN = Ways("onednn", "onednn", "plain")
+CPU = torch.device("cpu")
 
 
-@pytest.fixture
-def onednn_everywhere(monkeypatch):
-    """As on a processor where oneDNN is faster; counts how often that was timed."""
-    calls = []
-
-    def fastest(self, rows, gradient):
-        calls.append((rows, gradient))
-        return [ONEDNN] * len(self.layers())
-
-    monkeypatch.setattr(Dense, "fastest", fastest)
-    return calls
-
-
-@pytest.fixture(autouse=True)
-def _cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("DEQN_CACHE_DIR", str(tmp_path / "cache"))
-
-
-def test_rows_are_those_of_a_step_of_its_nodes_and_of_a_period(onednn_everywhere):
-    train(None, *WIDE, "run.N_sim_batch=300", "run.N_minibatch_size=200", "run.N_episodes=1")
-    assert onednn_everywhere == [(200, 1), (1000, 2), (300, 0)]
-
-
-def test_what_was_found_is_kept_for_the_next_run(onednn_everywhere):
-    first = train(None, *WIDE, "run.N_episodes=1")
-    n = len(onednn_everywhere)
-    second = train(None, *WIDE, "run.N_episodes=1")
-    assert len(onednn_everywhere) == n
-    assert first.saver.header["products"] == second.saver.header["products"] != []
-
-
-def test_a_damaged_file_is_timed_anew(onednn_everywhere, tmp_path):
-    train(None, *WIDE, "run.N_episodes=1")
-    n = len(onednn_everywhere)
-    for path in (tmp_path / "cache").rglob("products-*.json"):
-        path.write_text(json.dumps([["onednn", "onednn", "fast"]]))
-    train(None, *WIDE, "run.N_episodes=1")
-    assert len(onednn_everywhere) == 2 * n
-
-
-def test_a_resumed_run_takes_the_ways_of_its_checkpoint(onednn_everywhere, monkeypatch, tmp_path):
-    whole = train(tmp_path / "whole", *WIDE, "run.N_episodes=4")
-    train(tmp_path / "halves", *WIDE, "run.N_episodes=2")
-    monkeypatch.setattr(Dense, "fastest", lambda self, rows, gradient: [])  # another machine
-    monkeypatch.setenv("DEQN_CACHE_DIR", str(tmp_path / "elsewhere"))
-    halves = train(tmp_path / "halves", *WIDE, "run.N_episodes=4", starting_point="LATEST")
-    assert_same(halves.state.payload(), whole.state.payload())
-    assert halves.saver.header["products"] == whole.saver.header["products"]
-
-
-def test_the_ways_of_onednn_train_to_the_same_but_for_rounding(onednn_everywhere):
-    auto, plain = (train(None, *WIDE, "run.N_episodes=2", f"run.products={key}") for key in ("auto", "plain"))
-    for a, b in zip(auto.state.policy.parameters(), plain.state.policy.parameters(), strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
+def machine(monkeypatch, family: int | None, capability: str = "AVX512") -> None:
+    monkeypatch.setattr(products, "amd_family", lambda: family)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: True)
 
 
 @pytest.mark.parametrize(
-    "setting", ["run.products=plain", "enable_check_numerics=true", "optimizer=levenberg_marquardt"]
+    ("family", "capability", "dtype", "expected"),
+    [(26, "AVX512", torch.float32, "onednn"), (26, "AVX512", torch.float64, "turned"), (26, "AVX2", torch.float32, "turned"),
+     (25, "AVX512", torch.float32, "turned"), (None, "AVX512", torch.float32, "plain")],
+)  # fmt: skip
+def test_the_processor_decides(family, capability, dtype, expected, monkeypatch):
+    machine(monkeypatch, family, capability)
+    assert products.chosen("auto", dtype, CPU) == expected
+
+
+def test_on_a_gpu_products_are_plain(monkeypatch):
+    machine(monkeypatch, 26)
+    assert products.chosen("auto", torch.float32, torch.device("cuda")) == "plain"
+
+
+@pytest.mark.parametrize(
+    ("vendor", "expected"), [("AMD64 Family 25 Model 17, AuthenticAMD", 25), ("Intel64 Family 6, GenuineIntel", None)]
 )
-def test_nothing_is_chosen(setting, onednn_everywhere):
-    overrides = [*TINY, "run.N_episodes=1", setting]
-    assert train(None, *overrides).saver.header["products"] == []
-    assert onednn_everywhere == []
+def test_the_family_of_a_processor(vendor, expected, monkeypatch, tmp_path):
+    monkeypatch.setattr(products.platform, "processor", lambda: vendor)
+    monkeypatch.setattr(products, "Path", lambda path: tmp_path / "nothing")
+    assert products.amd_family() == expected
 
 
-def test_choosing_changes_no_generator(onednn_everywhere):
-    trainer = train(None, *WIDE, "run.N_episodes=1")
-    before = trainer.state.generators()
-    with trainer.model.context():
-        assert products.choose(trainer.model)
-    assert_same(trainer.state.generators(), before)
+def test_onednn_in_float64_is_refused():
+    with pytest.raises(ConfigError, match=r"run\.products=onednn: expected .*float32.*has cpu and float64"):
+        train(None, *TINY, "run.products=onednn", "run.keras_precision=float64")
+
+
+def test_products_that_are_not_known_are_refused():
+    with pytest.raises(ConfigError, match=r"run\.products"):
+        train(None, *TINY, "run.products=fastest")
+
+
+def test_a_resumed_run_takes_the_products_of_its_checkpoint(monkeypatch, tmp_path):
+    machine(monkeypatch, 26)
+    whole = train(tmp_path / "whole", *WIDE, "run.N_episodes=4")
+    train(tmp_path / "halves", *WIDE, "run.N_episodes=2")
+    machine(monkeypatch, None)
+    halves = train(tmp_path / "halves", *WIDE, "run.N_episodes=4", starting_point="LATEST")
+    assert halves.saver.header["products"] == whole.saver.header["products"] == "onednn"
+    assert_same(halves.state.payload(), whole.state.payload())
+
+
+def test_a_resumed_run_without_onednn_says_so(monkeypatch, tmp_path):
+    machine(monkeypatch, 26)
+    trainer = train(tmp_path, *WIDE, "run.N_episodes=1")
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    assert any("run.products=onednn, which this run has not" in line for line in trainer.restore("LATEST"))
+    assert trainer.saver.header["products"] == "plain"
+
+
+@pytest.mark.parametrize("key", ["turned", "onednn"])
+def test_they_train_to_the_same_but_for_rounding(key):
+    other, plain = (train(None, *WIDE, "run.N_episodes=2", f"run.products={each}") for each in (key, "plain"))
+    assert any(not torch.equal(a, b) for a, b in zip(_of(other), _of(plain), strict=True))
+    for a, b in zip(_of(other), _of(plain), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
+
+
+def _of(trainer) -> list[torch.Tensor]:
+    return [*trainer.model.network.parameters()]
