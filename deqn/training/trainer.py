@@ -7,6 +7,7 @@ the training algorithm; episodes, epochs and minibatches as in the TensorFlow DE
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from typing import Any, TypeVar
 
@@ -266,11 +267,11 @@ class Trainer:
             value = flat.fill_(float("nan")).sum()  # so that the other processes stop too
         if self.comm.size > 1:
             value = self._average(value)
-        finite = torch.isfinite(value + flat.sum())
+        total = value + flat.sum()
         if self._skip_on_device:
-            self._bad_step = torch.maximum(self._bad_step, (~finite).to(self._bad_step.dtype))
+            self._bad_step = torch.maximum(self._bad_step, (~torch.isfinite(total)).to(self._bad_step.dtype))
             state.optimizer.found_inf = self._bad_step  # type: ignore[attr-defined]
-        elif not finite:
+        elif not math.isfinite(total.item()):
             self._stop_not_finite(states, found)
         if clip is not None:
             flat.clamp_(-clip, clip)
