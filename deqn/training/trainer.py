@@ -57,6 +57,8 @@ class Trainer:
         self.model, self.config, self.folder, self.watcher = model, model.config, folder, watcher
         self.comm = comm or Comm()
         config = self.config
+        if config.run.compile:
+            keep_compiled()  # before an optimizer imports the parts of PyTorch that look for the folder
         configure_cpu(config.run.threads)
         torch.manual_seed(config.seed + self.comm.rank)  # of dropout
         model.fit_normalization()
@@ -89,7 +91,6 @@ class Trainer:
         self._bad_step = torch.zeros((), device=model.device, dtype=torch.float32)
         self.terms, self.simulated_step = loss.terms, model.step
         if config.run.compile:
-            keep_compiled()
             if self.saver.header["products"] == "onednn":
                 register_onednn()
             self.terms = torch.compile(loss.terms, fullgraph=True, dynamic=False)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from deqn.disk import cache
+from tests.conftest import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +34,17 @@ def test_the_folder_is_the_one_of_the_environment(monkeypatch, tmp_path):
 
 def test_compiled_code_is_kept_there(tmp_path):
     assert kept().parent == tmp_path / "deqn"
+
+
+def test_a_run_that_compiles_keeps_it_there(tmp_path):
+    """In a process of its own: PyTorch settles for a folder as soon as an optimizer is made."""
+    lines = [
+        "import deqn, os",
+        "deqn.Trainer(deqn.load_model('brock_mirman', ['run.compile=true']))",
+        "print(os.environ['TORCHINDUCTOR_CACHE_DIR'])",
+    ]
+    process = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, cwd=ROOT)
+    assert Path(process.stdout.strip()).parent == tmp_path / "deqn", process.stderr
 
 
 def test_a_folder_of_the_users_stays(monkeypatch):
