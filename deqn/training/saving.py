@@ -152,7 +152,9 @@ class Saver:
         self.use_products(products if possible else "plain")
         if possible:
             return []
-        return [f"{name} was trained with run.products={products}, which this run has not: it differs by rounding."]
+        return [
+            f"{name} was trained with run.products={products}, which this run cannot have: it goes on with plain ones."
+        ]
 
     def refuse_if_it_went_on(self) -> None:
         """Another process may have trained on in the folder after the checkpoint was read, and before the folder was taken.

@@ -68,7 +68,7 @@ def test_a_resumed_run_without_onednn_says_so(monkeypatch, tmp_path):
     machine(monkeypatch, 26)
     trainer = train(tmp_path, *WIDE, "run.N_episodes=1")
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
-    assert any("run.products=onednn, which this run has not" in line for line in trainer.restore("LATEST"))
+    assert any("run.products=onednn, which this run cannot have" in line for line in trainer.restore("LATEST"))
     assert trainer.saver.header["products"] == "plain"
 
 
