@@ -22,15 +22,19 @@ NETWORKS = {"2 x 50": (2, 50), "2 x 100": (2, 100), "3 x 128": (3, 128)}
 SHORT, LONG = 3, 18  # episodes
 
 
+def layers(hidden: tuple[int, int]) -> str:
+    """The setting of some hidden layers with as many units each."""
+    entries = [f"{{hidden: {{units: {hidden[1]}, activation: relu}}}}"] * hidden[0]
+    return f"net.layers=[{','.join([*entries, '{output: {activation: linear, init_scale: 0.1}}'])}]"
+
+
 def seconds(root: Path, hidden: tuple[int, int], episodes: int, compiled: bool, settings: list[str]) -> float:
     """Processor time of one run."""
-    layers = [f"{{hidden: {{units: {hidden[1]}, activation: relu}}}}"] * hidden[0]
-    layers.append("{output: {activation: linear, init_scale: 0.1}}")
     with tempfile.TemporaryDirectory() as folder:
         command = [
             sys.executable, str(root / "run_deepnet.py"), "model=brock_mirman", "run.N_sim_batch=1000",
             "run.N_episode_length=30", "run.N_minibatch_size=500", f"run.N_episodes={episodes}", "CHECKPOINT_INTERVAL=100000",
-            f"net.layers=[{','.join(layers)}]", f"run.compile={str(compiled).lower()}", f"hydra.run.dir={folder}/run", *settings,
+            layers(hidden), f"run.compile={str(compiled).lower()}", f"hydra.run.dir={folder}/run", *settings,
         ]  # fmt: skip
         environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
