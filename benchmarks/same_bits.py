@@ -2,6 +2,7 @@
 
 python benchmarks/same_bits.py                    this checkout
 python benchmarks/same_bits.py --root ../before   another one, with this environment; compare the two tables
+python benchmarks/same_bits.py run.products=plain with more settings for all runs: here without products of the library's own
 
 A digest covers the last checkpoint (network, optimizer, schedule, generators, states) and the error file, which has the
 loss of every epoch. Equal on one machine with one thread and the same versions; see docs/limits.md.
@@ -72,10 +73,18 @@ def digest(run: Path) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, default=ROOT)
-    root = parser.parse_args().root.resolve()
+    parser.add_argument("settings", nargs="*")
+    arguments = parser.parse_args()
+    root = arguments.root.resolve()
     for name, overrides in RUNS.items():
         with tempfile.TemporaryDirectory() as folder:
-            command = [sys.executable, str(root / "run_deepnet.py"), *overrides, f"hydra.run.dir={folder}/run"]
+            command = [
+                sys.executable,
+                str(root / "run_deepnet.py"),
+                *overrides,
+                *arguments.settings,
+                f"hydra.run.dir={folder}/run",
+            ]
             environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
             subprocess.run(command, check=True, capture_output=True, env=environment)
             print(f"{digest(Path(folder) / 'run')}  {name}", flush=True)

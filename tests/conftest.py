@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import runpy
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +29,9 @@ if (
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
+# what is found out once on a machine is found out once a session, and nothing is left in the user's cache
+os.environ["DEQN_CACHE_DIR"] = tempfile.mkdtemp(prefix="deqn-cache-")
+atexit.register(shutil.rmtree, os.environ["DEQN_CACHE_DIR"], ignore_errors=True)
 TF_PARITY = ROOT / "tests" / "data" / "tf_bm1972.npz"
 
 

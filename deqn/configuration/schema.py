@@ -218,6 +218,11 @@ class Run(Group):
     expectation_pseudo_draws: PositiveInt = Field(5, description="draws of `pseudo_random`")
     keras_precision: Literal["float32", "float64"] = Field("float32", description="floating type, from end to end")
     compile: bool = Field(False, description="(new) torch.compile for the loss and the simulated period")
+    products: Literal["auto", "plain", "turned", "onednn"] = Field(
+        "auto",
+        description="(new) matrix products of large layers on a CPU: `plain` as PyTorch takes them, `turned` with the weights of "
+        "thin layers laid out anew, `onednn` also by oneDNN; `auto`: by the processor. They differ by rounding",
+    )
     threads: PositiveInt = Field(1, le=1024, description="(new) CPU threads; small networks are fastest with one")
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from deqn.configuration import activations
 from deqn.configuration.schema import HiddenLayer, Net, OutputLayer, PolicyVariable
 from deqn.economy.columns import Column
+from deqn.economy.dense import Dense
 from deqn.errors import ConfigError, suggestion
 
 _TRUNCATION = 0.87962566103423978  # standard deviation of a standard normal cut at two standard deviations
@@ -81,7 +82,7 @@ class Activation(nn.Module):
 
 def dense_network(
     net: Net, n_inputs: int, n_outputs: int, seed: int, own: Callable[[str], Any] | None = None
-) -> nn.Sequential:  # fmt: skip
+) -> Dense:  # fmt: skip
     """The layers of the YAML file: for each, dropout, batch normalisation, dense, activation.
 
     Args:
@@ -115,7 +116,7 @@ def dense_network(
         if not _is_linear(layer):
             modules.append(Activation(activations.activation(layer.activation, f"{where}.activation", own)))
         width = units
-    return nn.Sequential(*modules)
+    return Dense(*modules)
 
 
 def _is_linear(layer: HiddenLayer | OutputLayer) -> bool:
@@ -176,9 +177,10 @@ class PolicyNetwork(nn.Module):
         raw = self.body(x)
         if raw.shape[-1] != self.n_outputs:
             raise ValueError(f"it has {raw.shape[-1]} outputs, expected {self.n_outputs}, one for each policy entry")
-        if any(function is not None for _, _, function in self.pieces):
-            pieces = [raw[:, a:b] if f is None else f(raw[:, a:b]) for a, b, f in self.pieces]
-            raw = pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=-1)
+        if len(self.pieces) == 1:
+            raw = raw if self.pieces[0][2] is None else self.pieces[0][2](raw)
+        elif any(function is not None for _, _, function in self.pieces):
+            raw = torch.cat([raw[:, a:b] if f is None else f(raw[:, a:b]) for a, b, f in self.pieces], dim=-1)
         return raw if states.ndim == 2 else raw.reshape(*states.shape[:-1], -1)
 
 

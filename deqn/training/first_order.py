@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from typing import Any
 
 import torch
@@ -72,11 +73,11 @@ class FirstOrder:
             return self._several(self.state.optimizer, states)
         terms, value, found = self._evaluate(states)
         flat, optimizer = self.gradient.flat, self.state.optimizer
-        finite = torch.isfinite(value + flat.sum())
+        total = value + flat.sum()
         if self.on_device:
-            self._bad = torch.maximum(self._bad, (~finite).to(self._bad.dtype))
+            self._bad = torch.maximum(self._bad, (~torch.isfinite(total)).to(self._bad.dtype))
             optimizer.found_inf = self._bad  # type: ignore[attr-defined]
-        elif not finite:
+        elif not math.isfinite(total.item()):
             raise BadStep(states, found)
         if self._clip is not None:
             flat.clamp_(-self._clip, self._clip)

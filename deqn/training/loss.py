@@ -6,6 +6,7 @@ scale of the loss and the penalties are those of the TensorFlow DEQN library of 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -56,16 +57,22 @@ def terms(model: Model, states: Tensor) -> LossTerms:
     deviations = {name: squared_sum(residual) for name, residual in residuals.items()}
     penalties = bound_penalties(model, states, policies)
     n_equations = len(residuals)
-    net_loss = torch.stack(list(deviations.values())).sum() / n_equations
+    net_loss = _sum(deviations) / n_equations if n_equations > 1 else _sum(deviations)
     loss = net_loss
     if penalties:
-        loss = net_loss + torch.stack(list(penalties.values())).sum() / n_equations
+        loss = net_loss + (_sum(penalties) / n_equations if n_equations > 1 else _sum(penalties))
     return LossTerms(loss, net_loss, deviations, penalties, {k: r.detach() for k, r in residuals.items()})
+
+
+def _sum(scalars: dict[str, Tensor]) -> Tensor:
+    values = list(scalars.values())
+    return torch.stack(values).sum() if len(values) > 1 else values[0]
 
 
 def squared_sum(x: Tensor) -> Tensor:
     """Sum over the first dimension of the squares, mean over the others."""
-    return x.square().sum() * (x.shape[0] / x.numel())
+    total = x.square().sum()
+    return total if x.ndim == 1 else total * (x.shape[0] / x.numel())
 
 
 def penalised(model: Model, states: Tensor, policies: Tensor) -> Iterator[tuple[str, Tensor, Bound]]:
@@ -90,13 +97,25 @@ def bound_penalties(model: Model, states: Tensor, policies: Tensor) -> dict[str,
 def _penalties(label: str, raw: Tensor, bound: Bound) -> dict[str, Tensor]:
     """Squared excess over each bound, summed over the batch (mean over the entries of a variable with a shape)."""
     weight = 1.0 if raw.ndim == 0 else raw.shape[0] / raw.numel()
+    lowest, highest = _range(raw)
     result = {}
     if bound.lower is not None and bound.penalty_lower:
-        result[f"penalty_lower_{label}"] = (
-            bound.penalty_lower * weight * (bound.lower - raw).clamp(min=0).square().sum()
-        )
+        excess = (bound.lower - raw).clamp(min=0) if not lowest >= bound.lower else None
+        result[f"penalty_lower_{label}"] = _weighted(bound.penalty_lower * weight, excess, raw)
     if bound.upper is not None and bound.penalty_upper:
-        result[f"penalty_upper_{label}"] = (
-            bound.penalty_upper * weight * (raw - bound.upper).clamp(min=0).square().sum()
-        )
+        excess = (raw - bound.upper).clamp(min=0) if not highest <= bound.upper else None
+        result[f"penalty_upper_{label}"] = _weighted(bound.penalty_upper * weight, excess, raw)
     return result
+
+
+def _range(x: Tensor) -> tuple[float, float]:
+    """Smallest and largest number; without bounds where they would be waited for, or where a graph is recorded."""
+    if x.device.type != "cpu" or torch.compiler.is_compiling():
+        return -math.inf, math.inf
+    smallest, largest = x.detach().aminmax()
+    return smallest.item(), largest.item()
+
+
+def _weighted(weight: float, excess: Tensor | None, raw: Tensor) -> Tensor:
+    """Most bounds do not bind, and then there is nothing to differentiate."""
+    return raw.new_zeros(()) if excess is None else weight * excess.square().sum()

@@ -11,9 +11,11 @@ import torch
 from deqn.disk import checkpoint
 from deqn.disk.checkpoint import Checkpoints
 from deqn.disk.run_folder import RunFolder, changes, comparable, config_hash, versions
+from deqn.economy.dense import Dense
 from deqn.economy.files import files_hash
 from deqn.economy.model import Model
 from deqn.errors import CheckpointError, ProcessError, count
+from deqn.numerics.products import has_products
 from deqn.processes.comm import Comm
 from deqn.training.train_state import PART_OF_RANK, TrainState
 
@@ -48,6 +50,13 @@ class Saver:
     def payload(self) -> dict[str, Any]:
         """What a checkpoint of this moment holds: a copy."""
         return {"header": self.header, **self.state.payload()}
+
+    def use_products(self, products: str) -> None:
+        """Tells the network how to take its products, and every checkpoint from now on, so that a resumed run does the same."""
+        for module in self.model.network.modules():
+            if isinstance(module, Dense):
+                module.products = products
+        self.header["products"] = products
 
     # -- writing --------------------------------------------------------------------------------------------------
 
@@ -125,6 +134,7 @@ class Saver:
             misfit.shared = True  # every process has the same
             raise misfit from error
         self.resumed, self._newest = True, checkpoints.names()[-1:]
+        lines += self._as_before(payload["header"].get("products", "plain"), name)
         lines.append(f"Resumed from {name}: {self.state.episode} episodes, {self.state.step} gradient steps.")
         if payload["header"]["model_files"] != header["model_files"]:
             lines.append(f"The files of {self.model.folder} have changed since {name} was written.")
@@ -133,6 +143,18 @@ class Saver:
             if differences:
                 lines.append(f"The configuration has changed since {name} was written: {'; '.join(differences[:5])}.")
         return lines
+
+    def _as_before(self, products: str, name: str) -> list[str]:
+        """Goes on with the products of a checkpoint, whatever this machine would choose."""
+        if self.config.run.products != "auto":
+            return []
+        possible = has_products(products, self.model.dtype, self.model.device)
+        self.use_products(products if possible else "plain")
+        if possible:
+            return []
+        return [
+            f"{name} was trained with run.products={products}, which this run cannot have: it goes on with plain ones."
+        ]
 
     def refuse_if_it_went_on(self) -> None:
         """Another process may have trained on in the folder after the checkpoint was read, and before the folder was taken.

@@ -15,11 +15,13 @@ from torch import Tensor
 from deqn.configuration import optimizers, schedules
 from deqn.configuration.schema import Config
 from deqn.disk import checkpoint
+from deqn.disk.cache import keep_compiled
 from deqn.disk.run_folder import RunFolder
 from deqn.economy.model import Model
 from deqn.economy.shocks import wrong_probabilities
 from deqn.errors import ConfigError, DEQNError, ModelError, ProcessError, SaveError, TrainingError
 from deqn.numerics.least_squares import LevenbergMarquardt
+from deqn.numerics.products import chosen, register_onednn
 from deqn.processes.comm import Comm
 from deqn.processes.signals import Signals
 from deqn.training import diagnose, least_squares, loss, simulate
@@ -58,6 +60,8 @@ class Trainer:
         self.model, self.config, self.folder, self.watcher = model, model.config, folder, watcher
         self.comm = comm or Comm()
         config = self.config
+        if config.run.compile:
+            keep_compiled()  # before an optimizer imports the parts of PyTorch that look for the folder
         configure_cpu(config.run.threads)
         torch.manual_seed(config.seed + self.comm.rank)  # of dropout
         model.fit_normalization()
@@ -67,11 +71,14 @@ class Trainer:
         self.signals = Signals(passed_on=self.comm.size > 1)
         self.gradient = Gradient(parameters, self.comm, lambda: self.signals.received is not None)
         self.saver = Saver(model, self.state, folder, self.comm, self._say)
+        self.saver.use_products(self.comm.first(lambda: chosen(config.run.products, model.dtype, model.device)))
         self._beginning: dict[str, Any] | None = None
         self._steps_before = 0  # this episode
         self._last: loss.LossTerms
         self.terms, self.simulated_step = loss.terms, model.step
         if config.run.compile:
+            if self.saver.header["products"] == "onednn":
+                register_onednn()
             self.terms = torch.compile(loss.terms, fullgraph=True, dynamic=False)
             self.simulated_step = torch.compile(model.step, fullgraph=True, dynamic=False)
         model.set_run(starting_state=starting_state)

@@ -111,6 +111,17 @@ def test_the_penalty_pushes_the_policy_back(model):
     torch.testing.assert_close(values.grad, torch.tensor([-2 * 0.4 / 0.25 / 2]))
 
 
+def test_a_bound_that_does_not_bind_has_a_penalty_of_zero_without_gradient(model):
+    terms = with_policy(model(BOUNDED), torch.tensor([0.55, 0.6], requires_grad=True))
+    assert {name: float(value) for name, value in terms.penalties.items()} == dict.fromkeys(terms.penalties, 0.0) != {}
+    assert not any(value.requires_grad for value in terms.penalties.values())
+
+
+def test_a_policy_that_is_no_number_has_a_penalty_that_is_none(model):
+    terms = with_policy(model(BOUNDED), torch.tensor([0.55, float("nan")]))
+    assert all(value.isnan() for value in terms.penalties.values())
+
+
 def test_a_residual_with_a_shape_counts_as_one_equation():
     x = torch.arange(12.0).reshape(3, 4)
     torch.testing.assert_close(loss.squared_sum(x), (x**2).mean(1).sum())
