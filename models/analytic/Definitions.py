@@ -46,3 +46,13 @@ def c(state, policy_state):
 def C(state, policy_state):
     """Aggregate consumption."""
     return c(state, policy_state).sum(-1)
+
+
+def marginal_utility(state, policy_state):
+    """1 / c of each age, [*batch, A]; below a tenth of its steady state, c has the tangent of 1 / c there.
+
+    A network that saves more than there is therefore still learns that it does: marginal utility goes on rising, and stays finite.
+    """
+    consumption, least = c(state, policy_state), 0.1 * Parameters.c_ss
+    spent = torch.maximum(consumption, least)
+    return 1 / spent + (spent - consumption) / least**2
