@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 
 class DEQNError(Exception):
@@ -75,3 +77,17 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     lowered = {k.lower(): k for k in reversed(known)}
     nearest = difflib.get_close_matches(str(name).lower(), lowered, n=1, cutoff=0.6)
     return f" Did you mean {lowered[nearest[0]]}?" if nearest else ""
+
+
+def text_constants(message: str, constants: Mapping[str, Any]) -> list[str]:
+    """A line for each constant that is a text, where this may be the reason of a failure.
+
+    Args:
+        message: what went wrong. A wrong type may come from a text, whatever is said of it: `tensor * "high"` complains of an
+            index. Where the text itself is quoted, it is that one.
+    """
+    texts = {name: value for name, value in constants.items() if isinstance(value, str)}
+    named = {name: value for name, value in texts.items() if repr(value) in message}
+    if not named and not re.search(r"TypeError|\bstr(ing)?\b", message):
+        return []
+    return [f"constants.{name} = {value!r} is a text; was a number meant?" for name, value in (named or texts).items()]

@@ -36,6 +36,7 @@ definition_bounds_hard: dict[str, dict[str, float]]
 starting_state: Tensor
 LOG_DIR: str
 summary: Any  # torch.utils.tensorboard.SummaryWriter
+gradient_steps: int  # taken so far: the horizontal axis of TensorBoard
 
 def __getattr__(name: str) -> Any:
     """A constant of config/constants or of Calibration.py."""

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+
+from deqn.economy.closed_form import closed_form
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from deqn.analysis.run import Run
 
-_PATHS = 5  # trajectories drawn
+_PATHS, _PATH_PERIODS = 5, 200  # trajectories drawn
+_ZERO = 1e-12  # a residual below it is none: its logarithm would be a bar far away from all others
 _PANELS = 24  # axes of a figure at most: more are neither read nor drawn in seconds
 _IN_A_ROW = 6
 
@@ -74,48 +77,109 @@ def loss_history(run: Run, path: Path) -> Path | None:
     return save(figure, path)
 
 
-def euler_discrepancies(residuals: dict[str, Tensor], path: Path) -> Path:
-    """Distribution of log10 |residual|, an axis an equation."""
+def euler_discrepancies(residuals: dict[str, Tensor], path: Path, described: str = "") -> Path:
+    """Distribution of log10 |residual|, an axis an equation; what has no logarithm to show is counted in its title.
+
+    Args:
+        residuals: by equation, `[n, ...]`.
+        described: the states that they are of, for the title.
+    """
     shown = list(residuals.items())[:_PANELS]
-    figure, axes = _panels(len(shown), _IN_A_ROW, _left_out(len(shown), len(residuals), "equations"))
+    title = "\n".join(filter(None, [described, _left_out(len(shown), len(residuals), "equations")]))
+    figure, axes = _panels(len(shown), _IN_A_ROW, title)
     for axis, (name, values) in zip(axes, shown, strict=True):
         sizes = values.abs().flatten()
-        axis.hist(sizes.clamp(min=1e-12).log10().cpu().numpy(), bins=60)
-        smaller = ", smaller ones counted at -12" if bool((sizes < 1e-12).any()) else ""
-        axis.set(title=f"Euler discrepancies: {name}", xlabel=f"log10 |residual|{smaller}", ylabel="number")
+        drawn = sizes[torch.isfinite(sizes) & (sizes >= _ZERO)]
+        axis.hist(drawn.log10().cpu().numpy(), bins=60)
+        notes = [
+            f"not drawn: {100 * n / len(sizes):.2g} % of them, {why}"
+            for n, why in (
+                (int((sizes < _ZERO).sum()), f"below {_ZERO:g} (an equation that holds exactly)"),
+                (int((~torch.isfinite(sizes)).sum()), "not finite"),
+            )
+            if n
+        ]
+        axis.set_title("\n".join([f"Euler discrepancies: {name}", *notes]), fontsize="medium")
+        axis.set(xlabel="log10 |residual|", ylabel=f"number, of {len(sizes):,}")
     return save(figure, path)
 
 
-def paths(run: Run, states: Tensor, path: Path) -> Path | None:
-    """Simulated trajectories of the states that are numbers; `states` is `[time, batch, n_states]`."""
-    columns = [column for column in run.model.state_columns if not column.shape]
-    if not columns or len(states) < 2:
+def paths(run: Run, path: Path) -> Path | None:
+    """Trajectories of the states and definitions that are numbers, over consecutive periods."""
+    states = run.simulate(batch=_PATHS, length=_PATH_PERIODS)
+    series = {column.name: column.raw(states) for column in run.model.state_columns if not column.shape}
+    for name, values in run.definitions(states.flatten(0, 1)).items():
+        if values.ndim == 1:
+            series[name] = values.view(states.shape[:2])
+    shown = list(series.items())[:_PANELS]
+    if not shown:
         return None
-    shown = columns[:_PANELS]
+    start = "newly drawn states" if run.sample.redrawn else "where training ended"
+    title = f"{_PATHS} trajectories from {start}"
+    left_out = _left_out(len(shown), len(series), "variables")
     in_a_row = -(-len(shown) // 8)
-    figure, axes = _panels(len(shown), in_a_row, _left_out(len(shown), len(columns), "states"), width=7.0, height=2.4)
-    for axis, column in zip(axes, shown, strict=True):
-        axis.plot(column.raw(states)[:, :_PATHS].cpu().numpy(), linewidth=0.8)
-        axis.set(
-            title=f"{column.name}, {min(_PATHS, states.shape[1])} trajectories", xlabel="period", ylabel=column.name
-        )
+    figure, axes = _panels(len(shown), in_a_row, ", ".join(filter(None, [title, left_out])), 1.7, 7.0)
+    length = _until_rest([values for _, values in shown])
+    for axis, (name, values) in zip(axes, shown, strict=True):
+        axis.plot(values[:length].cpu().numpy(), linewidth=0.8)
+        axis.set_ylabel(name)
+        _not_closer_than_rounding(axis, values)
+    for axis in axes[-in_a_row:]:
+        axis.set_xlabel("period")
     return save(figure, path)
 
 
-def policies(run: Run, states: Tensor, path: Path) -> Path | None:
-    """Policies against each state that is a number, on the simulated cloud `[n, n_states]`."""
+def _until_rest(series: list[Tensor]) -> int:
+    """Periods worth drawing of `[periods, trajectories]`: twice as many as pass until nothing moves any more."""
+    moving = 0
+    for values in series:
+        span = float(values.max() - values.min())
+        away = ((values - values[-1]).abs() > 0.01 * span + 1e-5 * values.abs()).any(-1)
+        moving = max(moving, int(away.nonzero().max()) + 1 if bool(away.any()) else 0)
+    return min(len(series[0]), max(2 * moving, 10))
+
+
+def _not_closer_than_rounding(axis: Any, values: Tensor) -> None:
+    """A series that is constant but for rounding is drawn as a level line; the axis shows its level, not an offset."""
+    low, high = float(values.min()), float(values.max())
+    least = 1e-4 * max(abs(low), abs(high))
+    if 0 <= high - low < least:
+        axis.set_ylim((low + high) / 2 - least, (low + high) / 2 + least)
+    axis.ticklabel_format(axis="y", useOffset=False)
+
+
+def policies(run: Run, states: Tensor, path: Path, described: str = "") -> Path | None:
+    """Policies that are numbers against each state that is one, beside the closed form where the model has it.
+
+    A function of a single state is drawn as a line over the range of the states; else there is a dot for each of 2,000.
+
+    Args:
+        states: `[n, n_states]`.
+        described: what they are, for the title.
+    """
     columns = [column for column in run.model.state_columns if not column.shape]
     outputs = [column for column in run.model.policy_columns if not column.shape]
     if not columns or not outputs:
         return None
     sample = states[torch.linspace(0, len(states) - 1, min(len(states), 2000)).long()]
-    values = run.policies(sample)
+    first = columns[0].raw(sample)
+    line = sample.shape[-1] == 1 and not run.model.is_discrete(columns[0], first)
+    if line:
+        sample = torch.linspace(float(first.min()), float(first.max()), 1001).to(sample).unsqueeze(-1)
+    values, exact = run.policies(sample), closed_form(run.model, sample)
     shown = columns[: max(_IN_A_ROW, _PANELS // len(outputs))]
     drawn = outputs[: _PANELS // len(shown)]
     left_out = (_left_out(len(drawn), len(outputs), "policies"), _left_out(len(shown), len(columns), "states"))
+    where = f"range of {described}" if line and described else described
+    title = "\n".join(filter(None, [where, ", ".join(filter(None, left_out))]))
     pairs = [(output, column) for output in drawn for column in shown]
-    figure, axes = _panels(len(pairs), min(len(shown), _IN_A_ROW), ", ".join(filter(None, left_out)))
+    figure, axes = _panels(len(pairs), min(len(shown), _IN_A_ROW), title)
     for axis, (output, column) in zip(axes, pairs, strict=True):
-        axis.plot(column.raw(sample).cpu(), output.bounded(values).cpu(), ".", markersize=2)
-        axis.set(xlabel=column.name, ylabel=output.name, title=f"{output.name} on the simulated states")
+        x, y = column.raw(sample).cpu(), output.bounded(values).cpu()
+        axis.plot(x, y, "-" if line else ".", markersize=2, label="network")
+        if output.name in exact:
+            axis.plot(x, exact[output.name].cpu(), "k--" if line else "k.", markersize=1, label="closed form")
+            axis.legend(markerscale=4)
+        axis.set(xlabel=column.name, ylabel=output.name)
+        axis.ticklabel_format(axis="y", useOffset=False)
     return save(figure, path)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from deqn.analysis.sample import Sample, sample
 from deqn.configuration.compose import Composed, compose
 from deqn.disk import checkpoint
 from deqn.disk.checkpoint import Checkpoints
 from deqn.disk.run_folder import RunFolder, changes, comparable
+from deqn.economy.closed_form import closed_form
 from deqn.economy.files import files_hash
 from deqn.economy.model import Model
 from deqn.economy.probe import probe
@@ -26,7 +29,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table
 
-_ENTRIES = 2_000_000  # of states and policies that a simulation holds by default
 _CHUNK = 1_000_000  # entries of states evaluated at once
 _QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
@@ -104,37 +106,43 @@ class Run:
         self.episode = episode
         self.starting_state = model.Parameters.starting_state if starting_state is None else starting_state
         self.notes: list[str] = []
+        self._cloud: Tensor | None = None
         model.network.eval()
         model.set_run(starting_state=self.starting_state, LOG_DIR=str(path))
 
     # -- states ---------------------------------------------------------------------------------------------------
 
-    def simulate(self, batch: int | None = None, length: int | None = None) -> Tensor:
-        """Simulated states `[length, batch, n_states]`.
+    @property
+    def sample(self) -> Sample:
+        """How many states `simulate()` and `cloud()` give, and what they are."""
+        return sample(self.model)
 
-        By default the size is that of the configuration's `N_simulated_batch_size` and `N_simulated_episode_length`. Without
-        them: one training episode from newly drawn states where the configuration draws the states anew, and else the
-        training's trajectories continued until there are 10,000 states (fewer for states with many entries).
+    def simulate(self, batch: int | None = None, length: int | None = None) -> Tensor:
+        """Simulated states `[length, batch, n_states]`, of consecutive periods where the length is given.
+
+        Trajectories start where training ended, or from newly drawn states where each episode of the training does. Without
+        a length, the periods are those of `sample`: not all of them are kept.
         """
-        settings = self.config
-        batch = batch or settings.N_simulated_batch_size or settings.run.N_sim_batch
-        redraw = settings.redraw
-        if length is None:
-            length = settings.N_simulated_episode_length
-        if length is None:
-            entries = self.model.n_states + self.model.n_policies
-            total = min(10_000, max(_ENTRIES // entries, 100))
-            length = settings.run.N_episode_length if redraw else max(total // batch, 1)
+        size = sample(self.model, batch, length)
         with self.model.context(), torch.no_grad():
-            if redraw:
-                start = self.model.initial_states(batch)
+            if size.redrawn:
+                start = self.model.initial_states(size.batch)
             else:
-                start = self.starting_state[torch.arange(batch, device=self.model.device) % len(self.starting_state)]
-            return simulate.episode(self.model.step, start, length)[0]
+                start = self.starting_state[
+                    torch.arange(size.batch, device=self.model.device) % len(self.starting_state)
+                ]
+            return simulate.episode(partial(self._steps, size.every), start, size.length)[0]
+
+    def _steps(self, periods: int, states: Tensor) -> Tensor:
+        for _ in range(periods):
+            states = self.model.step(states)
+        return states
 
     def cloud(self) -> Tensor:
-        """The states of `simulate()` in one list: `[n, n_states]`."""
-        return self.simulate().flatten(0, 1)
+        """The states of `simulate()` in one list, simulated once: `[n, n_states]`."""
+        if self._cloud is None:
+            self._cloud = self.simulate().flatten(0, 1)
+        return self._cloud
 
     def wider_box(self, states: Tensor) -> Tensor:
         """States around a cloud `[n, n_states]`: same number, each number uniform on its range widened by a quarter on
@@ -209,9 +217,9 @@ class Run:
         """Tables of a simulation, by file name: a column for each entry of each variable, a row for each state.
 
         Args:
-            states: `[time, batch, n_states]`; rows go through the batch first, then through time.
+            states: `[*batch, n_states]`; rows of `[time, batch, n_states]` go through the batch first, then through time.
         """
-        flat = states.flatten(0, 1)
+        flat = states.reshape(-1, states.shape[-1])
         policies = self.policies(flat)
         model = self.model
         return {
@@ -223,12 +231,26 @@ class Run:
             "simulated_euler_discrepancies": _frame(self.residuals(flat)),
         }
 
+    def closed_form_errors(self, states: Tensor) -> dict[str, Tensor]:
+        """|policy - closed form| at states `[n, n_states]`: by policy `[n, ...]`; empty without a closed form."""
+        exact = closed_form(self.model, states)
+        values = self.policies(states) if exact else states
+        columns = {column.name: column for column in self.model.policy_columns}
+        return {name: (columns[name].bounded(values) - value).abs() for name, value in exact.items()}
+
+    def closed_form_lines(self) -> list[str]:
+        """The distance to the closed form on the simulated states, a line a policy."""
+        where = f"{len(self.cloud()):,} states ({self.sample.name})"
+        return [
+            f"closed form on {where}: |{name} - exact| mean {error.mean():.1e}, max {error.max():.1e}"
+            for name, error in self.closed_form_errors(self.cloud()).items()
+        ]
+
     def closing_lines(self) -> list[str]:
-        """What the model's Hooks.py says at the end of training: `closing_lines(run) -> list of lines`."""
-        hooks = self.model.linker.link("Hooks") if self.model.linker.has("Hooks") else None
-        own = getattr(hooks, "closing_lines", None)
+        """The distance to a closed form, and `closing_lines(run) -> list of lines` of the model's Hooks.py."""
+        own = self.model.closing_lines
         with self.model.context(), torch.no_grad():
-            return [] if own is None else list(own(self))
+            return [*self.closed_form_lines(), *([] if own is None else own(self))]
 
     def post_process(self) -> None:
         """The model's own PostProcess.py, where there is one."""

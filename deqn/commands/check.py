@@ -26,7 +26,7 @@ def check(composed: Composed) -> int:
     model = Model(composed.config)
     report = probe(model)
     Trainer(model)  # optimizer and schedule
-    calibration.keep(model.calibration, model.folder, composed.config.constants)
+    calibration.keep(model.calibrated, model.folder, composed.config.constants)
     console = terminal()
     show_header(console, model)
     show_model(console, model, report)

@@ -38,7 +38,7 @@ def show(name: str, composed: Composed, config_dir: str | None) -> None:
     config = composed.config
     model = Model(config)
     report = probe(model)
-    calibration.keep(model.calibration, model.folder, config.constants)
+    calibration.keep(model.calibrated, model.folder, config.constants)
     console = terminal()
     show_header(console, model)
     about = config.about

@@ -10,6 +10,7 @@ from pathlib import Path
 from deqn import shipped
 from deqn.economy.new import new_model
 from deqn.errors import DEQNError
+from deqn.processes.programs import to_type
 
 
 def main() -> None:
@@ -34,4 +35,4 @@ def main() -> None:
         sys.exit(error.exit_code)
     print("\n".join(f"wrote {path}" for path in files))
     own = f" --config-dir {shlex.quote(str(into / 'config'))}" if into else ""
-    print(f"next: {sys.argv[0].removesuffix('new')}check{own} model={arguments.name}")
+    print(f"next: {to_type(sys.argv[0].removesuffix('new'))}check{own} model={arguments.name}")

@@ -13,9 +13,14 @@ from deqn.analysis.checkup import binding
 from deqn.analysis.run import accuracy_table, link_into, rebuild
 from deqn.commands import entry
 from deqn.configuration.compose import RUN_DIR_VARIABLE, Composed
-from deqn.errors import ConfigError, count
+from deqn.errors import ConfigError
 from deqn.processes import launch
 from deqn.training.terminal import escape, terminal
+
+_LOG10 = (
+    "`log10 mean` is the mean of log10 |residual|, not the logarithm of `mean`; the other `log10` columns are the logarithms of "
+    "those without (docs/verdict.md)."
+)
 
 
 def main() -> None:
@@ -45,31 +50,28 @@ def post_process(composed: Composed) -> int:
     for note in run.notes:
         console.print(f"[yellow]note[/yellow] {escape(note)}")
 
-    states = run.simulate()
-    console.print(
-        f"simulated {count(states.shape[1], 'trajectory', 'trajectories')} of {count(states.shape[0], 'period')}"
-    )
-    for name, frame in run.frames(states).items():
-        file = run.output / f"{name}.csv"
+    cloud, name = run.cloud(), run.sample.name
+    described = f"{name}: {run.sample}"
+    console.print(f"simulated {described}", markup=False)
+    for table_name, frame in run.frames(cloud).items():
+        file = run.output / f"{table_name}.csv"
         frame.to_csv(file, index=False, float_format="%.9g")
         link_into(composed.run_dir, file)
 
-    cloud = states.flatten(0, 1)
-    table = pd.concat(
-        {"ergodic cloud": run.accuracy(cloud), "wider box": run.accuracy(run.wider_box(cloud))}, names=["states"]
-    )
+    table = pd.concat({name: run.accuracy(cloud), "wider box": run.accuracy(run.wider_box(cloud))}, names=["states"])
     table.to_csv(run.output / "euler_discrepancies.csv")
-    (run.output / "euler_discrepancies.md").write_text(_markdown(table), encoding="utf-8")
+    page = [f"Absolute Euler discrepancies, {described}\n", _markdown(table), *run.closed_form_lines(), _LOG10, ""]
+    (run.output / "euler_discrepancies.md").write_text("\n".join(page), encoding="utf-8")
     console.print(accuracy_table(table, "Absolute Euler discrepancies"), markup=False)
     for bound, share in binding(run, cloud).items():
-        console.print(f"ergodic cloud: {bound} in {100 * share:.2g} % of the states", markup=False)
+        console.print(f"{name}: {bound} in {100 * share:.2g} % of the states", markup=False)
     console.print("A small residual is necessary, not sufficient: it bounds no error of the policy or of its level.")
 
     drawn = [
         figures.loss_history(run, run.output / "loss.png"),
-        figures.euler_discrepancies(run.residuals(cloud), run.output / "euler_discrepancies.png"),
-        figures.paths(run, states, run.output / "paths.png"),
-        figures.policies(run, cloud, run.output / "policies.png"),
+        figures.euler_discrepancies(run.residuals(cloud), run.output / "euler_discrepancies.png", described),
+        figures.paths(run, run.output / "paths.png"),
+        figures.policies(run, cloud, run.output / "policies.png", described),
     ]
     run.post_process()
     for line in run.closing_lines():

@@ -138,7 +138,7 @@ def _link(composed: Composed, folder: RunFolder, comm: Comm) -> tuple[Model, Rep
         with tell_of_calibration(terminal(), model_folder(settings.MODEL_NAME, settings.MODELS_DIR)):
             model = Model(settings, calibrated, comm.rank, comm.local_rank)
         made.append((model, probe(model)))
-        calibration.keep(model.calibration, model.folder, settings.constants)
+        calibration.keep(model.calibrated, model.folder, settings.constants)
         return {name: torch.as_tensor(np.array(value, order="C")) for name, value in model.calibration.items()}
 
     received = comm.first(link)
@@ -224,5 +224,6 @@ def _fit(trainer: Trainer, monitor: Monitor, report: Report, lines: list[str]) -
     verdict, accuracy = judge(run), run.accuracy(run.cloud())
     monitor.write_results(verdict=verdict.record(), accuracy=accuracy[["mean", "max"]].to_dict("index"))
     words = [verdict.summary] if verdict.ok else [str(finding) for finding in verdict.findings]
-    monitor.close(accuracy_table(accuracy), run.closing_lines(), words, verdict.ok)
+    lines = [f"simulated {run.sample.name}: {run.sample}", *run.closing_lines()]
+    monitor.close(accuracy_table(accuracy), lines, words, verdict.ok)
     return 0 if verdict.ok or not trainer.config.strict else NOT_SOLVED

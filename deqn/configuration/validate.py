@@ -30,7 +30,7 @@ from deqn.configuration.schema import (
 )
 from deqn.errors import ConfigError, count, suggestion
 
-RESERVED_FILES = ("run.json", "run.lock", "calibration.npz", "ckpt", "post", "figures", ".hydra")
+RESERVED_FILES = ("run.json", "run.lock", "run.lock.soft", "calibration.npz", "ckpt", "post", "figures", ".hydra")
 
 
 def parse(

@@ -142,6 +142,8 @@ class RunFolder:
     def begin(self, what: Mapping[str, Any], start: Mapping[str, Any], new: bool) -> bool:
         """Notes a start in `run.json`; what the run is stays as it was where nothing is left to train.
 
+        Such a start ends a run only where all episodes of the run are done: it was killed after its last one.
+
         Args:
             what: what the run is: configuration, versions, ...
             start: how it is driven from here on, `from` which episode to its `goal`.
@@ -152,12 +154,14 @@ class RunFolder:
         """
         before = {} if new else self.read()
         idle = self._is_ours(before) and start["from"] >= start["goal"]
-        self._keep_record = idle and before["status"] == "finished"
+        all_done = start["from"] >= before.get("N_episodes", start["goal"])
+        self._keep_record = idle and (before["status"] == "finished" or not all_done)
         # the folder is held by this process: what has not ended was killed
         starts = [one | {"ended": "killed"} if one["ended"] == "running" else one for one in _starts(before)]
         starts.append({**start, "ended": "running"})
         if idle:
-            self._write(before | {"starts": starts})
+            status = "killed" if before["status"] == "running" else before["status"]
+            self._write({**before, "status": status, "starts": starts})
             return False
         changed = changes(before["configuration"], what["configuration"]) if "configuration" in before else []
         if changed:
@@ -168,7 +172,7 @@ class RunFolder:
         return True
 
     def end(self, status: str, episode: int, step: int, seconds: float, **values: Any) -> None:
-        """Notes how a start ended; a finished run of which nothing was left to train stays as it was."""
+        """Notes how a start ended; a run of which nothing was left to train stays as it was."""
         content = self.read()
         starts = content.get("starts", [])
         if starts:

@@ -10,45 +10,94 @@ import platform
 import unicodedata
 import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from deqn.economy.files import describe, files_hash, where
+from deqn.economy.files import describe, files_hash, model_files, where
 from deqn.economy.linker import Linker
-from deqn.errors import CheckpointError, ModelError
+from deqn.economy.reads import fingerprint, listen
+from deqn.errors import CheckpointError, ModelError, text_constants
 
 Calibration = dict[str, Any]
 
+_READS = "what was read"  # no name of a constant
 
-def calibrate(linker: Linker, constants: Mapping[str, Any]) -> Calibration:
+
+@dataclass(frozen=True)
+class Calibrated:
+    """What Calibration.py gave.
+
+    Attributes:
+        values: by name.
+        reads: path -> fingerprint of the files that it has read besides those of the model; None where it is not to be kept.
+        notes: what the user should know of it.
+    """
+
+    values: Calibration
+    reads: Mapping[str, str] | None = None
+    notes: tuple[str, ...] = ()
+
+
+def calibrate(linker: Linker, constants: Mapping[str, Any]) -> Calibrated:
     """What `calibrate(constants)` of the model's Calibration.py gives, or gave before (`keep`); nothing without such a file.
 
     Raises:
         ModelError: when it fails, or gives something else than numbers and arrays of numbers.
     """
     if not linker.has("Calibration"):
-        return {}
-    try:
-        found = load(_kept(linker.folder, constants))
-    except CheckpointError:
-        found = None  # damaged: computed anew
-    return _compute(linker, constants) if found is None else found
+        return Calibrated({})
+    folder = linker.folder
+    found = _load_kept(folder, constants)
+    notes = []
+    if found is not None:
+        values, before = found
+        changed = next((name for name, content in before.items() if fingerprint(name) != content), None)
+        if changed is None:
+            return Calibrated(values)
+        how = "has changed" if os.path.exists(changed) else "is gone"
+        notes.append(f"{folder.name}/Calibration.py was run anew: {changed} {how}.")
+    with listen() as reads:
+        values = _compute(linker, constants)
+    reads.finish(known=model_files(folder), linked=linker.files)
+    if reads.unknown:
+        notes.append(
+            f"{folder.name}/Calibration.py is run at every start, since {reads.unknown}: what it gives may change with what "
+            "cannot be seen from here."
+        )
+    return Calibrated(values, None if reads.unknown else reads.files, tuple(notes))
 
 
-def keep(calibration: Calibration, folder: Path, constants: Mapping[str, Any]) -> None:
+def keep(calibrated: Calibrated, folder: Path, constants: Mapping[str, Any]) -> None:
     """Keeps a calibration beside the model's compiled files, in its `__pycache__`, for the next start.
 
-    It is taken from there while the model's files, the constants and the versions stay as they are: a steady state costs more
-    than all other preparations of a run. To be called for a model that has passed its probe.
+    It is taken from there while the model's files, those that it has read, the constants and the versions stay as they are: a
+    steady state costs more than all other preparations of a run. To be called for a model that has passed its probe.
     """
-    path = _kept(folder, constants)
-    if not calibration or path.is_file() or not os.access(folder, os.W_OK):
+    if not calibrated.values or calibrated.reads is None or not os.access(folder, os.W_OK):
         return
+    path = _kept(folder, constants)
+    # the folder: a copy of it has data files of its own
+    reads = np.array(json.dumps({"folder": str(folder.resolve()), "files": calibrated.reads}))
     with contextlib.suppress(OSError):  # computed anew at the next start
         path.parent.mkdir(exist_ok=True)
-        save(calibration, path)
+        save({**calibrated.values, _READS: reads}, path)
+
+
+def _load_kept(folder: Path, constants: Mapping[str, Any]) -> tuple[Calibration, dict[str, str]] | None:
+    """What `keep` has kept, and what was read for it; None where it is not there, damaged, of another folder, or without that."""
+    try:
+        values = load(_kept(folder, constants))
+    except CheckpointError:
+        return None
+    if values is None or _READS not in values:
+        return None
+    reads = json.loads(str(values.pop(_READS)))
+    if reads["files"] and reads["folder"] != str(folder.resolve()):
+        return None
+    return values, reads["files"]
 
 
 def _kept(folder: Path, constants: Mapping[str, Any]) -> Path:
@@ -71,12 +120,8 @@ def _compute(linker: Linker, constants: Mapping[str, Any]) -> Calibration:
             f"{folder.name}/Calibration.py needs {error.name}, which is not installed: pip install {error.name}"
         ) from error
     except Exception as error:
-        texts = [
-            f"constants.{name} = {value!r} is a text." for name, value in constants.items() if isinstance(value, str)
-        ]
-        raise ModelError(
-            f"{where(error, folder)}: calibrate() failed: {describe(error)}. {' '.join(texts)}".rstrip()
-        ) from error
+        hints = " ".join(text_constants(describe(error), constants))
+        raise ModelError(f"{where(error, folder)}: calibrate() failed: {describe(error)}. {hints}".rstrip()) from error
     for name, value in result.items():
         if np.asarray(value).dtype.kind not in "biuf":
             raise ModelError(

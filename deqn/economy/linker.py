@@ -52,6 +52,11 @@ class Linker:
         self._prefix = f"_deqn_{next(_serial)}"
         self._modules: dict[Path, types.ModuleType] = {}
 
+    @property
+    def files(self) -> list[Path]:
+        """The files that have been linked."""
+        return list(self._modules)
+
     def has(self, file: str) -> bool:
         """Whether the folder has `<file>.py`."""
         return (self.folder / f"{file}.py").is_file()

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from deqn.configuration.distributions import distribution
 from deqn.configuration.schema import Config
-from deqn.economy.calibration import calibrate
+from deqn.economy.calibration import Calibrated, calibrate
 from deqn.economy.columns import Column, Columns, Namespace, ReadOnly, lay_out
 from deqn.economy.device import pick_device
 from deqn.economy.files import describe, model_folder, where
@@ -31,9 +31,11 @@ _RUN_PARAMETERS = (
 _PARAMETERS = (
     *_RUN_PARAMETERS, "MODEL_NAME", "rng", "policy", "policy_net", "states", "policy_states", "definitions",
     "state_bounds_hard", "policy_bounds_hard", "definition_bounds_hard", "starting_state", "LOG_DIR", "summary",
-    "initialize_each_episode", "initialize_states", "device", "dtype",
+    "initialize_each_episode", "initialize_states", "device", "dtype", "gradient_steps",
 )  # fmt: skip
-_HOOKS = ("cycle_hook", "post_init", "closing_lines")  # of Hooks.py, each optional
+_HOOKS = {  # of Hooks.py, each optional: its arguments
+    "post_init": "", "cycle_hook": "state, i", "progress": "state", "closed_form": "state", "closing_lines": "run",
+}  # fmt: skip
 
 
 class Model:
@@ -174,7 +176,11 @@ class Model:
         self._set_parameters(config.constants)
         self._set_parameters(self._built_in_parameters())
         with self.context():
-            self.calibration = calibrate(self.linker, config.constants) if calibration is None else dict(calibration)
+            if calibration is None:
+                self.calibrated = calibrate(self.linker, config.constants)
+            else:
+                self.calibrated = Calibrated(dict(calibration))
+            self.calibration = self.calibrated.values
             taken = [name for name in self.calibration if name in self.Parameters]
             if taken:
                 raise ModelError(f"{self.name}/Calibration.py: calibrate() returns {taken[0]!r}, a name that is taken.")
@@ -196,22 +202,18 @@ class Model:
             self._resolve_inits()
 
     def _link_hooks(self) -> None:
-        self.cycle_hook: Callable[..., Any] | None = None
-        self.post_init: Callable[..., Any] | None = None
-        if not self.linker.has("Hooks"):
-            return
-        hooks = self.linker.link("Hooks")
-        refuse_misspelt(self.linker.folder / "Hooks.py", _HOOKS)
-        self.cycle_hook, self.post_init = (getattr(hooks, name, None) for name in ("cycle_hook", "post_init"))
-        for name, function, count_ in (
-            ("cycle_hook(state, i)", self.cycle_hook, 2),
-            ("post_init()", self.post_init, 0),
-        ):
+        hooks: Any = self.linker.link("Hooks") if self.linker.has("Hooks") else None
+        if hooks is not None:
+            refuse_misspelt(self.linker.folder / "Hooks.py", tuple(_HOOKS))
+        found: dict[str, Callable[..., Any] | None] = {name: getattr(hooks, name, None) for name in _HOOKS}
+        self.post_init, self.cycle_hook, self.progress, self.closed_form, self.closing_lines = found.values()
+        for name, arguments in _HOOKS.items():
+            function = found[name]
             try:
                 if function is not None:
-                    inspect.signature(function).bind(*[None] * count_)
+                    inspect.signature(function).bind(*arguments.split())
             except TypeError as error:
-                raise ModelError(f"{self.folder.name}/Hooks.py: expected {name}: {error}.") from error
+                raise ModelError(f"{self.folder.name}/Hooks.py: expected {name}({arguments}): {error}.") from error
 
     def failed(self, what: str, error: BaseException) -> ModelError:
         """The error to raise where a function of the model's files has failed: file, line and reason."""
@@ -230,7 +232,7 @@ class Model:
             "definition_bounds_hard": _bounds_hard(self.definition_bounds),
             "starting_state": None, "LOG_DIR": None, "summary": None, "initialize_each_episode": config.redraw,
             "initialize_states": lambda N_batch=config.run.N_sim_batch: self.initial_states(N_batch),
-            "device": self.device, "dtype": self.dtype,
+            "device": self.device, "dtype": self.dtype, "gradient_steps": 0,
         }  # fmt: skip
         return values
 
@@ -238,7 +240,7 @@ class Model:
         self.Parameters.__dict__.update(values)
 
     def set_run(self, **values: Any) -> None:
-        """Sets what only a run knows: starting_state, LOG_DIR, summary."""
+        """Sets what only a run knows: starting_state, LOG_DIR, summary, gradient_steps."""
         self._set_parameters(values)
 
     def _as_parameter(self, value: Any) -> Any:

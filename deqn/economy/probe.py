@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from deqn.economy.check_numerics import first_operation
+from deqn.economy.closed_form import closed_form
 from deqn.economy.columns import Column, describe_state
 from deqn.economy.files import describe, where
 from deqn.economy.model import Model
 from deqn.economy.reach import cut_ranges
 from deqn.economy.reactions import inert
 from deqn.economy.shocks import differing_moments, wrong_probabilities
-from deqn.errors import ModelError, count
+from deqn.errors import ModelError, count, text_constants
 
 _FAILED = object()  # what a function of the model's files gives that raised
 BATCH = 7  # a prime that no model has as a number of variables by accident
@@ -87,9 +88,9 @@ class _Probe:
                 self._equations(states, policies)
                 self._elsewhere(states, policies)
             self.report.notes += cut_ranges(model)
+            self._closed_form(states)
         if self.problems:
-            texts = {name: value for name, value in model.config.constants.items() if isinstance(value, str)}
-            self.problems += [f"constants.{name} = {v!r} is a text; was a number meant?" for name, v in texts.items()]
+            self.problems += text_constants("\n".join(self.problems), model.config.constants)
             raise ModelError(f"{count(len(self.problems), 'problem')} in {model.folder}", self.problems)
         return self.report
 
@@ -170,6 +171,13 @@ class _Probe:
                     f"definition {name!r} has shape [{BATCH}, 1], expected [{BATCH}]: with a column it would become "
                     f"[{BATCH}, {BATCH}]. Index the last dimension: x[..., 0]."
                 )
+
+    def _closed_form(self, states: Tensor) -> None:
+        """It is asked for after training only, which may have taken hours."""
+        try:
+            closed_form(self.model, states)
+        except ModelError as error:
+            self.problems.append(str(error))
 
     def _elsewhere(self, states: Tensor, policies: Tensor) -> None:
         """What seven states may not show: definitions and probabilities in many, and where shocks lead."""

@@ -10,7 +10,8 @@ lambda. A step that does not is taken back, and a larger damping is tried.
 
 Sources: Levenberg (1944), Quarterly of Applied Mathematics 2, 164-168; Marquardt (1963), Journal of the SIAM 11, 431-441; More
 (1978), The Levenberg-Marquardt algorithm: implementation and theory, Lecture Notes in Mathematics 630. In the space of the
-residuals: Chen and Heyl (2024), Nature Physics 20, 1476-1481 (MinSR).
+residuals: Chen and Heyl (2024), Nature Physics 20, 1476-1481 (MinSR). Geodesic acceleration: Transtrum and Sethna (2012),
+Improvements to the Levenberg-Marquardt algorithm for nonlinear least-squares minimization, arXiv:1201.5885.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from torch.func import functional_call, jacrev, vmap
 
 _GOOD, _POOR = 0.75, 0.25  # ratio of actual to predicted decrease above which damping falls, below which it grows
 _SMALLEST, _GREATEST = 1e-14, 1e10  # damping
+_AHEAD = 0.1  # share of a step at which its second derivative is looked at
+_GREATEST_TURN = 0.75  # of the second order over the first: beyond it, neither describes the residuals
 
 
 class LevenbergMarquardt(torch.optim.Optimizer):
@@ -35,6 +38,7 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         damping: lambda of the first step.
         decrease, increase: what lambda is divided by after a good step, and multiplied by after one that is taken back.
         tries: dampings that a step tries before it leaves the parameters as they are.
+        acceleration: follow the bend of the residuals along a step too (geodesic acceleration); in float64 only.
     """
 
     def __init__(
@@ -45,10 +49,12 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         decrease: float = 3.0,
         increase: float = 4.0,
         tries: int = 12,
+        acceleration: bool = True,
     ) -> None:
         if damping <= 0 or decrease <= 1 or increase <= 1 or tries < 1:
             raise ValueError("expected damping > 0, decrease > 1, increase > 1 and tries >= 1")
         defaults = {"lr": lr, "damping": damping, "decrease": decrease, "increase": increase, "tries": tries}
+        defaults["acceleration"] = acceleration
         super().__init__(params, defaults)
         first = self.param_groups[0]["params"][0]
         self.state[first]["damping"] = torch.full_like(first.flatten()[0], damping).detach()
@@ -69,6 +75,7 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         parameters = {name: p.detach() for name, p in module.named_parameters() if p.requires_grad}
         rows, jacobian = _linearised(module, parameters, states)
         dual = share is None and len(rows) < jacobian.shape[1]
+        exact = all(value.dtype == torch.float64 for value in parameters.values())  # else differences are rounding
         gradient = jacobian.T @ rows
         matrix = jacobian @ jacobian.T if dual else jacobian.T @ jacobian
         totals = torch.stack([rows @ rows, rows.new_tensor(float(len(rows)))])
@@ -82,19 +89,26 @@ class LevenbergMarquardt(torch.optim.Optimizer):
             damping = float(held)
             damped = matrix + n * damping * torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
             factor, failed = torch.linalg.cholesky_ex(damped)
-            step = None
             if not failed:
                 solved = torch.cholesky_solve((rows if dual else gradient)[:, None], factor)[:, 0]
                 step = -(jacobian.T @ solved) if dual else -solved
-            if step is not None:
+                # of the linear model: |r|^2 - |r + J d|^2 = -d'(g + (g + A d)), where (A + n lambda) d = -g
+                predicted = float(-(step @ gradient) + n * damping * (step @ step))
+                if group["acceleration"] and exact:
+                    bent = _second_derivative(module, parameters, states, rows, jacobian, step)
+                    right = bent if dual else jacobian.T @ bent
+                    if share is not None:
+                        share(right)
+                    solved = torch.cholesky_solve(right[:, None], factor)[:, 0]
+                    turn = jacobian.T @ solved if dual else solved
+                    if 2 * turn.norm() <= _GREATEST_TURN * step.norm():
+                        step = step - turn / 2
                 moved = _moved(parameters, step)
                 with torch.no_grad():
                     after_here = functional_call(module, moved, (states,)).double().square().sum()
                 if share is not None:
                     share(after_here)
                 after = float(after_here)
-                # of the linear model: |r|^2 - |r + J d|^2 = -d'(g + (g + A d)), where (A + n lambda) d = -g
-                predicted = float(-(step @ gradient) + n * damping * (step @ step))
                 if after < before:
                     ratio = (before - after) / max(predicted, 1e-300)
                     damping *= 1 / group["decrease"] if ratio > _GOOD else 2.0 if ratio < _POOR else 1.0
@@ -119,6 +133,15 @@ def _linearised(module: nn.Module, parameters: dict[str, Tensor], states: Tensor
     blocks, rows = vmap(jacrev(of_state, has_aux=True), in_dims=(None, 0))(parameters, states)
     jacobian = torch.cat([blocks[name].flatten(2) for name in parameters], dim=-1)
     return rows.flatten().double(), jacobian.flatten(0, 1).double()
+
+
+def _second_derivative(
+    module: nn.Module, parameters: dict[str, Tensor], states: Tensor, rows: Tensor, jacobian: Tensor, step: Tensor
+) -> Tensor:
+    """Second derivative of the residuals along a step, `[n]`, by a difference (Transtrum and Sethna 2012, section 3)."""
+    with torch.no_grad():
+        ahead = functional_call(module, _moved(parameters, _AHEAD * step), (states,)).flatten().double()
+    return 2 / _AHEAD * ((ahead - rows) / _AHEAD - jacobian @ step)
 
 
 def _moved(parameters: dict[str, Tensor], step: Tensor) -> dict[str, Tensor]:

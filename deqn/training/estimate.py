@@ -5,12 +5,14 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
 from deqn.training.trainer import Trainer
 
-_START = 4.0  # seconds of what comes once: TensorBoard and matplotlib are imported, the closing table is made
+_START = 3.0  # seconds of what comes once: TensorBoard is imported, the verdict is found, the process ends
+_FIGURES = 3.5  # seconds of those that a cycle_hook draws, which cannot be tried: five, after matplotlib is imported
 _EPISODE = 0.005  # seconds of logs and a checkpoint
 _UPDATE = 1.25  # a step with its update of the parameters, in units of the step without
 
@@ -37,7 +39,14 @@ def estimate_seconds(trainer: Trainer) -> float | None:
     if left <= 0:
         return 0.0
     periods = run.N_episode_length * (run.N_epochs_per_episode if len(trainer.config.pieces) > 1 else 1)
-    return _START + left * (periods * period + trainer.config.steps_per_episode * step * _UPDATE + _EPISODE)
+    once = _START + (_FIGURES if _draws(trainer.model.cycle_hook) else 0.0)
+    return once + left * (periods * period + trainer.config.steps_per_episode * step * _UPDATE + _EPISODE)
+
+
+def _draws(hook: Callable[..., Any] | None) -> bool:
+    """Whether the file of a hook knows a module that draws."""
+    known = (getattr(entry, "__name__", "") for entry in getattr(hook, "__globals__", {}).values())
+    return any(str(name).startswith(("deqn.analysis.figures", "matplotlib")) for name in known)
 
 
 def _seconds(function: Callable[[], object], device: torch.device, repeats: int = 3) -> float:

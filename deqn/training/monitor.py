@@ -22,6 +22,8 @@ from deqn.economy.model import Model
 from deqn.economy.probe import Report
 from deqn.errors import count
 from deqn.processes.comm import Comm
+from deqn.processes.programs import to_type
+from deqn.training.progress import own_numbers
 from deqn.training.record import Record
 from deqn.training.terminal import (
     command_line,
@@ -65,8 +67,6 @@ class Monitor:
         self._first_episode: int | None = None
         self._training_seconds = 0.0
         self._skipped: set[str] = set()
-        hooks = model.linker.link("Hooks") if model.linker.has("Hooks") else None
-        self._own_progress: Callable[[Tensor], dict[str, Any]] | None = getattr(hooks, "progress", None)
         model.set_run(LOG_DIR=str(folder.path), summary=self.writer)
 
     # -- before ---------------------------------------------------------------------------------------------------
@@ -156,6 +156,7 @@ class Monitor:
 
     def _hook(self, record: Record, state: Tensor) -> None:
         if self.model.cycle_hook is not None:
+            self.model.set_run(gradient_steps=record.step)
             try:
                 with torch.no_grad():
                     self.model.cycle_hook(state, record.episode)
@@ -236,18 +237,8 @@ class Monitor:
             f"log10 Euler error {log10(median)}",
             f"{record.n_steps / record.seconds:.0f} steps/s",
             f"eta {eta // 60}:{eta % 60:02d}",
-            *(f"{name} {value:.4g}" for name, value in self._own_numbers(state).items()),
+            *own_numbers(self.model, state),
         ]
-
-    def _own_numbers(self, state: Tensor) -> dict[str, float]:
-        """What `progress(state)` of the model's Hooks.py gives: by name, a number for the line of progress."""
-        if self._own_progress is None:
-            return {}
-        try:
-            with self.model.context(), torch.no_grad():
-                return {name: float(value) for name, value in self._own_progress(state).items()}
-        except Exception as error:
-            raise self.model.failed("progress(state)", error) from error
 
     def write_status(self, status: str, episode: int, step: int, **values: Any) -> None:
         """How the start ended, into run.json."""
@@ -277,7 +268,7 @@ class Monitor:
         if figures:
             self.console.print(f"figures: {figures[0].parent} ({len(figures)})", markup=False)
         self.console.print("next:")
-        self.console.print(f"  tensorboard --logdir {shlex.quote(str(self.folder.path))}", markup=False)
+        self.console.print(f"  {to_type(f'tensorboard --logdir {shlex.quote(str(self.folder.path))}')}", markup=False)
         self.console.print(f"  {command_line(self.folder, 'post')}", markup=False)
 
 

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from deqn.economy.model import Model
 from deqn.economy.probe import Report
 from deqn.economy.steady_state import LARGEST, steady_state
 from deqn.errors import count
+from deqn.processes.programs import from_here, to_type
 
 
 def duration(seconds: float) -> str:
@@ -52,17 +53,15 @@ def command_line(folder: RunFolder, command: str, python: str = "python") -> str
     """
     program, _, own = sys.argv[0].rpartition(" ")  # `deqn train`, or the path of a script
     if not own or not program.endswith("deqn"):
-        start = f"{python} {_SCRIPTS[command]}"
+        start = f"{python} {shlex.quote(from_here(Path(sys.argv[0]).with_name(_SCRIPTS[command])))}"
     elif python == "python":
         start = f"{program} {command}"
     else:
         start = f"{python} -m deqn {command}"
-    path = str(folder.path)
-    with suppress(ValueError):
-        path = str(folder.path.relative_to(Path.cwd()))
+    path = from_here(folder.path)
     plain = re.fullmatch(r"[\w./-]+", path) is not None
     directory = f"hydra.run.dir={path}" if plain else shlex.quote(f'hydra.run.dir="{path}"')
-    return f"USE_CONFIG_FROM_RUN_DIR={shlex.quote(path)} {start} STARTING_POINT=LATEST {directory}"
+    return f"USE_CONFIG_FROM_RUN_DIR={shlex.quote(path)} {to_type(start)} STARTING_POINT=LATEST {directory}"
 
 
 def show_header(console: Console, model: Model) -> None:
@@ -147,9 +146,9 @@ def show_model(console: Console, model: Model, report: Report) -> None:
         table.add_row("equation", escape(name), _shape(shape), "", f"median residual {median:.2e}")
     kind = model.config.run.expectation_type
     nodes = count(report.nodes, "draw" if kind == "pseudo_random" else "node")
-    table.add_row("shocks", kind, nodes, "", "sum p = 1")
+    table.add_row("shocks", kind, nodes, "", "" if kind == "pseudo_random" else "probabilities add up to 1")
     console.print(table)
-    for note in report.notes:
+    for note in (*model.calibrated.notes, *report.notes):
         console.print(f"note: {escape(note)}")
 
 

@@ -121,7 +121,7 @@ class Trainer:
         """
         if self.watcher is not None or quiet or self.comm.rank > 0:
             return self._fit()
-        self.watcher = Progress(self.state.episode, self.config.run.N_episodes)
+        self.watcher = Progress(self.model, self.state.episode)
         try:
             return self._fit()
         finally:

@@ -14,7 +14,7 @@ import State
 
 from deqn import figures, histogram
 
-PERIODS = 10_000
+PERIODS, SHOWN = 10_000, 200  # quarters of the long path, and those of it whose cycle is drawn
 
 
 def post_process(run):
@@ -28,6 +28,10 @@ def save_tables(run):
     path = simulate_aggregates(run)
     path.to_csv(run.output / "aggregates.csv", index_label="quarter", float_format="%.9g")
     moments(path).to_csv(run.output / "moments.csv", header=["value"], index_label="moment")
+    print(
+        f"one economy over {PERIODS:,} quarters from where training ended (aggregates.csv, moments.csv, capital.png): mean K "
+        f"{path['K'].mean():.3f}"
+    )
     figures.save(draw_path(path), run.output / "capital.png")
     figures.save(Hooks.draw_economy(run.starting_state), run.output / "economy.png")
     figures.save(draw_errors_by_wealth(run), run.output / "euler_errors_by_wealth.png")
@@ -51,7 +55,8 @@ def report_accuracy(run):
     policy = report["policy error |a' - a'_ref| / c"]["ergodic cloud"]
     grid = report["path of K"]["grid alone: reference on the run's grid against the fine one"]
     print(
-        f"against the classical solution on the same {Report.PERIODS:,} shocks: bias of mean K "
+        f"against the classical solution on the same {Report.PERIODS:,} shocks: mean K "
+        f"{report['moments']['network, own grid']['mean K']:.3f}, bias "
         f"{path['bias of mean K [%]']:+.4f} %, max |d log K| {path['max |d log K| [%]']:.4f} %, std of log K x "
         f"{path['std of log K, ratio']:.4f}, policy error / c {100 * policy['mean']:.4f} %; the grid alone: "
         f"{grid['bias of mean K [%]']:+.4f} %. All of it: accuracy.md"
@@ -91,25 +96,31 @@ def moments(path):
 
 
 def draw_path(path):
-    figure, (top, bottom) = figures.new(rows=2, width=8.0, height=2.4)
-    top.plot(path["K"], linewidth=0.8)
-    top.set(title=f"Capital over {len(path):,} quarters: mean {path['K'].mean():.3f}", ylabel="K")
-    bottom.plot(path["C"], linewidth=0.8, label="C")
-    bottom.plot(path["I"], linewidth=0.8, label="I")
-    bottom.set(xlabel="quarter", ylabel="C, I")
-    bottom.legend()
+    """Capital over the whole path; and the cycle in its last quarters, in per cent of the means over the whole."""
+    figure, (top, bottom) = figures.new(rows=2, width=8.0, height=2.8)
+    top.plot(path["K"], linewidth=0.8, label="K")
+    top.axhline(Parameters.K_ss, color="black", linewidth=0.8, linestyle="--", label="stationary economy")
+    top.set_title(f"Capital of one economy over {len(path):,} quarters: mean {path['K'].mean():.3f}")
+    top.set(xlabel="quarter", ylabel="K [goods]")
+    top.legend(loc="upper right")
+    last = path.iloc[-SHOWN:]
+    for name in ("I", "Y", "C", "K"):
+        bottom.plot(100 * (last[name] / path[name].mean() - 1), linewidth=1.0, label=name)
+    bottom.set(title=f"The last {len(last)} of them", xlabel="quarter", ylabel="distance from the mean [%]")
+    bottom.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
 
 def draw_errors_by_wealth(run):
-    """Mean and largest Euler error over economies, at each node."""
+    """Mean and largest Euler error over the simulated states, at each node; nothing where it is zero."""
     errors = run.residuals(run.cloud())["euler"].abs()
     a = Parameters.a_grid.cpu()
     figure, axes = figures.new(columns=errors.shape[1])
+    figure.suptitle(f"Euler errors, {run.sample.name}: {run.sample}")
     for e, axis in enumerate(axes):
-        axis.semilogy(a, errors[:, e].mean(0).clamp(min=1e-9).cpu(), label="mean")
-        axis.semilogy(a, errors[:, e].amax(0).clamp(min=1e-9).cpu(), linewidth=0.8, label="max")
-        axis.set(title=f"Euler errors, e = {Parameters.e_grid[e]:.2f}", xlabel="assets a", ylabel="|residual|")
+        for label, values, width in (("mean", errors[:, e].mean(0), 1.5), ("largest", errors[:, e].amax(0), 0.8)):
+            axis.semilogy(a, torch.where(values > 0, values, torch.nan).cpu(), linewidth=width, label=label)
+        axis.set(title=f"e = {Parameters.e_grid[e]:.2f}", xlabel="assets a [goods]", ylabel="|residual|, share of c")
         axis.legend()
     return figure
 

@@ -354,11 +354,12 @@ def markdown(report):
 
 SECTIONS = {  # tables of accuracy.md, and a sentence on each
     "path of K": "Differences of log K on the same shocks.",
-    "policy error |a' - a'_ref| / c": "At all nodes of each state, whoever lives there; and the mean over households.",
+    "policy error |a' - a'_ref| / c": f"At all nodes of each state, whoever lives there; and the mean over households. The "
+    f"ergodic cloud is every {EVERY}th quarter of the path of K.",
     "Euler errors": "log10 |residual|, in units of consumption, at all nodes of each state. Where a limit binds, the distance of "
     "desired savings from it.",
     "forecast of log K by Z and log K": "A law fitted to half of the path, iterated alone on the other (Den Haan, 2010).",
-    "moments": f"Inequality in every {INEQUALITY_EVERY}th quarter.",
+    "moments": f"Of the {PERIODS:,} quarters of the common shocks. Inequality in every {INEQUALITY_EVERY}th quarter.",
 }
 
 
@@ -380,8 +381,9 @@ def draw(paths):
     """Log K of the network and of the references, and their differences."""
     figure, (top, bottom) = figures.new(rows=2, width=8.0, height=2.4)
     for name, style in (("reference, fine grid", "k"), ("network, own grid", "C0--")):
-        top.plot(paths[name]["K"], style, linewidth=0.8, label=name)
-    top.set(title="Capital on a common sequence of shocks", ylabel="K")
+        K = paths[name]["K"]
+        top.plot(K, style, linewidth=0.8, label=f"{name}, mean {K[BURN_IN:].mean():.3f}")
+    top.set(title=f"Capital on the common shocks (means: from quarter {BURN_IN:,} on)", ylabel="K [goods]")
     top.legend()
     for name, reference in (("network, own grid", "reference, own grid"), ("network, own grid", "reference, fine grid")):
         gap = 100 * np.log(paths[name]["K"] / paths[reference]["K"])

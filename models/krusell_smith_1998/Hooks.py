@@ -4,7 +4,7 @@ import Parameters
 import Productivity
 import State
 
-from krusell_smith.Hooks import closing_lines, cycle_hook, draw_economy
+from krusell_smith.Hooks import closing_lines, cycle_hook, draw_economy, progress
 
 
 def post_init():

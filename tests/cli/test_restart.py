@@ -99,7 +99,8 @@ def test_a_run_that_a_signal_stopped_resumes_to_the_same_end(number, status, tmp
     assert line, out
     words = shlex.split(line[1])  # the printed line is what a user pastes
     assert words[0] == "USE_CONFIG_FROM_RUN_DIR=run"
-    assert words[1:3] == ["python", "run_deepnet.py"]
+    assert words[1].endswith("python")  # or its path, where PATH leads to another one
+    assert words[2] == str(ROOT / "run_deepnet.py")
     resumed = start(tmp_path, *words[3:], USE_CONFIG_FROM_RUN_DIR="run")
     out, err = resumed.communicate(timeout=200)
     assert resumed.returncode == 0, out + err

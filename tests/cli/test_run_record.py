@@ -40,6 +40,13 @@ def test_a_start_with_nothing_left_to_train_only_adds_itself_to_the_record(run, 
     assert contents(run / ".hydra") == files
 
 
+def test_a_start_with_nothing_left_to_train_leaves_an_interrupted_run_interrupted(run, answer):
+    (run / "run.json").write_text(json.dumps(record(run) | {"status": "interrupted", "N_episodes": 9}))
+    done = answer("STARTING_POINT=LATEST", "run.N_episodes=2", USE_CONFIG_FROM_RUN_DIR="run")
+    assert "nothing is left to train" in done.out
+    assert (record(run)["status"], record(run)["N_episodes"]) == ("interrupted", 9)
+
+
 def test_a_start_with_nothing_left_to_train_sets_no_checkpoint_aside(run, answer):
     files = contents(run / "ckpt")
     done = answer("STARTING_POINT=ckpt-2", "run.N_episodes=2", USE_CONFIG_FROM_RUN_DIR="run")

@@ -1,15 +1,18 @@
-"""scripts/start.py says what went wrong in the set-up, without pip's words."""
+"""scripts/start.py says what went wrong in the set-up, without pip's words, and what can be typed after a training."""
 
 from __future__ import annotations
 
+import os
+import re
 import runpy
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-START = Path(__file__).resolve().parent.parent.parent / "scripts" / "start.py"
+from tests.conftest import ROOT, TINY, plain_environment
+
+START = ROOT / "scripts" / "start.py"
 
 OUTPUTS = {
     "Could not fetch URL: NewConnectionError\nERROR: No matching distribution found for torch": "no connection",
@@ -48,3 +51,18 @@ def test_an_environment_that_is_none_is_left_alone(tmp_path):
     assert process.returncode == 2
     assert "Remove it and run this again." in process.stderr
     assert not [*(tmp_path / ".venv").iterdir()]
+
+
+def test_the_next_lines_work_as_printed_without_an_activated_environment(tmp_path):
+    """What `python3 scripts/start.py train` runs, from another folder and with a PATH that knows no package."""
+    environment = plain_environment(PATH=os.pathsep.join(["/usr/bin", "/bin"]))
+
+    def done(*command: str) -> str:
+        process = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert process.returncode == 0, process.stdout + process.stderr
+        return process.stdout
+
+    trained = done(sys.executable, str(ROOT / "run_deepnet.py"), *TINY, "run.N_episodes=1", "hydra.run.dir=a run")
+    tensorboard, post = trained.partition("next:\n")[2].splitlines()
+    assert re.match(r"\d+\.\d+", done("sh", "-c", f"{tensorboard} --version_tb"))
+    assert "tables and" in done("sh", "-c", post)

@@ -97,7 +97,10 @@ TYPED = {
     ),
     "a constant that is not there": (["constants.betta=0.9"], ["no constant 'betta'", "Did you mean beta?"]),
     "a constant with the name of something else": (["+constants.constants.rng=1"], ["constants.rng", "taken"]),
-    "a constant that is no number": (["constants.beta=high"], ["Calibration.py:", "constants.beta = 'high' is a text"]),
+    "a constant that is no number": (
+        ["constants.beta=high"],
+        ["Calibration.py:", "constants.beta = 'high' is a text; was"],
+    ),
     "a lower bound above the upper": (
         ["variables.policies.0.bounds.lower=0.995"],
         ["variables.policies[0] 's'", "0.995", "0.99", "not below"],

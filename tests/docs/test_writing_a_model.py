@@ -104,7 +104,8 @@ def test_the_tables_of_the_page_have_the_headings_that_are_printed(results):
 
 def test_hooks_and_post_process_of_the_page_speak(results):
     said = "".join(result.stdout for result in results.values())
-    assert "closed form on simulated states: savings rate within" in said
+    assert "states (ergodic cloud): |s - exact| mean" in said
+    assert "capital on the simulated states: mean 0." in said
     assert "largest distance to alpha * beta" in said
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -120,3 +122,33 @@ def test_disabled_shocks_keep_productivity_where_it_is(model):
 def test_an_unknown_grid_is_refused_with_its_options():
     with pytest.raises(deqn.ModelError, match="expected power, agrid or asset_grid"):
         deqn.load_model("krusell_smith", ["constants.grid=uniform"])
+
+
+def test_the_line_of_progress_has_mean_capital(model):
+    states = model.initial_states(4)
+    assert float(model.progress(states)["mean K"]) == pytest.approx(model.Parameters.K_ss, rel=1e-6)
+
+
+def test_the_figure_of_policies_is_at_the_stationary_economy_and_its_net_savings_are_zero_on_average(model):
+    """The untrained network is the stationary policy, under which households' savings keep the capital where it is."""
+    hooks = model.linker.link("Hooks")
+    with torch.no_grad():
+        figure = hooks.draw_economy(model.step(model.initial_states(3)))
+    savings, consumption, _ = figure.axes
+    assert f"K = {model.Parameters.K_ss:.2f}, Z = 1.000" in figure.get_suptitle()
+    assert [axis.get_ylabel() for axis in (savings, consumption)] == ["a' - a [goods a quarter]", "c [goods a quarter]"]
+    drawn = torch.stack([torch.as_tensor(line.get_ydata()) for line in savings.lines[:3]])
+    mass = model.Parameters.D_ss[:, : drawn.shape[1]]
+    assert float(mass.sum()) > 0.99
+    assert abs(float((mass * drawn).sum())) < 0.01
+
+
+def test_figures_in_tensorboard_stand_at_gradient_steps(model, tmp_path):
+    added = []
+    model.set_run(
+        gradient_steps=123,
+        LOG_DIR=str(tmp_path),
+        summary=SimpleNamespace(add_figure=lambda *given, **_: added.append(given)),
+    )
+    model.cycle_hook(model.initial_states(2), model.Parameters.N_episodes)
+    assert [(name, step) for name, _, step in added] == [("economy", 123)]

@@ -74,8 +74,8 @@ def test_two_episodes_and_two_more_and_what_is_shown_of_them(model, tmp_path):
     second.restore("LATEST")
     second.fit()
     assert second.state.episode == 4
-    run = deqn.load_run(tmp_path / "run")
-    states = run.simulate(batch=4, length=6)
+    run = deqn.load_run(tmp_path / "run", overrides=["N_simulated_batch_size=4", "N_simulated_episode_length=6"])
+    states = run.simulate()
     assert states.is_cuda
     frames = run.frames(states)
     assert len(frames["simulated_states"]) == 24
@@ -83,7 +83,7 @@ def test_two_episodes_and_two_more_and_what_is_shown_of_them(model, tmp_path):
     assert run.accuracy(cloud).notna().all().all()
     assert run.accuracy(run.wider_box(cloud)).notna().all().all()
     figures.euler_discrepancies(run.residuals(cloud), tmp_path / "euler.png")
-    figures.paths(run, states, tmp_path / "paths.png")
+    figures.paths(run, tmp_path / "paths.png")
     figures.policies(run, cloud, tmp_path / "policies.png")
     run.closing_lines()
 

@@ -12,6 +12,7 @@ from deqn.configuration.compose import compose
 from deqn.errors import ConfigError
 from deqn.training.estimate import estimate_seconds
 from deqn.training.trainer import Trainer
+from tests.conftest import own_model
 
 FILES = sorted((shipped.CONFIG / "preset").glob("*/*.yaml"))
 MODELS = sorted(path.stem for path in (shipped.CONFIG / "model").glob("*.yaml"))
@@ -77,3 +78,16 @@ def test_an_estimate_changes_nothing():
     assert torch.equal(before["starting_state"], after["starting_state"])
     assert all(torch.equal(before["policy"][name], after["policy"][name]) for name in before["policy"])
     assert not trainer.gradient.flat.any()
+
+
+def test_figures_of_a_hook_take_their_time(tmp_path):
+    """Of two runs that are otherwise the same."""
+    hooks = {"figures": "from deqn import figures", "nothing": "import torch"}
+    seconds = {}
+    for name, line in hooks.items():
+        models = own_model(tmp_path / name, Hooks=f"{line}\n\n\ndef cycle_hook(state, i):\n    pass\n")
+        model = deqn.load_model(
+            "brock_mirman", ["MODEL_NAME=mine", f"MODELS_DIR={models}", "run.N_episodes=1"], check=False
+        )
+        seconds[name] = estimate_seconds(Trainer(model))
+    assert seconds["figures"] - seconds["nothing"] > 3

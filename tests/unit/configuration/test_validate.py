@@ -84,6 +84,12 @@ def test_a_penalty_without_its_bound_is_refused(tree):
     assert "bounds.penalty_upper = 3 is set without bounds.upper" in problems(tree)[0]
 
 
+@pytest.mark.parametrize("name", ["run.json", "run.lock", "run.lock.soft", "calibration.npz"])
+def test_the_error_file_takes_no_name_of_the_run_folders_own_files(tree, name):
+    tree["error_filename"] = name
+    assert any("taken by the run folder" in problem for problem in problems(tree))
+
+
 @pytest.mark.parametrize("name", ["lambda", "2K", "K t", "_K"])
 def test_a_name_that_python_cannot_read_is_refused(tree, name):
     tree["variables"]["states"][0]["name"] = name

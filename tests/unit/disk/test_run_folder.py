@@ -207,6 +207,22 @@ def test_a_run_killed_after_its_last_checkpoint_is_finished_by_the_next_start(tm
     )
 
 
+@pytest.mark.parametrize("status", ["interrupted", "not finite", "running"])
+def test_a_start_with_nothing_left_to_train_does_not_finish_a_run_that_had_more_before_it(tmp_path, status):
+    folder, what = RunFolder(tmp_path), {"configuration": {}, "versions": {}, "N_episodes": 9}
+    folder.begin(what, {"from": 0, "goal": 9}, new=True)
+    if status != "running":  # else it was killed
+        folder.end(status, 3, 24, 1.5)
+    before = folder.read()
+    assert not folder.begin(what | {"N_episodes": 2}, {"from": 3, "goal": 2}, new=False)
+    folder.end("finished", 3, 24, 0.1)
+    folder.conclude(accuracy={})
+    after = folder.read()
+    assert after["status"] == ("killed" if status == "running" else status)
+    assert {**after, "status": 0, "starts": 0} == {**before, "status": 0, "starts": 0}
+    assert [start["ended"] for start in after["starts"]] == [after["status"], "finished"]
+
+
 def test_the_seconds_of_a_record_of_before_starts_were_listed_are_counted(tmp_path):
     folder, what = RunFolder(tmp_path), {"configuration": {}, "versions": {}, "seed": 1}
     folder.write(**what, status="finished", episode=3, seconds=2.0)

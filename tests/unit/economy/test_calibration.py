@@ -25,7 +25,7 @@ def calibrate(constants):
 def load_mine(models, *overrides):
     """One start: the model, with its calibration kept for the next."""
     model = deqn.load_model("brock_mirman", ["MODEL_NAME=mine", f"MODELS_DIR={models}", *overrides])
-    keep(model.calibration, model.folder, model.config.constants)
+    keep(model.calibrated, model.folder, model.config.constants)
     return model
 
 

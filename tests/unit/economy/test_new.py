@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -55,7 +56,8 @@ def test_the_command_says_what_to_type_next(tmp_path):
         "--into",
         str(tmp_path),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # the environment is activated
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | {"PATH": path})
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("next: ")]
     assert line == f"next: python -m deqn check --config-dir {tmp_path / 'config'} model=mine"
     assert (tmp_path / "config" / "variables" / "mine.yaml").is_file()

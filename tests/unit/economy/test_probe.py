@@ -112,6 +112,24 @@ def test_problems_of_several_files_are_reported_at_once(tmp_path):
     assert "definition 'I' has shape [7, 1]" in text
 
 
+def test_a_constant_that_is_a_text_is_no_reason_for_a_wrong_shape(tmp_path):
+    wrong = replaced("Dynamics", "def next_state", "shock_probs = shock_probs * 2\n\n\ndef next_state")
+    with pytest.raises(ModelError) as error:
+        probe(own(tmp_path, "+constants.grid=power", **wrong))
+    assert "shock_probs sums to 2" in str(error.value)
+    assert "is a text" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "use", ["+ Parameters.grid", "* Parameters.grid", ".clamp(Parameters.grid)", "* torch.exp(Parameters.grid)",
+            "* float(Parameters.grid)", "+ __import__('numpy').exp(Parameters.grid)", "* (0.5 * Parameters.grid)"]
+)  # fmt: skip
+def test_a_text_where_a_number_is_meant_is_named(tmp_path, use):
+    text = equations(f'{{"euler": euler {use}}}')
+    with pytest.raises(ModelError, match=r"constants\.grid = 'power' is a text; was a number meant\?"):
+        probe(own(tmp_path, "+constants.grid=power", Equations=text))
+
+
 def test_initial_states_outside_the_domain_are_named_with_the_state():
     with pytest.raises(ModelError, match=r"not finite for \d of 7 initial states, first at K=-"):
         probe(

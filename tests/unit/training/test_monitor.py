@@ -65,7 +65,14 @@ def test_the_header_has_versions_device_seed_and_size(watched):
 
 
 def test_the_table_has_variables_bounds_equations_and_shocks(watched):
-    for fragment in ("K ", "uniform(minval=K_low, maxval=K_high)", "0.45 .. 0.99", "euler", "5 nodes", "sum p = 1"):
+    for fragment in (
+        "K ",
+        "uniform(minval=K_low, maxval=K_high)",
+        "0.45 .. 0.99",
+        "euler",
+        "5 nodes",
+        "probabilities add up to 1",
+    ):
         assert fragment in watched[1]
 
 
