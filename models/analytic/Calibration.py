@@ -9,7 +9,7 @@ from scipy.optimize import brentq
 
 
 def calibrate(constants):
-    """K_ss, k_ss [savers] (capital by age, from the second), c_ss [savers + 1], the range of initial capital, the shocks' values."""
+    """K_ss, k_ss [savers] (capital by age), c_ss [savers + 1], range of initial capital, values of the shocks."""
     alpha, beta, A = constants["alpha"], constants["beta"], constants["savers"] + 1
     eta = 0.5 * (constants["eta_low"] + constants["eta_high"])
     delta = 0.5 * (constants["delta_low"] + constants["delta_high"])

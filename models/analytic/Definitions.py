@@ -51,7 +51,7 @@ def C(state, policy_state):
 def marginal_utility(state, policy_state):
     """1 / c of each age, [*batch, A]; below a tenth of its steady state, c has the tangent of 1 / c there.
 
-    A network that saves more than there is therefore still learns that it does: marginal utility goes on rising, and stays finite.
+    Where the network saves more than there is, marginal utility thus stays finite and goes on rising: a gradient leads back.
     """
     consumption, least = c(state, policy_state), 0.1 * Parameters.c_ss
     spent = torch.maximum(consumption, least)

@@ -1,7 +1,7 @@
 """The Euler equation of each age but the last, as a relative error of its consumption.
 
-Log utility: u'(c) = 1 / c = beta E[R' u'(c')], with c' the consumption of the same household one age later. The right-hand side gives
-the consumption that is right today; the residual is how far it is from the household's, relative to it.
+Log utility: u'(c) = 1 / c = beta E[R' u'(c')], with c' the consumption of the same household one age later. The right-hand side
+gives the consumption that is right today; the residual is how far it is from the household's, relative to it.
 """
 
 import Definitions

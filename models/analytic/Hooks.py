@@ -8,7 +8,6 @@ import torch
 
 import Definitions
 import Parameters
-import PolicyState
 
 
 def closed_form(state):
@@ -24,14 +23,3 @@ def closed_form(state):
     left = torch.arange(Parameters.savers, 0, -1, device=state.device, dtype=state.dtype)  # ages that are still to come
     share = beta * (1 - beta**left) / (1 - beta ** (left + 1))
     return {"a": share * Definitions.wealth(state, None)[..., :-1]}
-
-
-def closing_lines(run):
-    """Distance to the closed form on simulated states."""
-    states = run.cloud()
-    error = (PolicyState.a_POLICY_FROM_STATE(states) - closed_form(states)["a"]).abs()
-    relative = error / Parameters.k_ss
-    return [
-        f"closed form on simulated states: |a - a*| mean {error.mean():.1e}, max {error.max():.1e}; "
-        f"in units of the steady state's savings, mean {relative.mean():.1e}, max {relative.max():.1e}"
-    ]

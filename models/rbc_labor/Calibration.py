@@ -8,6 +8,7 @@ def calibrate(constants):
     Y = K**alpha * N ** (1 - alpha)
     C = Y - delta * K
     wage = (1 - alpha) * Y / N
+    sd_z = constants["sigma"] / (1 - constants["rho"] ** 2) ** 0.5
     return {
         "chi": wage * C ** -constants["gamma"] / N ** (1 / constants["frisch"]),
         "K_ss": K,
@@ -15,5 +16,7 @@ def calibrate(constants):
         "N_ss": N,
         "K_low": 0.8 * K,
         "K_high": 1.25 * K,
-        "sd_z": constants["sigma"] / (1 - constants["rho"] ** 2) ** 0.5,
+        "sd_z": sd_z,
+        "z_low": -4 * sd_z,
+        "z_high": 4 * sd_z,
     }

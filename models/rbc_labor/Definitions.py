@@ -40,21 +40,3 @@ def w(state, policy_state):
 def R(state, policy_state):
     """Gross return on capital."""
     return alpha * Y(state, policy_state) / State.K(state) + 1 - Parameters.delta
-
-
-def guess(state):
-    """A rule of thumb: the steady state's savings rate, and the hours that the steady state's consumption asks for.
-
-    Args:
-        state: [*batch, n_states].
-
-    Returns:
-        {"s": [*batch], "N": [*batch]}.
-    """
-    savings = torch.full_like(State.K(state), Parameters.delta * Parameters.K_ss / Y_ss())
-    return {"s": savings, "N": torch.full_like(savings, Parameters.N_ss)}
-
-
-def Y_ss():
-    """Output in the steady state."""
-    return Parameters.K_ss**alpha * Parameters.N_ss ** (1 - alpha)

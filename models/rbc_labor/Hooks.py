@@ -26,9 +26,9 @@ def errors(states):
 
 
 def closing_lines(run):
-    """Distance to the reference on simulated states."""
-    consumption, hours = errors(run.cloud())
+    """Distance to the reference on the ergodic states: where the economy is after 200 periods and more."""
+    consumption, hours = errors(run.simulate(batch=64, length=400)[200:].flatten(0, 1))
     return [
-        f"Chebyshev collocation on simulated states: consumption within mean {consumption.mean():.1e}, max {consumption.max():.1e}; "
-        f"hours within mean {hours.mean():.1e}, max {hours.max():.1e} (relative)"
+        f"Chebyshev collocation on 12,800 ergodic states: consumption within mean {consumption.mean():.1e}, "
+        f"max {consumption.max():.1e}; hours within mean {hours.mean():.1e}, max {hours.max():.1e} (relative)"
     ]

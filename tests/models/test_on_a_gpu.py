@@ -19,10 +19,12 @@ from tests.pretend_cuda import pretend_cuda
 
 SIZES = ["run.N_sim_batch=8", "run.N_episode_length=4", "run.N_minibatch_size=16", "run.N_episodes=2", "device=cuda"]
 MODELS = {
+    "analytic": [],
     "bm1972": [],
     "brock_mirman": [],
     "krusell_smith": ["constants.nA=40"],
     "krusell_smith_1998": ["constants.nA=40"],
+    "rbc_labor": [],
 }
 SETTINGS = {
     "dropout and batch normalisation": [

@@ -1,7 +1,7 @@
 """Growth with elastic labour by Chebyshev collocation, in NumPy; shares no code with the library.
 
-Log consumption is a polynomial in log capital and log productivity, of degree (n_K - 1, n_z - 1). Hours follow from consumption in
-closed form. The polynomial is the one whose Euler equation holds at the Chebyshev nodes, found by Newton's method.
+Log consumption is a polynomial in log capital and log productivity, of degree (n_K - 1, n_z - 1). Hours follow from consumption
+in closed form. The polynomial is the one whose Euler equation holds at the Chebyshev nodes, found by Newton's method.
 
 Source: Judd (1992), Projection methods for solving aggregate growth models, Journal of Economic Theory 58(2), 410-452.
 """
@@ -95,7 +95,10 @@ def solve(constants: Mapping[str, float], n_K: int = 16, n_z: int = 10, n_nodes:
         coefficients = to_coefficients[0] @ values.reshape(n_K, n_z) @ to_coefficients[1].T
         return Reference(coefficients, p, low, high, nodes, weights)
 
-    start = np.log(p["C_ss"]) + 0.6 * (log_K - centre) + 0.4 * z
+    # Newton's method begins where consumption is the steady state's share of output
+    elasticity = (1 - p["alpha"]) / (1 / p["frisch"] + p["alpha"])  # of output to the wage, by hours
+    output = (p["alpha"] * (log_K - centre) + z) * (1 + elasticity) / (1 + elasticity * p["gamma"])
+    start = np.log(p["C_ss"]) + output
     found = root(lambda values: reference(values).euler_error(np.exp(log_K), z), start, method="hybr", tol=1e-13)
     if np.abs(found.fun).max() > 1e-10:
         raise RuntimeError(f"collocation has not converged: largest Euler error {np.abs(found.fun).max():.1e}")
