@@ -10,6 +10,10 @@ import Definitions
 import Parameters
 
 
+def cycle_hook(state, i):
+    """After each episode; histograms of states, policies and definitions are drawn by the library."""
+
+
 def closed_form(state):
     """Savings by age: beta (1 - beta^(A-h)) / (1 - beta^(A-h+1)) of the wealth of age h.
 

@@ -8,6 +8,10 @@ import PolicyState
 import State
 
 
+def cycle_hook(state, i):
+    """After each episode; histograms of states, policies and definitions are drawn by the library."""
+
+
 def reference_policies(states):
     """Consumption, hours and the other quantities of reference/Reference.py, at states [n, 2]: name -> [n]."""
     from reference.Reference import solve
