@@ -42,16 +42,18 @@ MODELS = {"analytic": savings, "rbc_labor": consumption}
 
 
 def measure(name: str, overrides: list[str]) -> list[float]:
-    """Seconds of training, mean and largest |residual|, mean and largest error of the policy."""
+    """Seconds of processor time of training, mean and largest |residual|, mean and largest error of the policy."""
     trainer = deqn.Trainer(deqn.load_model(name, overrides))
-    began = time.perf_counter()
+    began = time.process_time()
     trainer.fit(quiet=True)
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     run = deqn.Run(trainer.model, Path())
     states = run.simulate(batch=100, length=1200)[200::10].flatten(0, 1)
     residual = torch.cat([values.flatten() for values in run.residuals(states).values()]).abs()
     error = MODELS[name](run, states)
-    return [seconds, *(float(x) for x in (residual.mean(), residual.max(), error.mean(), error.max()))]
+    found = [seconds, *(float(x) for x in (residual.mean(), residual.max(), error.mean(), error.max()))]
+    print(name, *overrides, *(f"{x:.2g}" for x in found), flush=True)
+    return found
 
 
 def main() -> None:
