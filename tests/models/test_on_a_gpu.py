@@ -18,11 +18,14 @@ from deqn.training.trainer import Trainer
 from tests.pretend_cuda import pretend_cuda
 
 SIZES = ["run.N_sim_batch=8", "run.N_episode_length=4", "run.N_minibatch_size=16", "run.N_episodes=2", "device=cuda"]
+FIRST_ORDER = ["optimizer=brock_mirman", "net.warm_start=none"]  # torch.func does not know tensors that only pretend
 MODELS = {
+    "analytic": FIRST_ORDER,
     "bm1972": [],
     "brock_mirman": [],
     "krusell_smith": ["constants.nA=40"],
     "krusell_smith_1998": ["constants.nA=40"],
+    "rbc_labor": FIRST_ORDER,
 }
 SETTINGS = {
     "dropout and batch normalisation": [
