@@ -86,12 +86,13 @@ def linear_solution(model: Model, found: SteadyState | None = None, near: Tensor
     if found is None:
         raise NoLinearSolution("no steady state was found" + (" that all starts agree on" if near is None else ""))
     try:
-        copy = _copy(model)
-        exact = steady_state_near(copy, found.state.double().cpu(), found.policy.double().cpu())
-        if exact is None:
-            raise NoLinearSolution("the steady state cannot be found to more digits, in float64")
-        with copy.context(), without_shocks(copy):
-            return _linearised(copy, exact)
+        with torch.device("cpu"):  # whatever the caller's
+            copy = _copy(model)
+            exact = steady_state_near(copy, found.state.double().cpu(), found.policy.double().cpu())
+            if exact is None:
+                raise NoLinearSolution("the steady state cannot be found to more digits, in float64")
+            with copy.context(), without_shocks(copy):
+                return _linearised(copy, exact)
     except NoRule as error:
         raise NoLinearSolution(str(error)) from error
     except NoLinearSolution:

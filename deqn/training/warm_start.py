@@ -156,7 +156,7 @@ def _descend(parameters: list[nn.Parameter], loss: Callable[[], Tensor]) -> None
         optimizer.zero_grad()
         value = loss()
         value.backward()
-        return float(value)
+        return float(value.detach())
 
     optimizer.step(closure)
     optimizer.zero_grad()

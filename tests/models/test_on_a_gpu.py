@@ -13,6 +13,7 @@ from deqn.analysis import figures
 from deqn.configuration.compose import compose, write_run_configuration
 from deqn.disk.run_folder import RunFolder, comparable
 from deqn.economy.probe import probe
+from deqn.training import warm_start
 from deqn.training.estimate import estimate_seconds
 from deqn.training.trainer import Trainer
 from tests.pretend_cuda import pretend_cuda
@@ -89,6 +90,12 @@ def test_two_episodes_and_two_more_and_what_is_shown_of_them(model, tmp_path):
     figures.paths(run, tmp_path / "paths.png")
     figures.policies(run, cloud, tmp_path / "policies.png")
     run.closing_lines()
+
+
+@pytest.mark.parametrize("kind", ["guess", "linear"])
+def test_a_warm_start(monkeypatch, kind):
+    monkeypatch.setattr(warm_start, "_WORK", 0)  # torch.func knows no pretended GPU: by L-BFGS
+    trains("brock_mirman", f"net.warm_start={kind}")
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
