@@ -156,7 +156,8 @@ class Model:
             return self
         run = self.config.run.model_copy(update={"keras_precision": "float64"})
         config = self.config.model_copy(update={"run": run, "device": str(self.device)})
-        twin = Model(config, self.calibration)
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):  # a training is under way
+            twin = Model(config, self.calibration)
         twin.Globals.__dict__ = self.Globals.__dict__
         twin.expectations.stacked_step = self.expectations.stacked_step
         twin.expectations.stacked_function = self.expectations.stacked_function

@@ -199,7 +199,7 @@ def test_a_step_of_least_squares_is_that_of_one_process_with_both_minibatches(in
     steps = [found["least_squares"][solver] for found in inside]
     assert_same(steps[0]["after"], steps[1]["after"])
     model = Model(compose(LEAST_SQUARES).config)
-    torch.nn.utils.vector_to_parameters(steps[0]["before"], model.network.parameters())
+    torch.nn.utils.vector_to_parameters(steps[0]["before"].clone(), model.network.parameters())
     model.fit_normalization()
     with model.context():
         LevenbergMarquardt(model.network.parameters()).advance(

@@ -53,7 +53,7 @@ def test_a_run_in_two_parts_ends_with_the_bits_of_one(tmp_path, last, at):
     train(tmp_path / "parts", *overrides, f"run.N_episodes={at}")
     train(tmp_path / "parts", *overrides, "run.N_episodes=4", starting_point="LATEST")
     whole, parts = (Checkpoints(tmp_path / name).load("ckpt-4")[0] for name in ("whole", "parts"))
-    for key in ("policy", "optimizer", "starting_state", "rng", "phase", "phase_began"):
+    for key in ("policy", "optimizer", "starting_state", "rng", "torch_rng", "phase", "phase_began"):
         assert_same(whole[key], parts[key])
 
 
