@@ -30,6 +30,7 @@ from deqn import shipped
 from deqn.configuration import yaml_files
 from deqn.configuration.places import moved
 from deqn.configuration.schema import Config
+from deqn.configuration.search_path import own_files_first
 from deqn.configuration.typed import explain
 from deqn.configuration.validate import parse
 from deqn.errors import ConfigError, DEQNError, count, suggestion
@@ -110,8 +111,8 @@ def _compose(
     run_dir: str | Path | None,
     typed: Mapping[str, str] | None,
 ) -> Composed:
-    primary = shipped.CONFIG if run_dir is None else hydra_folder(Path(run_dir))
     folders = group_folders(config_dir, run_dir)
+    primary = shipped.CONFIG if run_dir is None else hydra_folder(Path(run_dir))
     parsed = with_preset(parse_overrides(overrides), folders, run_dir)
     check_groups(parsed, folders, run_dir)
     _refuse_sweep(parsed)
@@ -122,7 +123,10 @@ def _compose(
     if run_dir is not None and not any(o.key_or_group == "hydra.run.dir" for o in parsed):
         others.append(f"hydra.run.dir={_quoted(str(Path(run_dir).resolve()))}")
     try:
-        with hydra.initialize_config_dir(str(primary), job_name="run_deepnet", version_base="1.3"):
+        with (
+            own_files_first(config_dir if run_dir is None else None),
+            hydra.initialize_config_dir(str(primary), job_name="run_deepnet", version_base="1.3"),
+        ):
             whole = hydra.compose("config", overrides=others, return_hydra_config=True)
         if run_dir is not None:
             forget_start(whole, parsed)
@@ -138,8 +142,6 @@ def _compose(
         raise
     except Exception as error:  # whatever Hydra, OmegaConf and YAML raise for what was typed, or stands in a file
         raise as_config_error(error) from error
-    if run_dir is None:
-        refuse_hidden_files(config_dir, whole.hydra)
     return checked(whole, tuple(overrides), out, None if run_dir is None else Path(run_dir).resolve(), typed)
 
 
@@ -429,18 +431,6 @@ def _refuse_sweep(overrides: Sequence[Override]) -> None:
                 f"{override.input_line} has several values. Give -m to train one run for each, [a,b] for a list, or quote a "
                 "text with commas."
             )
-
-
-def refuse_hidden_files(config_dir: str | Path | None, own: DictConfig) -> None:
-    """Hydra takes the shipped file where a file of `--config-dir` has the same name, and says nothing."""
-    for folder in _config_dirs(config_dir):
-        for group, option in own.runtime.choices.items():
-            file = folder / str(group) / f"{option}.yaml"
-            if group in GROUPS and file.is_file() and (shipped.CONFIG / str(group) / file.name).is_file():
-                raise ConfigError(
-                    f"{file} has the name of a shipped file, which Hydra would take instead. Rename it, and choose it with "
-                    f"{group}=<new name>."
-                )
 
 
 def _set_constants(whole: DictConfig, overrides: Sequence[Override], typed: Mapping[str, str]) -> None:

@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from deqn import shipped
 from deqn.configuration import compose as composing
 from deqn.configuration.compose import Composed, Task
+from deqn.configuration.search_path import own_files_first
 from deqn.errors import ConfigError, DEQNError, count
 from deqn.processes.launch import is_first, launched
 from deqn.processes.once import on_all_processes, show
@@ -90,7 +91,7 @@ def through_hydra(
         ]
         folder = shipped.CONFIG if run_dir is None else composing.hydra_folder(Path(run_dir))
         try:
-            with _hydra_raises():
+            with _hydra_raises(), own_files_first(jobs.config_dir if run_dir is None else None):
                 hydra.main(config_path=str(folder), config_name="config", version_base="1.3")(jobs.run)()
         except composing.COMPOSING as error:
             raise composing.as_config_error(error) from error
@@ -263,7 +264,6 @@ class _Jobs:
                 whole.hydra = own
                 if self.run_dir is not None:
                     composing.forget_start(whole, composing.parse_overrides(overrides))
-            composing.refuse_hidden_files(self.config_dir, own)
             self._refuse_unknown_constants(overrides)
             composed = composing.checked(whole, overrides, out, None)
         return self.task(composed) or 0

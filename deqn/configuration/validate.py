@@ -235,7 +235,8 @@ def _check_optimizer(optimizer: Optimizer, run: Run | None) -> list[str]:
     problems = []
     steps: dict[str, Step] = {f"optimizer.phases[{i}]": phase for i, phase in enumerate(optimizer.phases)}
     steps = steps or {"optimizer": optimizer}
-    beside = sorted(optimizer.model_fields_set - {"phases"}) if optimizer.phases else []
+    # a preset sets schedule_kwargs for the model's own optimizer
+    beside = sorted(optimizer.model_fields_set - {"phases", "schedule_kwargs"}) if optimizer.phases else []
     if beside:
         problems.append(
             f"optimizer.{beside[0]} stands beside optimizer.phases: each phase has keys of its own. Write "

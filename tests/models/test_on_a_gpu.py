@@ -112,7 +112,7 @@ def test_every_aggregate_state(state):
 def test_a_number_that_is_not_finite(skips):
     """Where the optimizer skips steps by itself, it is noticed at the end of the pass."""
     made = trainer("brock_mirman", "on_nonfinite=rollback", *([] if skips else ["optimizer.optimizer=RMSprop"]))
-    assert made._skip_on_device == skips
+    assert made.step_of_phase.on_device == skips
     terms = made.terms
 
     def poisoned(model, states):

@@ -312,15 +312,12 @@ def test_own_models_and_configurations_train_from_the_command_line(tf_folder, an
     assert (tmp_path / "run" / "ckpt" / "ckpt-2.pt").is_file()
 
 
-def test_a_file_that_a_shipped_one_would_hide_is_refused(tmp_path):
-    """Hydra would take config/optimizer/bm1972.yaml and say nothing."""
+def test_a_file_of_ones_own_stands_for_the_shipped_one_of_its_name(tmp_path):
     (tmp_path / "optimizer").mkdir()
     (tmp_path / "optimizer" / "bm1972.yaml").write_text("optimizer: SGD\nlearning_rate: 0.5\n")
-    with pytest.raises(
-        ConfigError, match=r"optimizer/bm1972.yaml has the name of a shipped file.*optimizer=<new name>"
-    ):
-        compose(["model=bm1972"], config_dir=tmp_path)
-    compose(["model=brock_mirman"], config_dir=tmp_path)
+    assert compose(["model=bm1972"], config_dir=tmp_path).config.optimizer.optimizer == "SGD"
+    assert compose(["model=bm1972"]).config.optimizer.optimizer == "Adam"
+    assert compose(["model=brock_mirman"], config_dir=tmp_path).config.optimizer.learning_rate == 0.003
 
 
 def test_a_relative_folder_of_models_is_found_from_elsewhere_later(tf_folder, monkeypatch, tmp_path):

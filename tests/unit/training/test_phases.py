@@ -104,5 +104,6 @@ def test_what_a_later_phase_refuses_is_said_at_the_start():
 def test_the_shipped_phases_are_adam_and_least_squares():
     config = compose(["model=bm1972", "optimizer=phases"]).config
     assert [phase.optimizer for phase in config.optimizer.phases] == ["Adam", "LevenbergMarquardt"]
+    assert len(compose(["model=krusell_smith", "preset=smoke", "optimizer=phases"]).config.optimizer.phases) == 2
     assert torch.optim.Adam.__name__ == config.in_phase(0).optimizer.optimizer
     assert config.in_phase(1).run.N_episodes == config.run.N_episodes - config.optimizer.phases[0].N_episodes
