@@ -44,7 +44,8 @@ def warm_start(model: Model) -> str:
         if not constant:
             states = torch.cat([states, _where_it_leads(model, rule, states, centre)])
         policies, cut = _within_bounds(model, rule(states).expand(len(states), -1))
-        left = fit_policy(model, states, policies, enough=1e-12 if constant else _ENOUGH)
+        fit = _fit_constant if constant else fit_policy
+        left = fit(model, states, policies)
     return f"warm start: the network begins at {what}, within {left:.0e} in {len(states):,} states.{cut}"
 
 
@@ -112,7 +113,7 @@ def _within_bounds(model: Model, policies: Tensor) -> tuple[Tensor, str]:
     return policies, f" The rule is cut to the bounds of {', '.join(left)}." if left else ""
 
 
-def fit_policy(model: Model, states: Tensor, policies: Tensor, steps: int = 30, enough: float = 1e-12) -> float:
+def fit_policy(model: Model, states: Tensor, policies: Tensor, steps: int = 30, enough: float = _ENOUGH) -> float:
     """Fits the network to given policies; the largest distance that is left, relative to each policy's size.
 
     By Levenberg-Marquardt, and where the network is too large for it, by L-BFGS (Liu and Nocedal, 1989).
@@ -147,6 +148,28 @@ def fit_policy(model: Model, states: Tensor, policies: Tensor, steps: int = 30, 
                 break
     with torch.no_grad():
         return float(distance(both).abs().max())
+
+
+def _fit_constant(model: Model, states: Tensor, policies: Tensor) -> float:
+    """Fits the network to the same policies in all states: exactly by its last bias, where its last layer is a dense one."""
+    layers = [module for module in model.network.modules() if isinstance(module, nn.Linear)]
+    last = layers[-1] if layers else None
+    if last is None or last.bias is None or last.out_features != model.n_policies:
+        return fit_policy(model, states, policies)
+    weight = last.weight.detach().clone()
+    frozen = [p for p in model.network.parameters() if p.requires_grad and p is not last.bias]
+    for parameter in frozen:
+        parameter.requires_grad_(False)
+    with torch.no_grad():
+        last.weight.zero_()
+    left = fit_policy(model, states[:1], policies[:1], enough=0.0)
+    for parameter in frozen:
+        parameter.requires_grad_(True)
+    if left > 1e-3:  # a network that adds something to its last layer, or a policy that no bias reaches
+        with torch.no_grad():
+            last.weight.copy_(weight)
+        return fit_policy(model, states, policies)
+    return left
 
 
 def _descend(parameters: list[nn.Parameter], loss: Callable[[], Tensor]) -> None:

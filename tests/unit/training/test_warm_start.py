@@ -121,3 +121,13 @@ def test_a_run_that_was_resumed_ends_with_the_same_numbers(tmp_path, kind):
     parts = train(tmp_path / "parts", *overrides, "run.N_episodes=4", starting_point="LATEST")
     for one, other in zip(whole.model.network.parameters(), parts.model.network.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_a_policy_that_is_the_same_everywhere_is_fitted_exactly(precision):
+    """The savings rate of full depreciation is that of the steady state, in every state."""
+    economy = deqn.load_model("brock_mirman", ["net.warm_start=steady_state", f"run.keras_precision={precision}"])
+    warm_start(economy)
+    states = 3 * economy.initial_states(100)
+    error = (economy.PolicyState.s(economy.policy(states)) - 0.36 * 0.96).abs().max()
+    assert error < 10 * torch.finfo(economy.dtype).eps
