@@ -153,5 +153,7 @@ def test_a_model_that_asks_a_tensor_in_an_if_is_one_error(tmp_path):
         "    if bool((State.K(state) > 0).all()):\n        pass\n    C = ",
     )
     economy = model(f"MODELS_DIR={own_model(tmp_path, Equations=equations)}", "MODEL_NAME=mine", "net.warm_start=none")
-    with pytest.raises(deqn.ModelError, match=r"differentiated state by state.*\n.*first-order"):
+    with pytest.raises(deqn.ModelError, match=r"differentiated state by state.*\n.*first-order.*solver=matrix_free"):
         deqn.Trainer(economy).fit()
+    free = [f"MODELS_DIR={tmp_path}", "MODEL_NAME=mine", "net.warm_start=none", "run.N_episodes=1"]
+    deqn.Trainer(model(*free, "+optimizer.optimizer_kwargs.solver=matrix_free")).fit()
