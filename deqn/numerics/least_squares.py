@@ -27,7 +27,17 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from deqn.numerics.normal_equations import SOLVERS, Alone, Processes, Values, moved, normal_equations
+from deqn.numerics.normal_equations import (
+    SOLVERS,
+    Alone,
+    Linearise,
+    NormalEquations,
+    Processes,
+    Values,
+    linearised,
+    moved,
+    normal_equations,
+)  # fmt: skip
 
 _GOOD, _POOR = 0.75, 0.25  # ratio of actual to predicted decrease above which damping falls, below which it grows
 _SMALLEST, _GREATEST = 1e-14, 1e10  # damping
@@ -54,7 +64,12 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         solver: `primal`, `dual` or `matrix_free`; `auto` takes the smaller of the first two, and the last where the Jacobian
             has more than 2e8 entries.
         iterations, tolerance: of conjugate gradients, at most and relative to the gradient.
+
+    Attributes:
+        linearise: gives residuals and Jacobian; may be replaced by the compiled form of `normal_equations.linearised`.
     """
+
+    linearise: Linearise = staticmethod(linearised)
 
     def __init__(
         self,
@@ -117,8 +132,7 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         held = self.state[group["params"][0]]["damping"]
         values = self._values(module)
         exact = all(value.dtype == torch.float64 for value in values.values())  # else differences are rounding
-        form = (group["solver"], group["iterations"], group["tolerance"])
-        system = normal_equations(module, values, states, processes, *form)
+        system = self._system(module, values, states, processes)
         rows = system.rows
         others = rows.new_zeros(()) if held_out is None else _squares(module, values, held_out)
         totals = torch.stack([rows @ rows, others])
@@ -162,9 +176,13 @@ class LevenbergMarquardt(torch.optim.Optimizer):
     def rehearse(self, module: nn.Module, states: Tensor) -> None:
         """The part of `advance` that takes its time, without a step."""
         group = self.param_groups[0]
-        form = (group["solver"], group["iterations"], group["tolerance"])
-        system = normal_equations(module, self._values(module), states, Alone(), *form)
+        system = self._system(module, self._values(module), states, Alone())
         system.solve(float(system.trace) * group["damping"], system.rows)
+
+    def _system(self, module: nn.Module, values: Values, states: Tensor, processes: Processes) -> NormalEquations:
+        group = self.param_groups[0]
+        form = (group["solver"], group["iterations"], group["tolerance"])
+        return normal_equations(module, values, states, processes, *form, self.linearise)
 
     def _judged(
         self,

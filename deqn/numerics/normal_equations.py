@@ -6,6 +6,7 @@ influence matrix for Laplacian smoothing splines, Communications in Statistics -
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -17,6 +18,7 @@ SOLVERS = ("auto", "primal", "dual", "matrix_free")
 _DIFFERENCE = 1e-6  # length of a difference along a direction, relative to the parameters
 
 Values = dict[str, Tensor]
+Linearise = Callable[[nn.Module, Values, Tensor], tuple[Tensor, Tensor]]
 
 
 class Processes(Protocol):
@@ -89,12 +91,15 @@ class Held(NormalEquations):
 
     Args:
         dual: in the space of the residuals of all processes, not in that of the parameters.
+        linearise: gives residuals and Jacobian: `linearised`, or its compiled form.
     """
 
-    def __init__(self, module: nn.Module, values: Values, states: Tensor, processes: Processes, dual: bool) -> None:
+    def __init__(
+        self, module: nn.Module, values: Values, states: Tensor, processes: Processes, dual: bool, linearise: Linearise
+    ) -> None:
         super().__init__(module, values, states, processes)
         self.dual = dual
-        self.rows, self._own = linearised(module, values, states)
+        self.rows, self._own = linearise(module, values, states)
         self._jacobian = self._of_all(self._own) if dual else self._own
         self.gradient = self._projected(self.rows)
         self._matrix = self._jacobian @ self._jacobian.T if dual else self._jacobian.T @ self._jacobian
@@ -198,13 +203,14 @@ def normal_equations(
     solver: str = "auto",
     iterations: int = 50,
     tolerance: float = 0.01,
+    linearise: Linearise | None = None,
 ) -> NormalEquations:
     """The form that `solver` names; of `auto` the smaller system, and no Jacobian where it would be too large to hold."""
     if solver == "auto":
         solver = chosen(module, values, states, processes)
     if solver == "matrix_free":
         return MatrixFree(module, values, states, processes, iterations, tolerance)
-    return Held(module, values, states, processes, dual=solver == "dual")
+    return Held(module, values, states, processes, solver == "dual", linearise or linearised)
 
 
 def chosen(module: nn.Module, values: Values, states: Tensor, processes: Processes) -> str:

@@ -10,7 +10,7 @@ from deqn.configuration.schema import Config
 from deqn.economy.model import Model
 from deqn.errors import ConfigError, ModelError, TrainingError
 from deqn.numerics.least_squares import LevenbergMarquardt
-from deqn.numerics.normal_equations import Values
+from deqn.numerics.normal_equations import Values, linearised
 from deqn.training import loss
 from deqn.training.first_order import BadStep
 from deqn.training.gradient import Gradient
@@ -95,6 +95,8 @@ class LeastSquares:
         self.exact = model.in_float64() if optimizer.param_groups[0]["float64"] else model
         self._residuals, self._ahead = Residuals(self.exact), Ahead(self.exact)
         self._n_states = config.run.N_minibatch_size
+        if config.run.compile:
+            optimizer.linearise = torch.compile(linearised, fullgraph=True, dynamic=False)
         self._held_out: Tensor
         self._range: tuple[Tensor, Tensor]
 
@@ -136,6 +138,8 @@ class LeastSquares:
                     self._residuals, states.to(self.exact.dtype), self._held_out, self._stays, self.gradient.comm
                 )
         except (RuntimeError, NotImplementedError, TypeError) as error:
+            if type(error).__module__.startswith("torch._"):  # of the compiler
+                raise
             reason = " ".join(str(error).split())[:300]
             raise ModelError(
                 f"{self.model.folder}: the residuals cannot be differentiated state by state (torch.func.vmap), which "

@@ -44,8 +44,9 @@ def warm_start(model: Model) -> str:
         if not constant:
             states = torch.cat([states, _where_it_leads(model, rule, states, centre)])
         policies, cut = _within_bounds(model, rule(states).expand(len(states), -1))
-        fit = _fit_constant if constant else fit_policy
-        left = fit(model, states, policies)
+        left = (
+            _fit_constant(model, states, policies) if constant else fit_policy(model, states, policies, enough=_ENOUGH)
+        )
     return f"warm start: the network begins at {what}, within {left:.0e} in {len(states):,} states.{cut}"
 
 
@@ -113,7 +114,7 @@ def _within_bounds(model: Model, policies: Tensor) -> tuple[Tensor, str]:
     return policies, f" The rule is cut to the bounds of {', '.join(left)}." if left else ""
 
 
-def fit_policy(model: Model, states: Tensor, policies: Tensor, steps: int = 30, enough: float = _ENOUGH) -> float:
+def fit_policy(model: Model, states: Tensor, policies: Tensor, steps: int = 30, enough: float = 1e-12) -> float:
     """Fits the network to given policies; the largest distance that is left, relative to each policy's size.
 
     By Levenberg-Marquardt, and where the network is too large for it, by L-BFGS (Liu and Nocedal, 1989).
