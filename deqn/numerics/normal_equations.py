@@ -6,6 +6,7 @@ influence matrix for Laplacian smoothing splines, Communications in Statistics -
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Protocol
 
@@ -43,7 +44,7 @@ class Alone:
         """Nobody to send to."""
 
 
-class NormalEquations:
+class NormalEquations(ABC):
     """The residuals of a batch around a point, and their normal equations over all processes.
 
     Args:
@@ -64,13 +65,13 @@ class NormalEquations:
     def __init__(self, module: nn.Module, values: Values, states: Tensor, processes: Processes) -> None:
         self.module, self.values, self.states, self.processes = module, values, states, processes
 
+    @abstractmethod
     def solve(self, damping: float, right: Tensor) -> Tensor | None:
         """x `[parameters]` for the b `[n]` of this process; None where rounding leaves no positive matrix."""
-        raise NotImplementedError
 
+    @abstractmethod
     def product(self, step: Tensor) -> Tensor:
         """J times a step: `[parameters]` -> `[n]`."""
-        raise NotImplementedError
 
     @torch.no_grad()
     def residuals(self, step: Tensor) -> Tensor:
