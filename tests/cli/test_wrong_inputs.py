@@ -72,7 +72,7 @@ TYPED = {
         ["optimizer.optimizer=Adm"],
         ["optimizer.optimizer = 'Adm'", "Did you mean Adam"],
     ),
-    "an optimizer that cannot be used": (["optimizer.optimizer=LBFGS"], ["'LBFGS'", "closure"]),
+    "an optimizer that cannot be used": (["optimizer.optimizer=SparseAdam"], ["'SparseAdam'", "sparse gradients"]),
     "an argument of the optimizer that is not there": (
         ["optimizer.optimizer_kwargs={betas_1: 0.9}"],
         ["optimizer.optimizer_kwargs.betas_1", "not an argument of Adam", "betas"],
