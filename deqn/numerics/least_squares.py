@@ -64,6 +64,7 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         solver: `primal`, `dual` or `matrix_free`; `auto` takes the smaller of the first two, and the last where the Jacobian
             has more than 2e8 entries.
         iterations, tolerance: of conjugate gradients, at most and relative to the gradient.
+        foresight: share of tomorrow's change of policy that a step reckons with; of no effect here, like `float64`.
 
     Attributes:
         linearise: gives residuals and Jacobian; may be replaced by the compiled form of `normal_equations.linearised`.
@@ -84,6 +85,7 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         solver: str = "auto",
         iterations: int = 50,
         tolerance: float = 0.01,
+        foresight: float = 0.9,
     ) -> None:
         if damping <= 0 or decrease <= 1 or increase <= 1 or tries < 1:
             raise ValueError("expected damping > 0, decrease > 1, increase > 1 and tries >= 1")
@@ -91,9 +93,12 @@ class LevenbergMarquardt(torch.optim.Optimizer):
             raise ValueError(f"solver = {solver!r}: expected one of {', '.join(SOLVERS)}")
         if iterations < 1 or not 0 < tolerance < 1:
             raise ValueError("expected iterations >= 1 and a tolerance between 0 and 1")
+        if not 0 <= foresight <= 1:
+            raise ValueError("expected a foresight between 0 and 1")
         defaults = {
             "lr": lr, "damping": damping, "decrease": decrease, "increase": increase, "tries": tries,
             "acceleration": acceleration, "float64": float64, "solver": solver, "iterations": iterations, "tolerance": tolerance,
+            "foresight": foresight,
         }  # fmt: skip
         super().__init__(params, defaults)
         first = self.param_groups[0]["params"][0]
@@ -130,7 +135,7 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         group = self.param_groups[0]
         processes = processes or Alone()
         held = self.state[group["params"][0]]["damping"]
-        values = self._values(module)
+        values = self.values(module)
         exact = all(value.dtype == torch.float64 for value in values.values())  # else differences are rounding
         system = self._system(module, values, states, processes)
         rows = system.rows
@@ -176,7 +181,7 @@ class LevenbergMarquardt(torch.optim.Optimizer):
     def rehearse(self, module: nn.Module, states: Tensor) -> None:
         """The part of `advance` that takes its time, without a step."""
         group = self.param_groups[0]
-        system = self._system(module, self._values(module), states, Alone())
+        system = self._system(module, self.values(module), states, Alone())
         system.solve(float(system.trace) * group["damping"], system.rows)
 
     def _system(self, module: nn.Module, values: Values, states: Tensor, processes: Processes) -> NormalEquations:
@@ -205,7 +210,7 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         finite = math.isfinite(on_batch) and math.isfinite(elsewhere)
         return on_batch, elsewhere, refusals > 0 or not finite, expected
 
-    def _values(self, module: nn.Module) -> Values:
+    def values(self, module: nn.Module) -> Values:
         """The parameters by the module's names, in its type, with what rounding has cut off of them."""
         names = [(name, p.dtype) for name, p in module.named_parameters() if p.requires_grad]
         values = {}

@@ -13,6 +13,7 @@ from deqn.numerics.least_squares import LevenbergMarquardt
 from deqn.numerics.normal_equations import Values, linearised
 from deqn.training import loss
 from deqn.training.first_order import BadStep
+from deqn.training.foresight import Foresight
 from deqn.training.gradient import Gradient
 from deqn.training.train_state import TrainState
 
@@ -94,6 +95,7 @@ class LeastSquares:
         self.model, self.state, self.optimizer, self.gradient, self.terms = model, state, optimizer, gradient, terms
         self.exact = model.in_float64() if optimizer.param_groups[0]["float64"] else model
         self._residuals, self._ahead = Residuals(self.exact), Ahead(self.exact)
+        self._foresight = Foresight(self.exact)
         self._n_states = config.run.N_minibatch_size
         if config.run.compile:
             optimizer.linearise = torch.compile(linearised, fullgraph=True, dynamic=False)
@@ -133,7 +135,8 @@ class LeastSquares:
         training = self.model.network.training
         self.exact.network.eval()
         try:
-            with self.exact.context():
+            share = self.optimizer.param_groups[0]["foresight"]
+            with self.exact.context(), self._foresight(self.optimizer.values(self._residuals), share):
                 self.optimizer.advance(
                     self._residuals, states.to(self.exact.dtype), self._held_out, self._stays, self.gradient.comm
                 )
