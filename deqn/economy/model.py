@@ -23,7 +23,8 @@ from deqn.economy.linker import Linker
 from deqn.economy.names import check_names, functions_of, refuse_misspelt
 from deqn.economy.network import PolicyNetwork, dense_network
 from deqn.errors import ConfigError, ModelError, suggestion
-from deqn.numerics.expectations import Expectations, gauss_hermite, monomial_rule
+from deqn.numerics.at_once import make_expectations
+from deqn.numerics.expectations import gauss_hermite, monomial_rule
 from deqn.numerics.rng import Rng
 from deqn.tensorflow.folder import asks_for_tensorflow
 
@@ -223,6 +224,12 @@ class Model:
         for name in config.constants:
             if name in _PARAMETERS:
                 raise ConfigError(f"constants.{name}: this name is taken by the library (Parameters.{name}).")
+        if there and self.linker.has("Model"):
+            raise ModelError(
+                f"{self.name}/Model.py is not read: the network belongs to the file of the net group, or to Net.py; networks with "
+                "equations and optimizers of their own are not there. docs/from_tensorflow.md#modelpy says how to rewrite it. "
+                "Then remove the file."
+            )
         self._set_parameters(config.constants)
         self._set_parameters(self._built_in_parameters())
         if there:
@@ -242,10 +249,13 @@ class Model:
             definitions = self.linker.link("Definitions")
             self._set_definitions(definitions)
             dynamics = self.linker.link("Dynamics")
-            self._require(dynamics, "Dynamics", ["shock_probs", "total_step_spec_shock", "total_step_random"])
+            probs = "total_step_spec_probs" if hasattr(dynamics, "total_step_spec_probs") else "shock_probs"
+            self._require(dynamics, "Dynamics", [probs, "total_step_spec_shock", "total_step_random"])
             self._total_step_random = dynamics.total_step_random
             run = config.run
-            self.expectations = Expectations(dynamics, self.policy, run.expectation_type, run.expectation_pseudo_draws)
+            self.expectations = make_expectations(
+                dynamics, self.policy, run.expectation_type, run.expectation_pseudo_draws
+            )
             self.linker.all_nodes = lambda: self.expectations.all_nodes
             self.network = self._define_network()
             self.Parameters.__dict__["policy_net"] = self.network

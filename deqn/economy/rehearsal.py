@@ -15,7 +15,7 @@ from deqn.economy.model import Model
 
 @contextlib.contextmanager
 def rehearsing(model: Model, states: Tensor, **run: Any) -> Iterator[str]:
-    """Inside, hooks have these states, and a folder that is removed afterwards.
+    """Inside, hooks have these states, and a folder that is removed afterwards; what they change is put back.
 
     Args:
         states: `Parameters.starting_state` meanwhile, `[batch, n_states]`.
