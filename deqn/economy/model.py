@@ -226,9 +226,9 @@ class Model:
                 raise ConfigError(f"constants.{name}: this name is taken by the library (Parameters.{name}).")
         if there and self.linker.has("Model"):
             raise ModelError(
-                f"{self.name}/Model.py is not read: the network belongs to the file of the net group, or to Net.py; networks with "
-                "equations and optimizers of their own are not there. docs/from_tensorflow.md#modelpy says how to rewrite it. "
-                "Then remove the file."
+                f"{self.name}/Model.py is not read: the network belongs to the file of the net group, or to Net.py. Networks "
+                "with equations and optimizers of their own are not there. Rewrite it as docs/tensorflow_model_files.md "
+                "says, and remove it."
             )
         self._set_parameters(config.constants)
         self._set_parameters(self._built_in_parameters())

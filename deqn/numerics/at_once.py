@@ -1,8 +1,8 @@
 """Expectations where Dynamics.py takes the step to all shock nodes by itself, as in the Keras version of the TensorFlow library.
 
 There `total_step_spec_shock(state, policy)` returns (old state, old policy, next state, next policy). Each node of a state has a
-row of its own, `[batch * nodes, n]`, the nodes of the first state first. `total_step_spec_probs(state, policy)` gives the probability
-of each row, and the functions under E_t take all four.
+row of its own, `[batch * nodes, n]`, the nodes of the first state first. `total_step_spec_probs(state, policy)` gives the
+probability of each row, and the functions under E_t take all four.
 """
 
 from __future__ import annotations

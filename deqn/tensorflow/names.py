@@ -1,6 +1,7 @@
 """What `import tensorflow as tf` and `import keras` give inside a model's files: a documented set of names on PyTorch.
 
-docs/from_tensorflow.md lists them. A name outside is an AttributeError that says so, and `--check` finds it before anything runs.
+docs/tensorflow_model_files.md lists them. A name outside is an AttributeError that says so; `--check` finds it before anything
+runs.
 """
 
 from __future__ import annotations
@@ -95,8 +96,9 @@ class Names:
 
     def missing(self, name: str) -> str:
         full = f"{self._path}.{name}"
-        return f"{full} is not among the names of TensorFlow that are here (docs/from_tensorflow.md).{_torch(name)}" + (
-            suggestion(name, self).replace("Did you mean ", f"Did you mean {self._path}.") or ""
+        return (
+            f"{full} is not among the names of TensorFlow that are here (docs/tensorflow_model_files.md).{_torch(name)}"
+            + (suggestion(name, self).replace("Did you mean ", f"Did you mean {self._path}.") or "")
         )
 
     def _put(self, path: str, value: Any) -> None:
@@ -194,14 +196,10 @@ def imported(root: Names, name: str, fromlist: Sequence[str] | None = ()) -> Any
         AttributeError: where there is no such name.
     """
     head, *inner = name.split(".")
-    place = root.keras if head == "keras" else root
-    if not fromlist:
-        for part in inner:
-            getattr(place, part)
-        return place
+    top = place = root.keras if head == "keras" else root
     for part in inner:
         place = getattr(place, part)
-    return place
+    return place if fromlist else top
 
 
 def old_numpy() -> types.ModuleType:

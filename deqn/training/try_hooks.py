@@ -13,13 +13,14 @@ from deqn.training.writer import LazyWriter
 
 
 def try_hooks(model: Model) -> None:
-    """Calls `post_init`, `progress`, and `cycle_hook` as after the first and the last episode: on copies, into a temporary folder.
+    """Calls `post_init`, `progress`, and `cycle_hook` as after the first and last episode: on copies, into a temporary folder.
 
     Raises:
         ModelError: with every hook that fails.
     """
     run = model.config.run
     first = getattr(run, "hook_counts_from", 1)
+    generator = model.rng.get_state()
     states = model.initial_states(run.N_sim_batch)
     problems: list[str] = []
 
@@ -41,6 +42,7 @@ def try_hooks(model: Model) -> None:
         call("progress(state)", model.progress, states)
         writer.close()
         model.set_episode(0)
+    model.rng.set_state(generator)
     if problems:
         problems = list(dict.fromkeys(problems))
         raise ModelError(f"{count(len(problems), 'problem')} in {model.folder}", problems)

@@ -97,6 +97,9 @@ MODEL = {
 }
 
 
+MODEL = {name: textwrap.dedent(text).lstrip("\n") for name, text in MODEL.items()}
+
+
 def write(folder: Path, **files: str) -> Path:
     """The folder with `config/` and `tiny/`; `files` replace those of the model, `beside__x` lies beside it.
 
@@ -104,12 +107,12 @@ def write(folder: Path, **files: str) -> Path:
     """
     texts = dict(MODEL)
     for name, text in files.items():
-        text = textwrap.dedent(text)
-        texts[name] = textwrap.dedent(texts[name]) + text[1:] if text.startswith("+") else text
+        new = textwrap.dedent(text.removeprefix("+"))
+        texts[name] = texts[name] + new if text.startswith("+") else new
     for name, text in texts.items():
         place = folder / f"{name.removeprefix('beside__')}.py" if "__" in name else folder / "tiny" / f"{name}.py"
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(textwrap.dedent(text))
+        place.write_text(text)
     for name, text in CONFIG.items():
         place = folder / "config" / f"{name}.yaml"
         place.parent.mkdir(parents=True, exist_ok=True)
