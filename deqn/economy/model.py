@@ -18,7 +18,14 @@ from deqn.economy.calibration import Calibrated, calibrate
 from deqn.economy.columns import Column, Columns, Namespace, ReadOnly, lay_out
 from deqn.economy.device import pick_device
 from deqn.economy.files import describe, model_folder, source, where
-from deqn.economy.for_tensorflow import FIRST_EPISODE, make_globals, more_parameters, untaken, without_training
+from deqn.economy.for_tensorflow import (
+    FIRST_EPISODE,
+    make_globals,
+    more_parameters,
+    network_arguments,
+    untaken,
+    without_training,
+)
 from deqn.economy.linker import Linker
 from deqn.economy.names import check_names, functions_of, refuse_misspelt
 from deqn.economy.network import PolicyNetwork, dense_network
@@ -233,7 +240,7 @@ class Model:
         self._set_parameters(config.constants)
         self._set_parameters(self._built_in_parameters())
         if there:
-            more = more_parameters(config, without_training(self.policy, 1), self.n_states, self.dtype)
+            more = more_parameters(config, without_training(self.policy, 1), self.n_states, self.dtype, self.rng)
             self._set_parameters(untaken(more, config.constants))
         with self.context():
             if calibration is None:
@@ -380,7 +387,7 @@ class Model:
             cpu_state = torch.get_rng_state()
             torch.manual_seed(seed)
             try:
-                body = module.define_net(config.net, self)
+                body = self._own_network(module.define_net)
             except Exception as error:
                 if isinstance(error, (ConfigError, ModelError)):
                     raise
@@ -393,6 +400,14 @@ class Model:
         normalize, own = config.net.normalize_inputs, self.own_activation
         network = PolicyNetwork(body, policies, self.policy_columns, self.n_states, normalize, own)
         return network.to(device=self.device, dtype=self.dtype).eval()
+
+    def _own_network(self, define_net: Callable[..., Any]) -> torch.nn.Module:
+        if not self.for_tensorflow:
+            return define_net(self.config.net, self)
+        body = define_net(*network_arguments(define_net, self.config, self))
+        with torch.no_grad():
+            body.eval()(torch.zeros(2, self.n_states))  # Keras' layers make their weights when they see an input
+        return body
 
     def own_activation(self, name: str) -> Any:
         """A function of the model's Activations.py, which the configuration calls `Activations.<name>`."""

@@ -27,17 +27,17 @@ class Generator:
     """
 
     def __init__(self, rng: Rng) -> None:
-        self._rng = rng
+        self.rng = rng
 
     def normal(
         self, shape: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = None, seed: Any = None, name: str | None = None
     ) -> Tensor:  # fmt: skip
-        return _plus(mean, stddev, self._rng.normal(integers(shape))).to(_kind(dtype))
+        return _plus(mean, stddev, self.rng.normal(integers(shape))).to(_kind(dtype))
 
     def truncated_normal(
         self, shape: Any, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = None, seed: Any = None, name: str | None = None
     ) -> Tensor:  # fmt: skip
-        return _plus(mean, stddev, self._rng.truncated_normal(integers(shape))).to(_kind(dtype))
+        return _plus(mean, stddev, self.rng.truncated_normal(integers(shape))).to(_kind(dtype))
 
     def uniform(
         self, shape: Any, minval: Any = 0, maxval: Any = None, dtype: Any = None, seed: Any = None, name: str | None = None
@@ -48,7 +48,7 @@ class Generator:
             if not kind.is_floating_point:
                 raise ValueError("tf.random.uniform: integers need a maxval.")
             maxval = 1
-        drawn = self._rng.uniform(integers(shape))
+        drawn = self.rng.uniform(integers(shape))
         if kind.is_floating_point:
             return _plus(minval, convert(maxval) - convert(minval), drawn).to(kind)
         low, high = convert(minval), convert(maxval)
@@ -60,7 +60,7 @@ class Generator:
     ) -> Tensor:  # fmt: skip
         """Classes drawn with probabilities proportional to exp(logits): `[batch, classes]` -> `[batch, num_samples]`."""
         cumulative = torch.softmax(convert(logits), -1).cumsum(-1)
-        drawn = self._rng.uniform((cumulative.shape[0], integers(num_samples)[0])).to(cumulative.dtype)
+        drawn = self.rng.uniform((cumulative.shape[0], integers(num_samples)[0])).to(cumulative.dtype)
         classes = torch.searchsorted(cumulative, drawn * cumulative[:, -1:], right=True)
         last = cumulative.shape[-1] - 1
         return classes.clamp(max=last).to(torch.int64 if dtype is None else as_type(dtype))
@@ -68,13 +68,13 @@ class Generator:
     def shuffle(self, value: Any, seed: Any = None, name: str | None = None) -> Tensor:
         """The rows in another order."""
         x = convert(value)
-        return x[self._rng.permutation(x.shape[0])]
+        return x[self.rng.permutation(x.shape[0])]
 
     def exponential(self, shape: Any, rate: Any = 1.0, dtype: Any = None) -> Tensor:
-        return (-torch.log1p(-self._rng.uniform(integers(shape))) / convert(rate)).to(_kind(dtype))
+        return (-torch.log1p(-self.rng.uniform(integers(shape))) / convert(rate)).to(_kind(dtype))
 
     def reset_from_seed(self, seed: Any) -> None:
-        self._rng.generator.manual_seed(int(seed))
+        self.rng.generator.manual_seed(int(seed))
 
     set_seed = reset_from_seed
 

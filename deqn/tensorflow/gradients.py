@@ -25,8 +25,8 @@ class GradientTape:
         >>> with GradientTape() as tape:
         ...     tape.watch(x)
         ...     y = x**2
-        >>> tape.gradient(y, x)
-        tensor([2., 4.])
+        >>> tape.gradient(y, x).tolist()
+        [2.0, 4.0]
     """
 
     def __init__(self, persistent: bool = False, watch_accessed_variables: bool = True) -> None:

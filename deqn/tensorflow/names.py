@@ -147,7 +147,7 @@ def build(
                 "top_k": functions.top_k},
         "linalg.": _LINALG,
         "dtypes.": {**types_, "cast": shapes.cast, "as_dtype": as_type, "DType": torch.dtype},
-        "random.": random(parameters.rng, linking),
+        "random.": random(getattr(parameters.rng, "rng", parameters.rng), linking),
         "summary.": summary(parameters, lambda: _drawn(parameters)),
         "debugging.": ASSERTIONS,
         "keras.": KERAS,
@@ -155,8 +155,6 @@ def build(
     for prefix, table in tables.items():
         for name, value in table.items():
             root._put(prefix + name, value)
-    for name in ("abs", "exp", "sigmoid", "softplus", "tanh"):
-        root._put(f"keras.backend.{name}", functions.ONE[name])
     return root
 
 
