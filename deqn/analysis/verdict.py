@@ -12,6 +12,7 @@ from torch import Tensor
 
 from deqn.analysis.run import Run
 from deqn.economy.columns import Column
+from deqn.economy.rehearsal import starting_states
 from deqn.economy.steady_state import SteadyState, steady_state
 from deqn.training import simulate
 
@@ -102,7 +103,7 @@ def judge(run: Run) -> Verdict:
                     )
                 )
                 return verdict
-            initial = model.initial_states(1024)
+            initial = starting_states(model, 1024)
         cloud = _thinned(states)
         steady = _steady_states(run, steady_state(model, cloud))
         if steady:
