@@ -312,7 +312,7 @@ class Model:
 
     def set_run(self, **values: Any) -> None:
         """Sets what only a run knows: starting_state, LOG_DIR, summary, gradient_steps."""
-        if self.for_tensorflow and "starting_state" in values:
+        if self.for_tensorflow and values.get("starting_state") is not None:
             from deqn.tensorflow.tensors import view
 
             values["starting_state"] = view(values["starting_state"])
