@@ -200,7 +200,7 @@ def _levels(
         mean, low, high = float(values.mean()), float(first.min()), float(first.max())
         means[column.name] = mean
         if column.name not in steady:
-            ratio = mean / high if mean > high else mean / low if mean < low else 1.0
+            ratio = 1.0 if low <= 0 else mean / high if mean > high else mean / low if mean < low else 1.0
             beyond = max(mean - high, low - mean, 0.0) > FACTOR * (high - low)
             if (low > 0 and high > low and not 1 / FACTOR <= ratio <= FACTOR) or (low <= 0 and high > low and beyond):
                 yield Finding(

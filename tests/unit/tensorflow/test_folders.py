@@ -588,3 +588,13 @@ def test_other_models_import_nothing_of_it():
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert shown.strip() == "[]"
+
+
+def test_a_run_ends_with_its_verdict_and_resumes(tmp_path, answer):
+    write(tmp_path / "lib")
+    arguments = [*overrides(tmp_path / "lib"), "--config-dir", str(tmp_path / "lib" / "config"), "hydra.run.dir=run"]
+    result = answer(*arguments)
+    assert result.code == 0, result.err
+    assert "The equations do not hold" in result.out
+    result = answer("hydra.run.dir=run", "STARTING_POINT=LATEST", "run.N_episodes=3")
+    assert result.code == 0, result.err
