@@ -61,6 +61,7 @@ class Linker:
         self.for_tensorflow = for_tensorflow
         self.all_nodes: Callable[[], bool] = lambda: False
         self._running = 0  # files that are being run for the first time
+        self._settled = False
         self._prefix = f"_deqn_{next(_serial)}"
         self._modules: dict[Path, types.ModuleType] = {}
 
@@ -169,7 +170,14 @@ class Linker:
     def _tensorflow(self) -> Any:
         from deqn.tensorflow.names import build
 
-        return build(self.names.get("Parameters"), lambda: self._running > 0, lambda: self.all_nodes())
+        return build(self.names.get("Parameters"), self._is_linking, lambda: self.all_nodes())
+
+    def _is_linking(self) -> bool:
+        return self._running > 0 and not self._settled
+
+    def settle(self) -> None:
+        """The model is linked; files that are linked later, by a function, add nothing to what a checkpoint holds."""
+        self._settled = True
 
     def _import_module(self, home: Path, name: str, package: str | None = None) -> Any:
         """`importlib.import_module`, which finds what `import` finds."""

@@ -271,6 +271,7 @@ class Model:
             self._equations = equations.equations
             self._link_hooks()
             self._resolve_inits()
+        self.linker.settle()
 
     def _link_hooks(self) -> None:
         hooks: Any = self.linker.link("Hooks") if self.linker.has("Hooks") else None

@@ -88,9 +88,10 @@ def random(rng: Rng, linking: Callable[[], bool]) -> dict[str, Any]:
 
     Args:
         rng: of the run.
-        linking: whether a file of the model is being run for the first time: generators made then belong to the run.
+        linking: whether the model is being linked: generators made then belong to the run. Later ones would change what a
+            checkpoint holds.
     """
-    common = Generator(rng.branch())
+    common = Generator(rng.branch() if linking() else rng)
 
     def from_seed(seed: Any = 0, alg: Any = None) -> Generator:
         number = integers(seed)[-1]

@@ -598,3 +598,14 @@ def test_a_run_ends_with_its_verdict_and_resumes(tmp_path, answer):
     assert "The equations do not hold" in result.out
     result = answer("hydra.run.dir=run", "STARTING_POINT=LATEST", "run.N_episodes=3")
     assert result.code == 0, result.err
+
+
+def test_a_generator_made_while_training_changes_nothing_of_a_checkpoint(tmp_path):
+    model = load(
+        tmp_path,
+        Hooks="def cycle_hook(state, i):\n    import late\n    return late.rng.normal([2])\n",
+        late="import tensorflow as tf\nrng = tf.random.Generator.from_seed(3)\n",
+    )
+    before = len(model.rng.get_state())
+    try_hooks(model)
+    assert len(model.rng.get_state()) == before
