@@ -17,14 +17,16 @@ from torch import Tensor
 
 from deqn.numerics.expectations import Expectation, Expectations
 
+_ON_NODES = ("product", "monomial", "gauss-hermite", "gauss_hermite")
 
-def make_expectations(dynamics: Any, policy: Callable[[Tensor], Tensor], kind: str, draws: int) -> Expectations:
-    """`E_t_gen` for a linked Dynamics.py; the arguments are those of `Expectations`."""
+
+def make_expectations(dynamics: Any, *arguments: Any) -> Expectations:
+    """`E_t_gen` for a linked Dynamics.py; the other arguments are those of `Expectations`."""
     if not hasattr(dynamics, "total_step_spec_probs"):
-        return Expectations(dynamics, policy, kind, draws)
+        return Expectations(dynamics, *arguments)
     if _takes_all_nodes(dynamics):
-        return AtOnce(dynamics, policy, kind, draws)
-    return Expectations(_with_probs(dynamics), policy, kind, draws)
+        return AtOnce(dynamics, *arguments)
+    return Expectations(_with_probs(dynamics), *arguments)
 
 
 class AtOnce(Expectations):
@@ -32,16 +34,18 @@ class AtOnce(Expectations):
 
     Args:
         module: the linked Dynamics.py.
+        arguments: the others of `Expectations`.
     """
 
-    def __init__(self, module: Any, policy: Callable[[Tensor], Tensor], kind: str, draws: int) -> None:
+    def __init__(self, module: Any, *arguments: Any) -> None:
         self._module = module
         dynamics = types.SimpleNamespace(
             total_step_random=module.total_step_random,
             total_step_spec_shock=lambda state, policy_state, node: self._rows(state, policy_state)[2][:, node],
             shock_probs=lambda state, policy_state: self._probs(state, policy_state),
         )
-        super().__init__(dynamics, policy, kind, draws)
+        super().__init__(dynamics, *arguments)
+        self._on_nodes = self.kind in _ON_NODES
 
     def _rows(self, state: Tensor, policy_state: Tensor) -> list[Tensor]:
         """Old and next states and policies: four of `[batch, nodes, n]`."""
@@ -58,13 +62,13 @@ class AtOnce(Expectations):
         return self._module.total_step_spec_probs(state, policy_state).reshape(state.shape[0], -1).to(state.dtype)
 
     def probabilities(self, state: Tensor, policy_state: Tensor) -> Tensor:
-        if self.kind == "pseudo_random" or state.ndim == 2:
+        if not self._on_nodes or state.ndim == 2:
             return super().probabilities(state, policy_state)
         probs = super().probabilities(state.flatten(0, -2), policy_state.flatten(0, -2))
         return probs.unflatten(1, state.shape[:-1])
 
     def next_states(self, state: Tensor, policy_state: Tensor, nodes: int) -> Tensor:
-        if self.kind == "pseudo_random":
+        if not self._on_nodes:
             return super().next_states(state, policy_state, nodes)
         rows = self._rows(state.reshape(-1, state.shape[-1]), policy_state.reshape(-1, policy_state.shape[-1]))[2]
         return rows.movedim(1, 0).unflatten(1, state.shape[:-1])
@@ -76,7 +80,7 @@ class AtOnce(Expectations):
             state: `[*batch, n_states]`.
             policy_state: `[*batch, n_policies]`.
         """
-        if self.kind == "pseudo_random":
+        if not self._on_nodes:
             return super().E_t_gen(state, policy_state)
         batch = state.shape[:-1]
         flat, flat_policy = state.reshape(-1, state.shape[-1]), policy_state.reshape(-1, policy_state.shape[-1])
