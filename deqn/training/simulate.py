@@ -63,7 +63,7 @@ class Episode:
         self._policy = [(tensor, tensor.detach().clone()) for tensor in _tensors(network)]
         seed = rng.integer()
         self._draws = rng.get_state()  # of the shocks; those of gradient steps come from a generator of their own
-        rng.generator.manual_seed(seed)
+        rng.seed(seed)
 
     def __iter__(self) -> Iterator[Tensor]:
         """The pieces `[periods, batch, n_states]`; each is overwritten by the next one."""

@@ -169,8 +169,8 @@ class Trainer:
             if state.episode == 0 and not saver.resumed:
                 if self.config.net.warm_start != "none":
                     self._say(warm_start(self.model))
-                if self.model.post_init is not None:
-                    self._post_init()
+                self.model.set_episode(0)
+                self.model.run_post_init()
             self._broadcast_network()
             good = self._finite_payload()
             self._beginning = good if self.config.on_nonfinite == "rollback" else None
@@ -239,14 +239,6 @@ class Trainer:
                 self.comm.broadcast_(received)
                 tensor.detach().copy_(received)
 
-    def _post_init(self) -> None:
-        try:
-            with torch.no_grad():
-                if self.model.post_init is not None:
-                    self.model.post_init()
-        except Exception as error:
-            raise self.model.failed("post_init()", error) from error
-
     # -- the loop -------------------------------------------------------------------------------------------------
 
     def episode(self) -> Record:
@@ -254,6 +246,7 @@ class Trainer:
         state, config = self.state, self.config
         began, self._steps_before = time.perf_counter(), state.step
         network = self.model.network
+        self.model.set_episode(state.episode)
         if self._phase_of_step != (state.phase, state.phase_began):
             self.step_of_phase = self._make_step()
         simulated = simulate.Episode(self.simulated_step, state.starting_state, self.phase.pieces, network, state.rng)
@@ -266,6 +259,7 @@ class Trainer:
         start = self.model.initial_states(config.run.N_sim_batch) if config.redraw else simulated.end
         state.starting_state.copy_(start)
         state.episode += 1
+        self.model.set_episode(state.episode)
         record = self._record(epochs, began)
         self._end_phase(record)
         return record
@@ -370,7 +364,8 @@ class Trainer:
             ModelError: on all processes, with the first state.
         """
         model = self.model
-        if model.expectations.kind == "pseudo_random" or not callable(model.expectations.dynamics.shock_probs):
+        fixed = model.expectations.kind == "pseudo_random" or not callable(model.expectations.dynamics.shock_probs)
+        if fixed or model.lenient:
             return
         states = simulated.some(self.config.run.N_minibatch_size)
         wrong = wrong_probabilities(model, states, model.policy(states))

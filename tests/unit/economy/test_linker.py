@@ -194,12 +194,6 @@ def test_a_name_that_is_asked_for_first_may_be_missing(tmp_path):
     )
 
 
-@pytest.mark.parametrize("text", ["import tensorflow as tf", "from tensorflow import keras", "import keras"])
-def test_tensorflow_is_refused(tmp_path, text):
-    with pytest.raises(ModelError, match=r"A.py:1: .*use torch"):
-        check_names(linker(tmp_path, A=text).folder, KNOWN, HINTS)
-
-
 def test_torch_math_is_refused_with_the_cure(tmp_path):
     with pytest.raises(ModelError, match=r"A.py:2: torch.math is Python's math module.*torch.exp"):
         check_names(linker(tmp_path, A="import torch\ny = torch.math.exp(1)").folder, KNOWN, HINTS)
