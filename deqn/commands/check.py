@@ -25,6 +25,7 @@ def check(composed: Composed) -> int:
         return 0
     model = Model(composed.config)
     report = probe(model)
+    report.notes[:0] = composed.notes
     Trainer(model)  # optimizer and schedule
     calibration.keep(model.calibrated, model.folder, composed.config.constants)
     console = terminal()

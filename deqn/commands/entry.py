@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from deqn.configuration.compose import (
-    RUN_DIR_VARIABLE,
     Composed,
     Task,
     argument_parser,
@@ -17,6 +16,7 @@ from deqn.configuration.compose import (
     first_lines,
 )
 from deqn.configuration.multirun import Sweep, through_hydra
+from deqn.configuration.overrides import RUN_DIR_VARIABLE
 from deqn.disk.checkpoint import Checkpoints
 from deqn.economy.files import describe, where
 from deqn.errors import ConfigError, DEQNError, ModelError
@@ -44,6 +44,7 @@ def run(
         parser.add_argument(
             "--strict", action="store_true", help="exit status 6 where the model is not solved (strict=true)"
         )
+    parser.add_argument("--from", dest="library", metavar="DIR", help="a folder of the TensorFlow library, as it is")
     arguments = parser.parse_intermixed_args()  # options may stand between overrides
     if getattr(arguments, "strict", False):
         arguments.overrides.append("strict=true")
@@ -61,7 +62,7 @@ def run(
                 code = through_hydra(task, arguments, run_dir, None if full else explained, sweep)
         else:
             with on_all_processes():
-                composed = compose(arguments.overrides, arguments.config_dir, run_dir)
+                composed = compose(arguments.overrides, arguments.config_dir, run_dir, library=arguments.library)
             code = (check if check is not None and arguments.check else task)(composed) or 0
     except Exception as error:
         known = None if full else explained(error)

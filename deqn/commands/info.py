@@ -46,6 +46,7 @@ def show(name: str, composed: Composed, config_dir: str | None) -> None:
     config = composed.config
     model = Model(config)
     report = probe(model)
+    report.notes[:0] = composed.notes
     calibration.keep(model.calibrated, model.folder, config.constants)
     console = terminal()
     show_header(console, model)

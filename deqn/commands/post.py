@@ -12,7 +12,8 @@ from deqn.analysis import figures
 from deqn.analysis.checkup import binding
 from deqn.analysis.run import accuracy_table, link_into, rebuild
 from deqn.commands import entry
-from deqn.configuration.compose import RUN_DIR_VARIABLE, Composed
+from deqn.configuration.compose import Composed
+from deqn.configuration.overrides import RUN_DIR_VARIABLE
 from deqn.economy.linear import NoLinearSolution, linear_solution
 from deqn.errors import ConfigError
 from deqn.processes import launch

@@ -218,7 +218,8 @@ class Run(Group):
         "TensorFlow library; `--from` sets it",
     )
     hook_counts_from: Literal[0, 1] = Field(
-        1, description="(new) `i` of the first `cycle_hook(state, i)`: 1; 0 as in the TensorFlow library, which `--from` sets"
+        1,
+        description="(new) `i` of the first `cycle_hook(state, i)`: 1; 0 as in the TensorFlow library, which `--from` sets",
     )
     expectation_type: Literal["product", "monomial", "pseudo_random"] = Field(
         "product", description="quadrature on the nodes of Dynamics.py, or random draws"

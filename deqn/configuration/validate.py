@@ -158,7 +158,9 @@ def _describe(details: ErrorDetails, tree: Any, typed: Mapping[str, str]) -> str
         group = _path(location[:-1], tree)
         where = f"a field of {group}" if group else "a key of the configuration"
         value = typed.get(".".join(map(str, location)))
-        meant = moved(str(location[-1]), tree, known, value)
+        from deqn.tensorflow.keys import refusal  # of use here alone
+
+        meant = refusal(location) or moved(str(location[-1]), tree, known, value)
         return f"{path} is not {where}.{meant or ' Known: ' + ', '.join(known) + '.'}"
     if kind == "missing":
         return f"{path} is missing."
@@ -190,16 +192,16 @@ def _fields_at(location: tuple[int | str, ...]) -> list[str]:
     for part in location:
         if isinstance(part, str):
             annotation = group.model_fields[part].annotation if part in group.model_fields else None
-            group = _group_in(annotation) or group
+            group = group_in(annotation) or group
     return list(group.model_fields)
 
 
-def _group_in(annotation: Any) -> type[Group] | None:
+def group_in(annotation: Any) -> type[Group] | None:
     """The group class inside `X`, `list[X]` or `X | None`."""
     if isinstance(annotation, type) and issubclass(annotation, Group):
         return annotation
     for inner in getattr(annotation, "__args__", ()):
-        found = _group_in(inner)
+        found = group_in(inner)
         if found is not None:
             return found
     return None

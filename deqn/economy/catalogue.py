@@ -11,7 +11,6 @@ from typing import Any
 import yaml
 
 from deqn import shipped
-from deqn.economy.files import find_model
 from deqn.economy.names import equation_names
 from deqn.errors import ConfigError
 
@@ -63,7 +62,7 @@ def _entry(name: str, file: Path, folders: Sequence[Path], models_dir: str | Pat
     """None where the model's folder is not there."""
     content = _read(file)
     own = models_dir if models_dir is not None else content.get("MODELS_DIR")
-    folder = find_model(str(content.get("MODEL_NAME", name)), own)
+    folder = shipped.find_model(str(content.get("MODEL_NAME", name)), own)
     if folder is None:
         return None
     chosen = {key.rpartition("/")[2]: option for part in content.get("defaults", []) for key, option in _pairs(part)}

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from deqn.configuration.activations import OF_VARIABLES
 from deqn.configuration.distributions import distribution
 from deqn.configuration.schema import Config
 from deqn.economy.calibration import Calibrated, calibrate
@@ -24,6 +25,7 @@ from deqn.economy.network import PolicyNetwork, dense_network
 from deqn.errors import ConfigError, ModelError, suggestion
 from deqn.numerics.expectations import Expectations, gauss_hermite, monomial_rule
 from deqn.numerics.rng import Rng
+from deqn.tensorflow import variables
 
 _RUN_PARAMETERS = (
     "N_sim_batch", "N_episode_length", "N_epochs_per_episode", "N_minibatch_size", "N_episodes", "sorted_within_batch",
@@ -66,10 +68,10 @@ class Model:
         self.dtype: torch.dtype = getattr(torch, config.run.keras_precision)
         self.folder = model_folder(config.MODEL_NAME, config.MODELS_DIR)
         self.rng = Rng(config.seed + rank, self.device, self.dtype)
-        variables = config.variables
-        self.state_columns = lay_out([(v.name, v.shape, v.bound()) for v in variables.states])
-        self.policy_columns = lay_out([(v.name, v.shape, v.bound()) for v in variables.policies])
-        self.definition_bounds = {v.name: v.bound() for v in variables.definitions}
+        names = config.variables
+        self.state_columns = lay_out([(v.name, v.shape, v.bound()) for v in names.states])
+        self.policy_columns = lay_out([(v.name, v.shape, v.bound()) for v in names.policies])
+        self.definition_bounds = {v.name: v.bound() for v in names.definitions}
         self._inits = _initial_distributions(config)
         self._link(calibration)
 
@@ -195,7 +197,10 @@ class Model:
                 self.calibrated = calibrate(self.linker, config.constants)
             else:
                 self.calibrated = Calibrated(dict(calibration))
-            self.calibration = self.calibrated.values
+            self.calibration = dict(self.calibrated.values)
+            made = self._made_in_python()
+            self.calibration |= {name: np.asarray(value) for name, value in made.items() if _is_array(value)}
+            self._set_parameters({name: value for name, value in made.items() if not _is_array(value)})
             taken = [name for name in self.calibration if name in self.Parameters]
             if taken:
                 raise ModelError(f"{self.name}/Calibration.py: calibrate() returns {taken[0]!r}, a name that is taken.")
@@ -325,7 +330,14 @@ class Model:
         return network.to(device=self.device, dtype=self.dtype).eval()
 
     def own_activation(self, name: str) -> Any:
-        """A function of the model's Activations.py, which the configuration calls `Activations.<name>`."""
+        """A function of the model's Activations.py, which the configuration calls `Activations.<name>`; or, as
+        `Variables.<policy>`, the one that its Variables.py gives a policy."""
+        if name.startswith(OF_VARIABLES):
+            policy = name.removeprefix(OF_VARIABLES)
+            function = self._variables().activation(policy)
+            if function is None:
+                raise AttributeError(f"{self.name}/Variables.py gives policy {policy!r} no activation any more.")
+            return function
         if not self.linker.has("Activations"):
             raise AttributeError(f"there is no {self.folder / 'Activations.py'}.")
         own = vars(self.linker.link("Activations"))
@@ -333,6 +345,18 @@ class Model:
             known = [entry for entry in own if not entry.startswith("_")]
             raise AttributeError(f"{self.name}/Activations.py has no {name!r}.{suggestion(name, known)}")
         return own[name]
+
+    def _variables(self) -> variables.Variables:
+        """What the model's Variables.py makes."""
+        return variables.read_variables(self.folder, self.config.MODEL_NAME, self.config.run.model_dump())
+
+    def _made_in_python(self) -> dict[str, Any]:
+        """Constants of Variables.py that no YAML file can hold: arrays, functions."""
+        if not self.linker.has("Variables") or not variables.has_variables(self.folder):
+            return {}
+        made = self._variables().constants
+        known = {*self.config.constants, *self.calibration}
+        return {name: value for name, value in made.items() if name not in known and not variables.is_plain(value)}
 
     def _resolve_inits(self) -> None:
         """Names of constants in `init.kwargs` -> their values."""
@@ -378,6 +402,10 @@ def _bounded(function: Callable[[Tensor, Tensor], Any], bound: Any) -> Callable[
         return bound.apply(torch.as_tensor(function(state, policy_state)))
 
     return bounded
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray | Tensor) and np.asarray(value).dtype.kind in "biuf"
 
 
 def _bounds_hard(bounds: Mapping[str, Any]) -> dict[str, dict[str, float]]:

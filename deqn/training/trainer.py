@@ -257,7 +257,12 @@ class Trainer:
         if self._phase_of_step != (state.phase, state.phase_began):
             self.step_of_phase = self._make_step()
         simulated = simulate.Episode(
-            self.simulated_step, state.starting_state, self.phase.pieces, network, state.rng, config.run.episodes_overlap
+            self.simulated_step,
+            state.starting_state,
+            self.phase.pieces,
+            network,
+            state.rng,
+            config.run.episodes_overlap,
         )
         self.gradient.attach()
         network.train()

@@ -1,0 +1,215 @@
+"""Folders of the TensorFlow library (`--from DIR`): their configuration, and variables that a model makes in Python."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.core.override_parser.types import Override
+
+from deqn import shipped
+from deqn.configuration import yaml_files
+from deqn.configuration.activations import OF_VARIABLES, activation
+from deqn.configuration.overrides import parse_overrides
+from deqn.configuration.schema import Config, Run
+from deqn.configuration.validate import group_in
+from deqn.errors import ConfigError, suggestion
+from deqn.tensorflow import variables
+from deqn.tensorflow.configuration import Translation
+
+_LISTS = ("states", "policies", "definitions")
+_RUN_DEFAULTS = {name: field.default for name, field in Run.model_fields.items() if not field.is_required()}
+
+
+class Library:
+    """A folder with `config/config.yaml` and model folders.
+
+    Args:
+        folder: as it was typed behind `--from`.
+
+    Raises:
+        ConfigError: where it is no such folder.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder).expanduser().resolve()
+        self.config = self.folder / "config"
+        if not self.folder.is_dir():
+            raise ConfigError(f"--from {folder}: there is no such folder.")
+        if not (self.config / "config.yaml").is_file():
+            raise ConfigError(
+                f"--from {folder}: there is no {self.config / 'config.yaml'}.{self._elsewhere()} Give the folder of the "
+                "TensorFlow library, the one that holds config/ and the model folders."
+            )
+
+    def _elsewhere(self) -> str:
+        places = [self.folder.parent] if (self.folder / "config.yaml").is_file() else []
+        places += [path.parent.parent for n in ("*", "*/*") for path in self.folder.glob(f"{n}/config/config.yaml")]
+        return f" Did you mean --from {shlex.quote(str(places[0]))}?" if places else ""
+
+    @property
+    def models(self) -> list[str]:
+        """Its model folders."""
+        return sorted(path.parent.name for path in self.folder.glob("[!.]*/Equations.py"))
+
+    def expand(self, overrides: Sequence[Override]) -> list[Override]:
+        """`model=dice` -> MODEL_NAME=dice, and `<group>=dice` in each group that has such a file and is not typed."""
+        if (self.config / "model").is_dir():
+            return [*overrides]
+        typed, result = {o.key_or_group for o in overrides}, list[Override]()
+        for override in overrides:
+            if override.key_or_group != "model" or override.is_delete():
+                result.append(override)
+                continue
+            if override.is_sweep_override():
+                raise ConfigError(f"{override.input_line}: one model of such a folder at a time.")
+            model = str(override.value())
+            if model not in self.models:
+                raise ConfigError(self.unknown(f"No model {model!r}", model))
+            groups = [g for g in yaml_files.GROUPS if (self.config / g / f"{model}.yaml").is_file() and g not in typed]
+            result += parse_overrides([f"MODEL_NAME={model}", *(f"{group}={model}" for group in groups)])
+        return result
+
+    def unknown(self, what: str, model: str) -> str:
+        """The message for a model that there is not."""
+        known = self.models
+        return f"{what} in {self.folder}.{suggestion(model, known)} Known: {', '.join(known) or 'none'}."
+
+    def chosen(self, typed: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+        """The options of the groups, those of config.yaml where none is typed; and problems in the list of the former."""
+        file = self.config / "config.yaml"
+        chosen, problems = {}, []
+        for group, option, line in yaml_files.default_options(file):
+            if group in typed or group not in yaml_files.GROUPS:
+                continue
+            chosen[group] = option
+            if not (self.config / group / f"{option}.yaml").is_file():
+                known = ", ".join(yaml_files.options([self.config], group)) or "none"
+                problems.append(
+                    f"{file}:{line}: there is no {group}/{option}.yaml beside it. Give {group}=<name> on the command line, or "
+                    f"change the line. Known: {known}."
+                )
+        return chosen | dict(typed), problems
+
+    @contextlib.contextmanager
+    def files(self, typed: Mapping[str, str]) -> Iterator[tuple[list[Path], list[str]]]:
+        """Folders where Hydra looks before `config/`: of files in which a key stands twice there is a copy with the last one.
+
+        Hydra's remark on a defaults list without `_self_` is not shown: the file's own keys win, as its users are used to.
+        """
+        chosen, _ = self.chosen(typed)
+        files = [Path("config.yaml"), *(Path(group) / f"{option}.yaml" for group, option in chosen.items())]
+        with tempfile.TemporaryDirectory() as place, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=r"[\s\S]*Defaults list is missing `_self_`")
+            notes, copies = [], []
+            for file in files:
+                text, twice = yaml_files.without_duplicates(self.config / file)
+                if twice:
+                    copy = Path(place) / file
+                    copy.parent.mkdir(exist_ok=True)
+                    copy.write_text(text, encoding="utf-8")
+                    copies = [Path(place)]
+                    notes.append(f"{self.config / file}: {', '.join(twice)} stands there twice; the last one counts.")
+            yield copies, notes
+
+
+def read(
+    tree: dict[str, Any], library: Library | None, recorded: bool, typed: Mapping[str, str]
+) -> tuple[dict[str, Any], list[str]] | None:
+    """A configuration in the form of this library, and what is to be said of it; None where it has that form already.
+
+    One that this program has composed or written has the key MODELS_DIR; any other is that of a TensorFlow library, or of
+    a run of it.
+
+    Args:
+        tree: resolved.
+        library: the folder behind `--from`.
+        recorded: whether it stands in a run folder.
+        typed: key -> value of the command line.
+
+    Raises:
+        ConfigError: where a Variables.py fails, or the model folder is not there.
+    """
+    ours = "MODELS_DIR" in tree
+    if ours and recorded:
+        return None if library is None else ({**tree, "MODELS_DIR": str(library.folder)}, [])
+    name, models_dir = str(tree.get("MODEL_NAME")), tree.get("MODELS_DIR") if library is None else str(library.folder)
+    if library is not None and name not in library.models:
+        raise ConfigError(
+            library.unknown(f"MODEL_NAME = {name!r}: there is no folder {name}/ with an Equations.py", name)
+        )
+    folder = shipped.find_model(name, models_dir)
+    made_in_python = folder is not None and variables.has_variables(folder)
+    if ours:
+        if folder is None or not made_in_python:
+            return None
+        tree = dict(tree)
+        return tree, _add_variables(tree, folder, typed)
+    translation = Translation(tree, known_fields)
+    notes = _add_variables(translation.tree, folder, typed) if folder is not None and made_in_python else []
+    whole = translation.finish(own_net=folder is not None and (folder / "Net.py").is_file())
+    return {**whole, "MODELS_DIR": models_dir, "written_for": "tensorflow"}, [*translation.notes, *notes]
+
+
+def known_fields(path: str) -> list[str]:
+    """The keys of the schema below a path ('', 'run', 'variables.states', 'net.layers.hidden'); none where there is no such one."""
+    group: Any = Config
+    for part in filter(None, path.split(".")):
+        field = group.model_fields.get(part)
+        group = None if field is None else group_in(field.annotation)
+        if group is None:
+            return []
+    return list(group.model_fields)
+
+
+def _add_variables(tree: dict[str, Any], folder: Path, typed: Mapping[str, str]) -> list[str]:
+    """Puts what Variables.py makes into a configuration: its lists, constants that the YAML lacks, settings that nobody typed."""
+    file = f"{folder.name}/{variables.FILE}"
+    made = variables.read_variables(folder, str(tree.get("MODEL_NAME")), {**_RUN_DEFAULTS, **(tree.get("run") or {})})
+    notes = []
+    lists = tree["variables"] = dict(tree.get("variables") or {})
+    full = [name for name in _LISTS if lists.get(name)]
+    if full:
+        notes.append(
+            f"{file} counts: {', '.join(full)} of config/variables are not read. (Constants of the YAML count.)"
+        )
+    lists |= {name: [dict(entry) for entry in entries] for name, entries in made.lists.items()}
+    for policy in lists["policies"]:
+        if callable(policy.get("activation")):
+            policy["activation"] = _name_of(policy["activation"], str(policy.get("name")))
+    constants = tree["constants"] = dict(tree.get("constants") or {})
+    inner = constants
+    if isinstance(constants.get("constants"), dict | None) and "constants" in constants:
+        inner = constants["constants"] = dict(constants["constants"] or {})
+    for name, value in made.constants.items():
+        if variables.is_plain(value):
+            inner.setdefault(name, value)
+    ignored = []
+    for name, value in made.config.items():
+        group = next(
+            (g for g in ("run", "optimizer") if name in known_fields(g)), "" if name in known_fields("") else None
+        )
+        if group is None:
+            ignored.append(name)
+        elif f"{group}.{name}".lstrip(".") not in typed:
+            (tree.setdefault(group, {}) if group else tree)[name] = value
+    if ignored:
+        notes.append(f"{file}: of `config`, {', '.join(ignored)} are not read.")
+    return notes
+
+
+def _name_of(function: Any, policy: str) -> str:
+    """The name of an activation that is given as a function; `Variables.<policy>` where no name gives the same numbers."""
+    x = torch.linspace(-2.0, 2.0, 9)
+    name = getattr(function, "__name__", "")
+    for text in (f"tf.nn.{name}", f"tf.math.{name}", f"tf.keras.activations.{name}") if name.isidentifier() else ():
+        with contextlib.suppress(Exception):  # of the function, or of a name that there is not
+            if torch.equal(torch.as_tensor(function(x)), activation(text, "")(x)):
+                return text
+    return f"{OF_VARIABLES}{policy}"
