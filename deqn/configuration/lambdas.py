@@ -88,7 +88,7 @@ def from_text(text: str, where: str, activation: Callable[[str, str], Function])
                 return _apply(_OPERATORS[type(op)], [read(left), read(right)])
             case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _OPERATORS:
                 return _apply(_OPERATORS[type(op)], [read(left), read(right)])
-            case ast.Call(func=function, args=arguments, keywords=[]) if arguments:
+            case ast.Call(func=function, args=arguments, keywords=[]) if arguments and _is_dotted(function):
                 dotted = ast.unparse(function)
                 several = _SEVERAL.get(dotted.rpartition(".")[2])
                 if len(arguments) == 1:
@@ -98,6 +98,10 @@ def from_text(text: str, where: str, activation: Callable[[str, str], Function])
         raise refuse(f"`{ast.unparse(node)}`")
 
     return read(tree.body)
+
+
+def _is_dotted(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) or (isinstance(node, ast.Attribute) and _is_dotted(node.value))
 
 
 def _apply(function: Callable[..., Any], arguments: list[Function]) -> Function:

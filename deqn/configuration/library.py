@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from deqn.configuration.validate import group_in
 from deqn.errors import ConfigError, suggestion
 from deqn.tensorflow import variables
 from deqn.tensorflow.configuration import Translation
+from deqn.tensorflow.places import config_of, models_of
 
 _LISTS = ("states", "policies", "definitions")
 _RUN_DEFAULTS = {name: field.default for name, field in Run.model_fields.items() if not field.is_required()}
@@ -38,25 +38,13 @@ class Library:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder).expanduser().resolve()
-        self.config = self.folder / "config"
-        if not self.folder.is_dir():
-            raise ConfigError(f"--from {folder}: there is no such folder.")
-        if not (self.config / "config.yaml").is_file():
-            raise ConfigError(
-                f"--from {folder}: there is no {self.config / 'config.yaml'}.{self._elsewhere()} Give the folder of the "
-                "TensorFlow library, the one that holds config/ and the model folders."
-            )
-
-    def _elsewhere(self) -> str:
-        places = [self.folder.parent] if (self.folder / "config.yaml").is_file() else []
-        places += [path.parent.parent for n in ("*", "*/*") for path in self.folder.glob(f"{n}/config/config.yaml")]
-        return f" Did you mean --from {shlex.quote(str(places[0]))}?" if places else ""
+        self.config = config_of(folder)
+        self.folder = self.config.parent
 
     @property
     def models(self) -> list[str]:
         """Its model folders."""
-        return sorted(path.parent.name for path in self.folder.glob("[!.]*/Equations.py"))
+        return models_of(self.folder)
 
     def expand(self, overrides: Sequence[Override]) -> list[Override]:
         """`model=dice` -> MODEL_NAME=dice, and `<group>=dice` in each group that has such a file and is not typed."""
@@ -151,14 +139,14 @@ def read(
             return None
         tree = dict(tree)
         return tree, _add_variables(tree, folder, typed)
-    translation = Translation(tree, known_fields)
+    translation = Translation(tree, known_fields, typed)
     notes = _add_variables(translation.tree, folder, typed) if folder is not None and made_in_python else []
     whole = translation.finish(own_net=folder is not None and (folder / "Net.py").is_file())
     return {**whole, "MODELS_DIR": models_dir, "written_for": "tensorflow"}, [*translation.notes, *notes]
 
 
 def known_fields(path: str) -> list[str]:
-    """The keys of the schema below a path ('', 'run', 'variables.states', 'net.layers.hidden'); none where there is no such one."""
+    """The keys of the schema below a path: '', 'run', 'variables.states', 'net.layers.hidden'."""
     group: Any = Config
     for part in filter(None, path.split(".")):
         field = group.model_fields.get(part)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from deqn.errors import suggestion
@@ -22,17 +22,20 @@ class Translation:
     Args:
         tree: as Hydra composed it, or as it stands in a run folder, resolved; also one of before the groups.
         fields: the keys that this library knows below a path: of '', 'run', 'variables.states', 'net.layers.hidden', 'run.loss'.
+        typed: keys of the command line: one that is not known is a slip, and is not passed over.
 
     Attributes:
         tree: the configuration.
         notes: what was passed over, or taken for something else.
     """
 
-    def __init__(self, tree: Mapping[str, Any], fields: Callable[[str], list[str]]) -> None:
+    def __init__(
+        self, tree: Mapping[str, Any], fields: Callable[[str], list[str]], typed: Collection[str] = ()
+    ) -> None:  # fmt: skip
         self.tree: dict[str, Any] = {key: _copy(value) for key, value in tree.items()}
         self.notes: list[str] = []
         self._before, self._passed_over = _copy(tree), list[str]()
-        self.fields = fields
+        self.fields, self._typed = fields, typed
         self._group()
         self._constants()
 
@@ -63,6 +66,8 @@ class Translation:
             if not isinstance(content, dict):
                 continue
             own = [*self.fields(group), *(OPTIMIZER if group == "optimizer" else ())]
+            if group != "run":  # optimizer.N_minibatch_size is of this library
+                own = [key for key in own if key not in self.fields("run")]
             for key in [key for key in content if key not in own and self._is_copy(key, content[key])]:
                 del content[key]
             for key in side_by_side:
@@ -102,12 +107,16 @@ class Translation:
         switches = {**self.tree, **content}
         for name in [name for name in content if name not in known]:
             key = key_of(group, str(name))
+            if name not in content:  # taken with its switch
+                continue
+            if key is None and f"{group}.{name}".lstrip(".") in self._typed:
+                continue
             if key is None:
                 self._pass_over(group, [name], known)
                 del content[name]
             elif is_off(key, content[name], switches):
                 del content[name]
-            elif name in content:  # not taken with its switch
+            else:
                 self._apply(f"{group}.{name}".lstrip("."), content, str(name), key)
 
     def _apply(self, label: str, content: dict[str, Any], name: str, key: Key) -> None:
@@ -144,7 +153,7 @@ class Translation:
         if not isinstance(net, dict):
             return
         known = self.fields("net")
-        for name in [name for name in net if name not in known]:
+        for name in [name for name in net if name not in known and f"net.{name}" not in self._typed]:
             if own_net:
                 net.setdefault("options", {})[name] = net.pop(name)
             else:
@@ -170,10 +179,12 @@ class Translation:
 
     def _variables(self, kind: str) -> None:
         """Entries of a variable that are not read there, and definitions that are listed twice."""
-        group: Any = self.tree.get("variables")
-        if isinstance(group, dict) and group.get(kind) is None:
+        group = self.tree.get("variables")
+        if not isinstance(group, dict):
+            return
+        if group.get(kind) is None:
             group[kind] = []
-        entries = group.get(kind) if isinstance(group, dict) else None
+        entries = group[kind]
         if not isinstance(entries, list):
             return
         known, kept = self.fields(f"variables.{kind}"), list[Any]()
@@ -195,11 +206,12 @@ class Translation:
                 before["bounds"] = {**before.get("bounds", {}), **entry.get("bounds", {})}
         for name, variables in ignored.items():
             self.notes.append(f"variables.{kind}: `{name}` of {_list(variables)} is not read.")
-        group[kind] = kept
+        entries[:] = kept
 
     def _numbers(self) -> None:
         """`1e6` is a number of episodes there."""
-        for content in (self.tree, self.tree.get("run")):
+        contents: list[Any] = [self.tree, self.tree.get("run")]
+        for content in contents:
             for name, value in content.items() if isinstance(content, dict) else ():
                 is_count = str(name).startswith(("N_", "expectation_", "MAX_", "CHECK"))
                 if is_count and isinstance(value, float) and value.is_integer():

@@ -183,7 +183,7 @@ class _Loader:
         if head in self._names:
             return self._names[head]
         if head in _TENSORFLOW:
-            return tensorflow(name, fromlist)
+            return _imported(name, fromlist)
         if level or head == self._folders[0].name:
             inner = name if level else rest
             if inner:
@@ -201,9 +201,10 @@ class _Loader:
         return types.SimpleNamespace(**{inner: self._own(inner, self._folders[0])})
 
 
-def tensorflow(name: str, fromlist: Sequence[str] | None = ()) -> Any:
-    """What `import tensorflow` gives: the names of deqn/tensorflow/names.py."""
-    return importlib.import_module("deqn.tensorflow.names")
+def _imported(name: str, fromlist: Sequence[str] | None) -> Any:
+    """What `import tensorflow` gives."""
+    names = importlib.import_module("deqn.tensorflow.names")  # only for a file that asks
+    return names.imported(names.build(), name, fromlist)
 
 
 def _place(path: Path, error: BaseException | None = None) -> str:
