@@ -6,7 +6,7 @@ import contextlib
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -25,7 +25,9 @@ from deqn.economy.network import PolicyNetwork, dense_network
 from deqn.errors import ConfigError, ModelError, suggestion
 from deqn.numerics.expectations import Expectations, gauss_hermite, monomial_rule
 from deqn.numerics.rng import Rng
-from deqn.tensorflow import variables
+
+if TYPE_CHECKING:
+    from deqn.tensorflow.variables import Variables
 
 _RUN_PARAMETERS = (
     "N_sim_batch", "N_episode_length", "N_epochs_per_episode", "N_minibatch_size", "N_episodes", "sorted_within_batch",
@@ -68,10 +70,10 @@ class Model:
         self.dtype: torch.dtype = getattr(torch, config.run.keras_precision)
         self.folder = model_folder(config.MODEL_NAME, config.MODELS_DIR)
         self.rng = Rng(config.seed + rank, self.device, self.dtype)
-        names = config.variables
-        self.state_columns = lay_out([(v.name, v.shape, v.bound()) for v in names.states])
-        self.policy_columns = lay_out([(v.name, v.shape, v.bound()) for v in names.policies])
-        self.definition_bounds = {v.name: v.bound() for v in names.definitions}
+        variables = config.variables
+        self.state_columns = lay_out([(v.name, v.shape, v.bound()) for v in variables.states])
+        self.policy_columns = lay_out([(v.name, v.shape, v.bound()) for v in variables.policies])
+        self.definition_bounds = {v.name: v.bound() for v in variables.definitions}
         self._inits = _initial_distributions(config)
         self._link(calibration)
 
@@ -346,13 +348,19 @@ class Model:
             raise AttributeError(f"{self.name}/Activations.py has no {name!r}.{suggestion(name, known)}")
         return own[name]
 
-    def _variables(self) -> variables.Variables:
+    def _variables(self) -> Variables:
         """What the model's Variables.py makes."""
+        from deqn.tensorflow import variables  # only for a model that has one
+
         return variables.read_variables(self.folder, self.config.MODEL_NAME, self.config.run.model_dump())
 
     def _made_in_python(self) -> dict[str, Any]:
         """Constants of Variables.py that no YAML file can hold: arrays, functions."""
-        if not self.linker.has("Variables") or not variables.has_variables(self.folder):
+        if not self.linker.has("Variables"):
+            return {}
+        from deqn.tensorflow import variables  # only for a model that has one
+
+        if not variables.has_variables(self.folder):
             return {}
         made = self._variables().constants
         known = {*self.config.constants, *self.calibration}

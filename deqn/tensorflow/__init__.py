@@ -1,1 +1,1 @@
-"""What is written for the TensorFlow library of Scheidegger and co-authors: its configurations, variables and names."""
+"""Folders written for the TensorFlow DEQN library: nothing here is imported for a model that does not ask."""
