@@ -175,9 +175,9 @@ def _importable(modules: Mapping[str, Any]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _on_path(folder: Path, place: int = 0) -> Iterator[None]:
-    before = sys.path[:]
     sys.path.insert(place, str(folder))
     try:
         yield
     finally:
-        sys.path[:] = before
+        with contextlib.suppress(ValueError):  # the script may have taken it out
+            sys.path.remove(str(folder))

@@ -24,6 +24,10 @@ from deqn.tensorflow.configuration import Translation
 from deqn.tensorflow.places import config_of, models_of
 
 _LISTS = ("states", "policies", "definitions")
+_NAMED = (
+    "tf.identity", "tf.nn.relu", "tf.nn.sigmoid", "tf.nn.softplus", "tf.nn.tanh", "tf.nn.elu", "tf.nn.selu", "tf.nn.swish",
+    "tf.exp", "tf.nn.relu6",
+)  # fmt: skip
 _RUN_DEFAULTS = {name: field.default for name, field in Run.model_fields.items() if not field.is_required()}
 
 
@@ -195,9 +199,9 @@ def _add_variables(tree: dict[str, Any], folder: Path, typed: Mapping[str, str])
 def _name_of(function: Any, policy: str) -> str:
     """The name of an activation that is given as a function; `Variables.<policy>` where no name gives the same numbers."""
     x = torch.linspace(-2.0, 2.0, 9)
-    name = getattr(function, "__name__", "")
-    for text in (f"tf.nn.{name}", f"tf.math.{name}", f"tf.keras.activations.{name}") if name.isidentifier() else ():
-        with contextlib.suppress(Exception):  # of the function, or of a name that there is not
-            if torch.equal(torch.as_tensor(function(x)), activation(text, "")(x)):
-                return text
+    with contextlib.suppress(Exception):  # it may take another shape only
+        values = torch.as_tensor(function(x))
+        for name in _NAMED:
+            if torch.equal(values, activation(name, "")(x)):
+                return name
     return f"{OF_VARIABLES}{policy}"
