@@ -95,6 +95,14 @@ class PolicyVariable(Variable):
         "of a function, `Activations.<f>` (of the model's own Activations.py), or `implied` (a sigmoid between both bounds)",
     )
 
+    def bound(self) -> Bound:
+        """The bounds; what lies between them by its activation crosses none, so that a bound of zero needs no penalty."""
+        bound = super().bound()
+        if self.activation != "implied":
+            return bound
+        lower, upper = (0.0 if math.isinf(p) else p for p in (bound.penalty_lower, bound.penalty_upper))
+        return Bound(bound.lower, bound.upper, lower, upper)
+
 
 class DefinitionVariable(Variable):
     pass

@@ -340,12 +340,13 @@ def _check_names(variables: Variables) -> list[str]:
 def _check_bounds(where: str, variable: Variable, *, is_state: bool) -> list[str]:
     problems = []
     bounds = variable.bounds
+    implied = isinstance(variable, PolicyVariable) and variable.activation == "implied"
     if bounds.lower is not None and bounds.upper is not None and bounds.lower >= bounds.upper:
         problems.append(f"{where}: bounds.lower = {bounds.lower} is not below bounds.upper = {bounds.upper}. "
                         "Swap or change them.")  # fmt: skip
     for side in ("lower", "upper"):
         # a state's bound carries no penalty (its gradient does not reach the network), so zero is fine there
-        if not is_state and getattr(bounds, side) == 0 and getattr(bounds, f"penalty_{side}") is None:
+        if not (is_state or implied) and getattr(bounds, side) == 0 and getattr(bounds, f"penalty_{side}") is None:
             problems.append(
                 f"{where}: bounds.{side} is 0, so the default penalty 1/bound**2 is infinite. Set bounds.penalty_{side}."
             )
@@ -354,7 +355,7 @@ def _check_bounds(where: str, variable: Variable, *, is_state: bool) -> list[str
             problems.append(
                 f"{where}: bounds.penalty_{side} = {penalty:g} is set without bounds.{side}. Set that too, or leave it out."
             )
-    if isinstance(variable, PolicyVariable) and variable.activation == "implied":
+    if implied:
         missing = [side for side in ("lower", "upper") if getattr(bounds, side) is None]
         if missing:
             problems.append(f"{where}: activation `implied` needs both bounds; bounds.{missing[0]} is missing.")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from deqn import shipped
 from deqn.errors import ConfigError, ModelError, suggestion
@@ -66,6 +69,14 @@ def _imported_packages(path: Path) -> set[str]:
     names = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     names += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
     return {name.partition(".")[0] for name in names}
+
+
+def mentioned(constants: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Those constants whose names stand in the Python files of a model."""
+    texts = [path.read_text(encoding="utf-8", errors="ignore") for path in model_files(folder)]
+    return {
+        n: value for n, value in constants.items() if any(re.search(rf"\b{re.escape(n)}\b", text) for text in texts)
+    }
 
 
 def is_model_file(path: Path, folder: Path) -> bool:
