@@ -42,7 +42,10 @@ RUN: dict[str, Key] = {
     "theta_hist_every_n_episodes": Key("drew pseudo-states", "ignored", "TensorBoard has histograms of all states"),
     "loss_choice": Key("chose the loss", "taken", "run.loss.kind", off=("mse", None)),
     "deriv_order": Key(
-        "set the order of the derivatives in the Sobolev loss", "refused", "Leave it out; run.loss.kind=sobolev takes the first.", off=(1, None)
+        "set the order of the derivatives in the Sobolev loss",
+        "refused",
+        "Leave it out; run.loss.kind=sobolev takes the first.",
+        off=(1, None),
     ),
     _REWEIGHTING: Key("weighed the equations by their losses", "taken", "run.loss.reweighting", off=_NO),
     "reweighting_scheme": Key("said how the equations are weighed", "taken", "run.loss.reweighting", of=_REWEIGHTING),
