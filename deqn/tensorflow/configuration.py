@@ -7,7 +7,7 @@ from typing import Any
 
 from deqn.errors import suggestion
 from deqn.tensorflow.keys import OPTIMIZER, Key, is_off, key_of
-from deqn.tensorflow.schedules import schedule
+from deqn.tensorflow.optimizers import rename, schedule
 
 _GROUPS = ("constants", "net", "optimizer", "run", "variables")
 _VARIABLES = ("states", "policies", "definitions")
@@ -45,6 +45,8 @@ class Translation:
         Args:
             own_net: whether the model has a Net.py, which may read keys of its own from `net`.
         """
+        optimizer = self.tree.get("optimizer")
+        self.notes += rename(optimizer) if isinstance(optimizer, dict) else []
         for name in ("", "run", "optimizer"):
             self._keys(name)
         self._net(own_net)

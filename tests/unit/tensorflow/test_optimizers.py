@@ -1,4 +1,4 @@
-"""Keras' learning-rate schedules give the learning rates that Keras documents."""
+"""Optimizers of the TensorFlow library get their names here; its schedules give the learning rates that Keras documents."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from deqn.configuration import schedules
-from deqn.tensorflow.schedules import schedule
+from deqn.tensorflow.optimizers import rename, schedule
 
 
 def rates(name, kwargs, steps):
@@ -64,3 +64,25 @@ def test_the_learning_rates_are_those_of_keras(name):
 def test_warm_up_without_a_target_is_none_as_in_keras():
     made = schedule("CosineDecay", {"initial_learning_rate": 0.1, "decay_steps": 10, "warmup_steps": 3})
     assert made["schedule_kwargs"] == {"decay_steps": 10}
+
+
+def test_mao_has_its_learning_rate_and_its_arguments_and_finds_its_tasks_itself():
+    mao = {"optimizer": "mao", "learning_rate": 1.0, "global_lr": 0.01, "beta1": 0.8, "epsilon": 1e-8, "num_tasks": 18}
+    notes = rename(mao)
+    assert mao == {"optimizer": "MAO", "learning_rate": 0.01, "optimizer_kwargs": {"beta_1": 0.8, "epsilon": 1e-8}}
+    assert notes == ["optimizer.optimizer: mao is MAO here."]
+
+
+def test_natural_gradients_after_a_warm_start_are_two_phases():
+    warm = {"optimizer": "WARM_NGD", "warm_learning_rate": 0.01, "warm_start_n_episodes": 7, "final_damping": 0.1}
+    notes = rename(warm)
+    first, second = warm["phases"]
+    assert (first["optimizer"], first["learning_rate"], first["N_episodes"]) == ("Adam", 0.01, 7)
+    assert second == {"optimizer": "NaturalGradient", "learning_rate": 0.01, "optimizer_kwargs": {"damping": 0.1}}
+    assert "Its damping is relative" in notes[1]
+
+
+def test_an_optimizer_of_keras_keeps_its_name():
+    adam = {"optimizer": "Adam", "learning_rate": 0.01}
+    assert rename(adam) == []
+    assert adam == {"optimizer": "Adam", "learning_rate": 0.01}
