@@ -173,7 +173,7 @@ def write_run_configuration(composed: Composed, run_dir: Path) -> None:
 def forget_start(whole: DictConfig, overrides: Sequence[Override]) -> None:
     """The STARTING_POINT that an older run folder has kept is not that of this start."""
     if not any(override.key_or_group == "STARTING_POINT" for override in overrides):
-        whole.STARTING_POINT = _NEW
+        OmegaConf.update(whole, "STARTING_POINT", _NEW, force_add=True)
 
 
 def checked(

@@ -143,10 +143,20 @@ def read(
             return None
         tree = dict(tree)
         return tree, _add_variables(tree, folder, typed)
+    if folder is None and not _has_states(tree):
+        raise ConfigError(
+            f"MODEL_NAME = {name!r}: there is no folder {name}/ with an Equations.py among the shipped models. Give --from "
+            "<folder of the TensorFlow library>, or MODELS_DIR=<folder with your models>."
+        )
     translation = Translation(tree, known_fields, typed)
     notes = _add_variables(translation.tree, folder, typed) if folder is not None and made_in_python else []
     whole = translation.finish(own_net=folder is not None and (folder / "Net.py").is_file())
     return {**whole, "MODELS_DIR": models_dir, "written_for": "tensorflow"}, [*translation.notes, *notes]
+
+
+def _has_states(tree: Mapping[str, Any]) -> bool:
+    group = tree.get("variables")
+    return bool(tree.get("states") or (isinstance(group, dict) and group.get("states")))
 
 
 def known_fields(path: str) -> list[str]:

@@ -23,7 +23,7 @@ def options(folders: Sequence[Path], group: str) -> list[str]:
 def unknown_option(folders: Sequence[Path], group: str, option: str) -> str:
     """'' where there is such a file, else what there is."""
     known = options(folders, group)
-    if option in known:
+    if option in known or any((folder / group / f"{option}.yaml").is_file() for folder in folders):
         return ""
     what = "model" if group == "model" else f"{group} configuration"
     named = (f for folder in folders for f in sorted((folder / group).glob("[!.]*")) if f.stem == option)

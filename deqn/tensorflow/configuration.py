@@ -198,8 +198,7 @@ class Translation:
             for name in [name for name in entry if name not in known]:
                 ignored.setdefault(str(name), []).append(str(entry.get("name")))
                 del entry[name]
-            if "bounds" in entry and entry["bounds"] is None:
-                del entry["bounds"]
+            self._bounds(kind, entry)
             before = next((e for e in kept if kind == "definitions" and e["name"] == entry.get("name")), None)
             if before is None:
                 kept.append(entry)
@@ -209,6 +208,18 @@ class Translation:
         for name, variables in ignored.items():
             self.notes.append(f"variables.{kind}: `{name}` of {_list(variables)} is not read.")
         entries[:] = kept
+
+    def _bounds(self, kind: str, entry: dict[str, Any]) -> None:
+        """A penalty without its bound is not read."""
+        bounds = entry.get("bounds")
+        if "bounds" in entry and bounds is None:
+            del entry["bounds"]
+        for side in ("lower", "upper"):
+            if isinstance(bounds, dict) and f"penalty_{side}" in bounds and bounds.get(side) is None:
+                del bounds[f"penalty_{side}"]
+                self.notes.append(
+                    f"variables.{kind}: `penalty_{side}` of {entry.get('name')} is not read without a bound."
+                )
 
     def _numbers(self) -> None:
         """`1e6` is a number of episodes there."""

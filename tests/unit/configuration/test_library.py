@@ -209,6 +209,18 @@ def test_a_run_folder_of_the_tensorflow_library_is_read_old_form_too(tmp_path):
     assert composed.notes[0].startswith("a configuration of before the groups")
 
 
+def test_a_run_folder_without_its_models_is_told_to_name_the_library(tmp_path):
+    (tmp_path / ".hydra").mkdir()
+    (tmp_path / ".hydra" / "config.yaml").write_text("MODEL_NAME: dice\nvariables: {states: []}\n")
+    with pytest.raises(ConfigError, match=r"MODEL_NAME = 'dice': .* Give --from <folder of the TensorFlow library>"):
+        compose(run_dir=tmp_path)
+
+
+def test_an_option_may_lie_in_a_folder_of_its_group(tmp_path):
+    folder = library(tmp_path, {"config/net/small/one.yaml": "layers:\n  - output: {activation: linear}\n"})
+    assert len(config(folder, "net=small/one").net.layers) == 1
+
+
 # -- catalogue ----------------------------------------------------------------------------------------------------------
 
 

@@ -116,6 +116,18 @@ def test_of_a_definition_that_is_listed_twice_the_second_bounds_count():
     assert "Y is listed twice" in notes[0]
 
 
+def test_a_penalty_without_its_bound_is_passed_over():
+    policies = [{"name": "s", "bounds": {"penalty_lower": 3.0, "upper": 2.0}}, {"name": "t", "bounds": None}]
+    tree, notes = translated(variables={"policies": policies})
+    assert tree["variables"]["policies"] == [{"name": "s", "bounds": {"upper": 2.0}}, {"name": "t"}]
+    assert notes == ["variables.policies: `penalty_lower` of s is not read without a bound."]
+
+
+def test_a_constant_may_have_a_name_that_only_getattr_reads():
+    tree = translated(constants={"constants": {"lambda": 0.5}})[0]
+    assert parse(tree | {"written_for": "tensorflow"}).constants == {"lambda": 0.5}
+
+
 def test_a_number_with_an_exponent_counts_episodes():
     assert translated(run={"N_episodes": 1e6})[0]["run"]["N_episodes"] == 1_000_000
 
