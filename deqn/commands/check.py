@@ -26,6 +26,7 @@ def check(composed: Composed) -> int:
         return 0
     model = Model(composed.config)
     report = probe(model)
+    report.notes[:0] = composed.notes
     Trainer(model)  # optimizer and schedule
     try_hooks(model)
     calibration.keep(model.calibrated, model.folder, composed.config.constants)

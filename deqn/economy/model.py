@@ -6,12 +6,13 @@ import contextlib
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from deqn.configuration.activations import OF_VARIABLES
 from deqn.configuration.distributions import distribution
 from deqn.configuration.schema import Config
 from deqn.economy.calibration import Calibrated, calibrate
@@ -34,6 +35,9 @@ from deqn.numerics.at_once import make_expectations
 from deqn.numerics.expectations import gauss_hermite, monomial_rule
 from deqn.numerics.rng import Rng
 from deqn.tensorflow.folder import asks_for_tensorflow
+
+if TYPE_CHECKING:
+    from deqn.tensorflow.variables import Variables
 
 _RUN_PARAMETERS = (
     "N_sim_batch", "N_episode_length", "N_epochs_per_episode", "N_minibatch_size", "N_episodes", "sorted_within_batch",
@@ -247,7 +251,10 @@ class Model:
                 self.calibrated = calibrate(self.linker, config.constants)
             else:
                 self.calibrated = Calibrated(dict(calibration))
-            self.calibration = self.calibrated.values
+            self.calibration = dict(self.calibrated.values)
+            made = self._made_in_python()
+            self.calibration |= {name: np.asarray(value) for name, value in made.items() if _is_array(value)}
+            self._set_parameters({name: value for name, value in made.items() if not _is_array(value)})
             taken = [name for name in self.calibration if name in self.Parameters]
             if taken:
                 raise ModelError(f"{self.name}/Calibration.py: calibrate() returns {taken[0]!r}, a name that is taken.")
@@ -411,7 +418,14 @@ class Model:
         return body
 
     def own_activation(self, name: str) -> Any:
-        """A function of the model's Activations.py, which the configuration calls `Activations.<name>`."""
+        """A function of the model's Activations.py, which the configuration calls `Activations.<name>`; or, as
+        `Variables.<policy>`, the one that its Variables.py gives a policy."""
+        if name.startswith(OF_VARIABLES):
+            policy = name.removeprefix(OF_VARIABLES)
+            function = self._variables().activation(policy)
+            if function is None:
+                raise AttributeError(f"{self.name}/Variables.py gives policy {policy!r} no activation any more.")
+            return function
         if not self.linker.has("Activations"):
             raise AttributeError(f"there is no {self.folder / 'Activations.py'}.")
         own = vars(self.linker.link("Activations"))
@@ -419,6 +433,24 @@ class Model:
             known = [entry for entry in own if not entry.startswith("_")]
             raise AttributeError(f"{self.name}/Activations.py has no {name!r}.{suggestion(name, known)}")
         return own[name]
+
+    def _variables(self) -> Variables:
+        """What the model's Variables.py makes."""
+        from deqn.tensorflow import variables  # only for a model that has one
+
+        return variables.read_variables(self.folder, self.config.MODEL_NAME, self.config.run.model_dump())
+
+    def _made_in_python(self) -> dict[str, Any]:
+        """Constants of Variables.py that no YAML file can hold: arrays, functions."""
+        if not self.linker.has("Variables"):
+            return {}
+        from deqn.tensorflow import variables  # only for a model that has one
+
+        if not variables.has_variables(self.folder):
+            return {}
+        made = self._variables().constants
+        known = {*self.config.constants, *self.calibration}
+        return {name: value for name, value in made.items() if name not in known and not variables.is_plain(value)}
 
     def _resolve_inits(self) -> None:
         """Names of constants in `init.kwargs` -> their values."""
@@ -464,6 +496,10 @@ def _bounded(function: Callable[[Tensor, Tensor], Any], bound: Any) -> Callable[
         return bound.apply(torch.as_tensor(function(*arguments)))
 
     return bounded
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray | Tensor) and np.asarray(value).dtype.kind in "biuf"
 
 
 def _bounds_hard(bounds: Mapping[str, Any]) -> dict[str, dict[str, float]]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from deqn.economy.check_numerics import first_operation
 from deqn.economy.closed_form import closed_form
 from deqn.economy.columns import Column, describe_state
-from deqn.economy.files import describe, where
+from deqn.economy.files import describe, mentioned, where
 from deqn.economy.guess import find_guess, guess, not_finite
 from deqn.economy.model import Model
 from deqn.economy.reach import cut_ranges
@@ -94,7 +94,7 @@ class _Probe:
             self.report.notes += cut_ranges(model)
             self._rules(states)
         if self.problems:
-            self.problems += text_constants("\n".join(self.problems), model.config.constants)
+            self.problems += text_constants("\n".join(self.problems), mentioned(model.config.constants, model.folder))
             raise ModelError(f"{count(len(self.problems), 'problem')} in {model.folder}", self.problems)
         return self.report
 

@@ -249,7 +249,14 @@ class Trainer:
         self.model.set_episode(state.episode)
         if self._phase_of_step != (state.phase, state.phase_began):
             self.step_of_phase = self._make_step()
-        simulated = simulate.Episode(self.simulated_step, state.starting_state, self.phase.pieces, network, state.rng)
+        simulated = simulate.Episode(
+            self.simulated_step,
+            state.starting_state,
+            self.phase.pieces,
+            network,
+            state.rng,
+            config.run.episodes_overlap,
+        )
         self.gradient.attach()
         network.train()
         epochs = self._epochs(simulated)
