@@ -152,8 +152,14 @@ def _graphs(run: Run) -> dict[str, Callable[[Tensor], Tensor]]:
 
     def run_episode(state_episode: Tensor) -> Tensor:
         """Simulates from the first period of `[periods, batch, n_states]`; the others of the argument are not read."""
-        states = [torch.as_tensor(state_episode)[0]]
-        for _ in range(1, len(state_episode)):
+        episode = torch.as_tensor(state_episode)
+        if episode.ndim != 3:
+            raise TypeError(
+                f"run_episode takes states [periods, batch, {run.model.n_states}], of which it reads the first period; it got "
+                f"{list(episode.shape)}."
+            )
+        states = [episode[0]]
+        for _ in range(1, len(episode)):
             states.append(do_random_step(states[-1]))
         return torch.stack(states)
 

@@ -54,10 +54,8 @@ def has_variables(folder: Path) -> bool:
         return True  # said where it is run
     names: set[str] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Assign):
-            names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            names.add(node.target.id)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
         elif isinstance(node, ast.ImportFrom):
             names |= {alias.asname or alias.name for alias in node.names}
     return {"states", "policies"} <= names or "*" in names

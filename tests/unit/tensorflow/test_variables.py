@@ -71,7 +71,13 @@ def test_it_is_run_once_a_process(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "found"),
-    [(LISTS, True), ("from other import states, policies", True), ("x = 1", False), ("def f(:", True)],
+    [
+        (LISTS, True),
+        ("states, policies = [], []", True),
+        ("from other import states, policies", True),
+        ("x = 1", False),
+        ("def f(:", True),
+    ],
 )
 def test_a_file_of_that_name_without_the_lists_is_another_one(tmp_path, text, found):
     (tmp_path / "Variables.py").write_text(text)
