@@ -129,7 +129,8 @@ class Linker:
             if foreign is not None:
                 return foreign
         other = None if level or head == self.folder.name else other_model(head, self.folder)
-        other = other or (None if level else subfolder(head, self.folder, home))
+        beside = [self.folder.parent] if self.for_tensorflow else []
+        other = other or (None if level else subfolder(head, self.folder, home, *beside))
         if (
             level or other or head == self.folder.name
         ):  # from . import Dynamics; import bm1972.Dynamics; from bm1972 import Dynamics

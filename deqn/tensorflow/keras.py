@@ -292,6 +292,16 @@ class Callback:
         pass
 
 
+class Optimizer:
+    """`keras.optimizers.Adam` and others where they are only named: the optimizer group says what trains."""
+
+    def __init__(self, learning_rate: Any = None, **options: Any) -> None:
+        self.learning_rate, self.options = learning_rate, options
+
+
+_OPTIMIZERS = ("Adam", "SGD", "RMSprop", "Adagrad", "Adadelta", "Adamax", "Nadam", "Ftrl")
+
+
 def _leaky(alpha: float = 0.3, negative_slope: float | None = None, **_: Any) -> Function:
     slope = alpha if negative_slope is None else negative_slope
     return Function(lambda x: functions.leaky_relu(x, slope))
@@ -308,6 +318,7 @@ KERAS: dict[str, Any] = {
     },
     "utils.set_random_seed": lambda seed: None,
     "callbacks.Callback": Callback,
+    **{f"optimizers.{name}": Optimizer for name in _OPTIMIZERS},
     **{f"activations.{name}": function for name, function in _ACTIVATIONS.items()},
     **{f"initializers.{name}": make for name, make in _INITIALIZERS.items()},
     "Input": _input,

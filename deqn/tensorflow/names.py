@@ -167,16 +167,16 @@ def _spread(all_nodes: Callable[[], bool]) -> dict[str, Any]:
     """`repeat`, `fill` and `constant`, which spread one shock over a batch: of all nodes at once, each node's over its row."""
 
     def each(value: Any) -> bool:
-        return isinstance(value, Tensor) and value.ndim > 1 and value.shape[-1] == 1 and all_nodes()
+        return isinstance(value, Tensor | np.ndarray) and value.ndim > 1 and value.shape[-1] == 1 and all_nodes()
 
     def repeat(input: Any, repeats: Any, axis: int | None = None, name: str | None = None) -> Tensor:
         if axis is None and each(input) and not isinstance(repeats, list | tuple):
-            return input.expand(*input.shape[:-1], int(repeats))
+            return convert(input).expand(*input.shape[:-1], int(repeats))
         return shapes.repeat(input, repeats, axis)
 
     def fill(dims: Any, value: Any, name: str | None = None) -> Tensor:
         if each(value) and len(dims) == 1:
-            return value.expand(*value.shape[:-1], int(dims[0]))
+            return convert(value).expand(*value.shape[:-1], int(dims[0]))
         return shapes.fill(dims, value)
 
     def constant(value: Any, dtype: Any = None, shape: Any = None, name: str | None = None) -> Tensor:

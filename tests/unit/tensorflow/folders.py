@@ -101,7 +101,7 @@ MODEL = {name: textwrap.dedent(text).lstrip("\n") for name, text in MODEL.items(
 
 
 def write(folder: Path, **files: str) -> Path:
-    """The folder with `config/` and `tiny/`; `files` replace those of the model, `beside__x` lies beside it.
+    """The folder with `config/` and `tiny/`; `files` replace those of the model, `beside__x` lies beside it, `y__x` in y/.
 
     A file that begins with `+` is added to the one that is there.
     """
@@ -110,7 +110,8 @@ def write(folder: Path, **files: str) -> Path:
         new = textwrap.dedent(text.removeprefix("+"))
         texts[name] = texts[name] + new if text.startswith("+") else new
     for name, text in texts.items():
-        place = folder / f"{name.removeprefix('beside__')}.py" if "__" in name else folder / "tiny" / f"{name}.py"
+        where, _, file = name.rpartition("__")
+        place = folder / {"": "tiny", "beside": "."}.get(where, where) / f"{file}.py"
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text)
     for name, text in CONFIG.items():

@@ -67,7 +67,7 @@ def test_residuals_are_those_of_the_same_economy_in_torch(tmp_path):
     "spread",
     ["tf.repeat(shock_values[shock_index, 0], n)", "tf.fill([n], shock_values[shock_index, 0])",
      "tf.constant(shock_values[shock_index, 0], shape=(n,))", "tf.ones(n) * shock_values[shock_index, 0]",
-     "tf.gather(shock_values, shock_index, axis=0)[..., 0]"],
+     "tf.gather(shock_values, shock_index, axis=0)[..., 0]", "tf.repeat(shock_values.numpy()[shock_index, 0], n)"],
 )  # fmt: skip
 def test_a_shock_that_is_spread_over_the_batch_is_evaluated_on_all_nodes_at_once(tmp_path, spread):
     dynamics = MODEL["Dynamics"]
@@ -180,17 +180,19 @@ def test_helper_modules_beside_the_model_folder(tmp_path):
         tmp_path,
         Hooks="""
             import sampling as sm
+            from tools.scaling import scale
 
             def post_init():
-                sm.draw()
+                sm.draw(scale(1.0))
             """,
+        tools__scaling="import tensorflow as tf\n\ndef scale(x):\n    return tf.constant(x)\n",
         beside__sampling="""
             import tensorflow as tf
             import Parameters, State
 
-            def draw():
+            def draw(scale):
                 n = Parameters.starting_state.shape[0]
-                Parameters.starting_state.assign(State.update(Parameters.starting_state, "z", tf.linspace(0.1, 0.2, n)))
+                Parameters.starting_state.assign(State.update(Parameters.starting_state, "z", scale * tf.linspace(0.1, 0.2, n)))
             """,
     )
     assert "sampling" not in sys.modules
