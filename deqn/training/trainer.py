@@ -15,7 +15,7 @@ from torch import Tensor
 from deqn.configuration import optimizers, schedules
 from deqn.configuration.schema import Config
 from deqn.disk import checkpoint
-from deqn.disk.cache import keep_compiled
+from deqn.disk.cache import keep_compiled, keep_trial
 from deqn.disk.run_folder import RunFolder
 from deqn.economy.model import Model
 from deqn.economy.shocks import wrong_probabilities
@@ -212,6 +212,8 @@ class Trainer:
                 raise
             finally:
                 self.model.network.eval()
+            if run.compile:
+                keep_trial()
             saver.save(good)
             if self.comm.size > 1:
                 received = self.comm.gather(self.signals.received or 0)
