@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 
@@ -12,7 +13,11 @@ import deqn
 from deqn.economy.probe import probe
 from deqn.economy.rehearsal import starting_states
 from deqn.errors import ModelError
+from tests.pretend_cuda import pretend_cuda
 from tests.unit.tensorflow.folders import MODEL, STATES, check, load, overrides, residual, write
+from tests.unit.tensorflow.test_hooks import DRAWS
+from tests.unit.tensorflow.test_keras import SEQUENTIAL
+from tests.unit.tensorflow.test_keras_version import AT_ONCE, FOUR
 
 
 def test_a_folder_passes_and_trains_unmodified(tmp_path):
@@ -228,3 +233,20 @@ def test_a_run_ends_with_its_verdict_and_resumes(tmp_path, answer):
     assert "The equations do not hold" in result.out
     result = answer("hydra.run.dir=run", "STARTING_POINT=LATEST", "run.N_episodes=3")
     assert result.code == 0, result.err
+
+
+def test_a_folder_that_names_float32_runs_in_float64(tmp_path):
+    dynamics = MODEL["Dynamics"].replace("product(shocks)))", "product(shocks)), dtype=tf.float32)")
+    assert dynamics != MODEL["Dynamics"]
+    model, _ = check(tmp_path, "run.keras_precision=float64", Dynamics=dynamics)
+    assert model.step(model.initial_states(2)).dtype == torch.float64
+
+
+@pytest.mark.parametrize(
+    "files", [{}, {"Dynamics": DRAWS}, {"Net": SEQUENTIAL}, {"Dynamics": AT_ONCE, "Equations": FOUR}]
+)
+def test_a_folder_runs_on_a_gpu(tmp_path, files):
+    with contextlib.nullcontext() if torch.cuda.is_available() else pretend_cuda():
+        model, _ = check(tmp_path, "device=cuda", "net.normalize_inputs=true", **files)
+        deqn.Trainer(model).fit(quiet=True)
+        assert model.Parameters.starting_state.is_cuda
