@@ -412,9 +412,10 @@ class Model:
     def _own_network(self, define_net: Callable[..., Any]) -> torch.nn.Module:
         if not self.for_tensorflow:
             return define_net(self.config.net, self)
-        body = define_net(*network_arguments(define_net, self.config, self))
-        with torch.no_grad():
-            body.eval()(torch.zeros(2, self.n_states))  # Keras' layers make their weights when they see an input
+        with torch.device("cpu"):  # where the generator is
+            body = define_net(*network_arguments(define_net, self.config, self))
+            with torch.no_grad():
+                body.eval()(torch.zeros(2, self.n_states))  # Keras' layers make their weights when they see an input
         return body
 
     def own_activation(self, name: str) -> Any:

@@ -38,7 +38,7 @@ class GradientTape:
         self._before.append(torch.is_grad_enabled())
         torch.set_grad_enabled(True)
         if self._watches_variables:
-            self.watch([variable for variable in variables if variable.trainable])
+            self.watch(list(variables))
         return self
 
     def __exit__(self, *_: object) -> None:

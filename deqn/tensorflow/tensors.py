@@ -21,7 +21,7 @@ TYPES: dict[str, torch.dtype] = {
     "bool": torch.bool, "complex64": torch.complex64, "complex128": torch.complex128,
 }  # fmt: skip
 
-variables: weakref.WeakSet[Variable] = weakref.WeakSet()
+variables: weakref.WeakSet[Tensor] = weakref.WeakSet()  # those that a tape watches by itself
 
 
 def as_type(dtype: Any) -> torch.dtype:
@@ -97,57 +97,48 @@ def _holds_tensor(values: Sequence[Any]) -> bool:
     )
 
 
-class Variable(Tensor):
-    """`tf.Variable`: a tensor that can be assigned to in place. What is computed from it is a plain tensor.
+class Variable:
+    """`tf.Variable`: calling it gives a tensor that can be assigned to in place; what is computed from it is a plain tensor.
 
-    `Parameters.starting_state` is one: it shares its memory with the states of the run.
+    Example:
+        >>> count = Variable(1, dtype="int32")
+        >>> int(count.assign_add(2))
+        3
     """
 
-    trainable: bool
-    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
-
-    @staticmethod
-    def __new__(
-        cls: type[Variable], initial_value: Any = None, trainable: bool = True, dtype: Any = None, **_: Any
-    ) -> Variable:  # fmt: skip
+    def __new__(  # type: ignore[misc]
+        cls, initial_value: Any = None, trainable: bool = True, dtype: Any = None, **_: Any
+    ) -> Tensor:
         value = initial_value() if callable(initial_value) else initial_value
-        made = convert(value, dtype).detach().clone().as_subclass(cls)
-        made.trainable = trainable
-        variables.add(made)
+        made = assignable(convert(value, dtype).detach().clone())
+        if trainable:
+            variables.add(made)
         return made
 
-    def __init__(self, *_: Any, **__: Any) -> None:
-        super().__init__()
 
-    def _set(self, value: Any, change: Callable[[Tensor, Tensor], Tensor]) -> Variable:
-        with torch.no_grad():
-            self.copy_(change(self, convert(value).to(device=self.device, dtype=self.dtype)))
-        return self
+def assignable(tensor: Tensor) -> Tensor:
+    """The tensor with TensorFlow's methods of a variable: what is assigned stands in its memory."""
 
-    def assign(self, value: Any, **_: Any) -> Variable:
-        """Takes a value: `[*shape]`, or what can be spread over it."""
-        return self._set(value, lambda _, new: new)
+    def method(change: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
+        def assign(value: Any, **_: Any) -> Tensor:
+            with torch.no_grad():
+                tensor.copy_(change(convert(value).to(device=tensor.device, dtype=tensor.dtype)))
+            return tensor
 
-    def assign_add(self, delta: Any, **_: Any) -> Variable:
-        return self._set(delta, lambda old, new: old + new)
+        return assign
 
-    def assign_sub(self, delta: Any, **_: Any) -> Variable:
-        return self._set(delta, lambda old, new: old - new)
-
-    def numpy(self, *_: Any, **__: Any) -> Any:
-        return self.detach().as_subclass(Tensor).cpu().numpy().copy()
-
-    def __format__(self, spec: str) -> str:
-        return format(self.item() if self.ndim == 0 else self.numpy(), spec)
-
-    def value(self) -> Tensor:
-        return self.as_subclass(Tensor).clone()
-
-    read_value = value
+    methods = {
+        "assign": method(lambda new: new),
+        "assign_add": method(lambda new: tensor + new),
+        "assign_sub": method(lambda new: tensor - new),
+        "value": lambda: tensor.detach().clone(),
+        "read_value": lambda: tensor.detach().clone(),
+        "numpy": lambda: np.array(tensor.detach().cpu()),  # a copy: the variable goes on changing
+    }
+    tensor.__dict__.update(methods)
+    return tensor
 
 
-def view(tensor: Tensor) -> Variable:
+def view(tensor: Tensor) -> Tensor:
     """A tensor as a variable that shares its memory: `[*shape]`."""
-    shared = tensor.detach().as_subclass(Variable)
-    shared.trainable = False
-    return shared
+    return assignable(tensor.detach())

@@ -5,8 +5,12 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
+import torch
+
 import deqn
 from deqn.configuration.compose import compose
+from deqn.economy.probe import probe
+from deqn.training.try_hooks import try_hooks
 
 CONFIG = {
     "constants/tiny": "{alpha: 0.36, beta: 0.96, rho: 0.9, sigma: 0.04}",
@@ -130,3 +134,19 @@ def load(folder: Path, *more: str, **files: str) -> deqn.Model:
     """The model of the written folder; see `write`."""
     write(folder, **files)
     return deqn.Model(compose([*overrides(folder), *more], config_dir=folder / "config").config)
+
+
+def check(folder, *more: str, **files: str):
+    """The model and what `--check` says of it."""
+    model = load(folder, *more, **files)
+    report = probe(model)
+    try_hooks(model)
+    return model, report
+
+
+STATES = torch.tensor([[0.2, -0.1], [0.2, 0.1], [0.15, 0.02]])
+
+
+def residual(model: deqn.Model) -> torch.Tensor:
+    """Of the Euler equation at some states: `[3]`."""
+    return model.equations(STATES, model.policy(STATES))["euler"]
