@@ -90,16 +90,22 @@ class Library:
         return chosen | dict(typed), problems
 
     @contextlib.contextmanager
-    def files(self, typed: Mapping[str, str]) -> Iterator[tuple[list[Path], list[str]]]:
+    def files(self, typed: Mapping[str, str], model: str | None = None) -> Iterator[tuple[list[Path], list[str]]]:
         """Folders where Hydra looks before `config/`: of files in which a key stands twice there is a copy with the last one.
 
         Hydra's remark on a defaults list without `_self_` is not shown: the file's own keys win, as its users are used to.
+
+        Args:
+            model: the MODEL_NAME that is typed, if any.
+
+        Yields:
+            The folders, and what is to be said of the files.
         """
         chosen, _ = self.chosen(typed)
         files = [Path("config.yaml"), *(Path(group) / f"{option}.yaml" for group, option in chosen.items())]
         with tempfile.TemporaryDirectory() as place, warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=r"[\s\S]*Defaults list is missing `_self_`")
-            notes, copies = [], []
+            notes, copies = self._others(chosen, model), []
             for file in files:
                 text, twice = yaml_files.without_duplicates(self.config / file)
                 if twice:
@@ -109,6 +115,17 @@ class Library:
                     copies = [Path(place)]
                     notes.append(f"{self.config / file}: {', '.join(twice)} stands there twice; the last one counts.")
             yield copies, notes
+
+    def _others(self, chosen: Mapping[str, str], model: str | None) -> list[str]:
+        """What MODEL_NAME alone leaves to another model, although there are files of its own."""
+        own = [g for g in chosen if chosen[g] != model and (self.config / g / f"{model}.yaml").is_file()]
+        if model is None or not own:
+            return []
+        others = ", ".join(f"{group}={chosen[group]}" for group in own)
+        return [
+            f"{others}, as typed or in config.yaml: MODEL_NAME={model} chooses the Python files alone. model={model} chooses the YAML "
+            "files of that name too."
+        ]
 
 
 def read(
@@ -129,6 +146,8 @@ def read(
         ConfigError: where a Variables.py fails, or the model folder is not there.
     """
     ours = "MODELS_DIR" in tree
+    if library is not None and ours and not recorded:
+        raise ConfigError("--from names the folder of the models too: leave out MODELS_DIR.")
     if ours and recorded:
         return None if library is None else ({**tree, "MODELS_DIR": str(library.folder)}, [])
     name, models_dir = str(tree.get("MODEL_NAME")), tree.get("MODELS_DIR") if library is None else str(library.folder)
@@ -151,7 +170,7 @@ def read(
     translation = Translation(tree, known_fields, typed)
     notes = _add_variables(translation.tree, folder, typed) if folder is not None and made_in_python else []
     whole = translation.finish(own_net=folder is not None and (folder / "Net.py").is_file())
-    return {**whole, "MODELS_DIR": models_dir, "written_for": "tensorflow"}, [*translation.notes, *notes]
+    return {"written_for": "tensorflow", **whole, "MODELS_DIR": models_dir}, [*translation.notes, *notes]
 
 
 def _has_states(tree: Mapping[str, Any]) -> bool:

@@ -84,7 +84,8 @@ class Sources:
                     typed = {
                         o.key_or_group: str(o.value()) for o in parsed if is_choice(o) and not o.is_sweep_override()
                     }
-                    copies, notes = stack.enter_context(self.library.files(typed))
+                    model = next((str(o.value()) for o in parsed if o.key_or_group == "MODEL_NAME"), None)
+                    copies, notes = stack.enter_context(self.library.files(typed, model))
                     first, last = [*first, *copies], [shipped.CONFIG]
             stack.enter_context(own_files_first(first, last))
             yield notes

@@ -11,7 +11,7 @@ import deqn
 from deqn.configuration.compose import compose, write_run_configuration
 from deqn.economy.catalogue import entries
 from deqn.errors import ConfigError
-from tests.library import VARIABLES, library, with_variables
+from tests.library import FILES, VARIABLES, library, with_variables
 
 
 def config(folder, *overrides, **options):
@@ -108,6 +108,36 @@ def test_another_folder_is_refused_with_what_to_type(tmp_path, place):
 def test_its_config_yaml_behind_config_dir_is_an_error_with_what_to_type(tmp_path):
     with pytest.raises(ConfigError, match=rf"is not read .*write --from {tmp_path} in its place"):
         compose(config_dir=library(tmp_path) / "config")
+
+
+def test_models_dir_beside_it_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="leave out MODELS_DIR"):
+        config(library(tmp_path), f"MODELS_DIR={tmp_path}")
+
+
+def test_a_model_name_alone_is_noted_where_it_has_files_of_its_own(tmp_path):
+    folder = library(tmp_path, {"config/constants/other.yaml": "constants: {alpha: 0.3, beta: 0.9}"})
+    shutil.copytree(folder / "growth", folder / "other")
+    composed = compose(["MODEL_NAME=other"], library=folder)
+    assert composed.config.constants["alpha"] == 0.36
+    (note,) = composed.notes
+    assert note.startswith(
+        "constants=growth, as typed or in config.yaml: MODEL_NAME=other chooses the Python files alone."
+    )
+    assert compose(["MODEL_NAME=other", "constants=other"], library=folder).notes == ()
+
+
+def test_an_activation_may_be_a_lambda_in_the_yaml(tmp_path):
+    variables = FILES["config/variables/growth.yaml"].replace(
+        "activation: implied", 'activation: "lambda x: 0.9 * tf.nn.sigmoid(x)"'
+    )
+    model = deqn.Model(config(library(tmp_path, {"config/variables/growth.yaml": variables})))
+    states = model.initial_states(3)
+    torch.testing.assert_close(model.policy(states), 0.9 * torch.sigmoid(model.network.body(states)))
+
+
+def test_a_model_of_such_a_folder_can_be_loaded_from_python(tmp_path):
+    assert deqn.load_model("growth", library=library(tmp_path)).Parameters.alpha == 0.36
 
 
 # -- Variables.py -------------------------------------------------------------------------------------------------------
