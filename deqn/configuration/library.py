@@ -123,8 +123,8 @@ class Library:
             return []
         others = ", ".join(f"{group}={chosen[group]}" for group in own)
         return [
-            f"{others}, as typed or in config.yaml: MODEL_NAME={model} chooses the Python files alone. model={model} chooses the YAML "
-            "files of that name too."
+            f"{others}, as typed or in config.yaml: MODEL_NAME={model} chooses the Python files alone. model={model} chooses the "
+            "YAML files of that name too."
         ]
 
 
