@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from hydra.core.override_parser.types import Override
 from deqn import shipped
 from deqn.configuration import yaml_files
 from deqn.configuration.activations import OF_VARIABLES, activation
-from deqn.configuration.overrides import parse_overrides
+from deqn.configuration.overrides import is_plain, parse_overrides
 from deqn.configuration.schema import Config, Run
 from deqn.configuration.validate import group_in
 from deqn.errors import ConfigError, suggestion
@@ -51,10 +51,21 @@ class Library:
         return models_of(self.folder)
 
     def expand(self, overrides: Sequence[Override]) -> list[Override]:
-        """`model=dice` -> MODEL_NAME=dice, and `<group>=dice` in each group that has such a file and is not typed."""
-        if (self.config / "model").is_dir():
-            return [*overrides]
+        """`model=dice` -> MODEL_NAME=dice, and `<group>=dice` in each group that has such a file and is not typed.
+
+        A group that the defaults list lacks is added to it.
+        """
+        listed = {group for group, _, _ in yaml_files.default_options(self.config / "config.yaml")}
         typed, result = {o.key_or_group for o in overrides}, list[Override]()
+        own_models = (self.config / "model").is_dir()
+        for override in self._models_expanded(overrides, typed) if not own_models else overrides:
+            group = override.key_or_group
+            new = group in yaml_files.GROUPS and group not in listed and is_plain(override)
+            result += parse_overrides([f"+{override.input_line}"]) if new else [override]
+        return result
+
+    def _models_expanded(self, overrides: Sequence[Override], typed: Collection[str]) -> list[Override]:
+        result: list[Override] = []
         for override in overrides:
             if override.key_or_group != "model" or override.is_delete():
                 result.append(override)
@@ -169,7 +180,17 @@ def read(
         )
     translation = Translation(tree, known_fields, typed)
     notes = _add_variables(translation.tree, folder, typed) if folder is not None and made_in_python else []
-    whole = translation.finish(own_net=folder is not None and (folder / "Net.py").is_file())
+    own_net = folder is not None and (folder / "Net.py").is_file()
+    if folder is not None and "net" not in translation.tree:
+        if (folder / "Model.py").is_file():
+            raise ConfigError(
+                f"{name}/Model.py is not read: the network belongs to a file of the net group, or to Net.py, and there is none. "
+                "docs/tensorflow_model_files.md says how to rewrite it."
+            )
+        if own_net:  # which makes all layers
+            translation.tree["net"] = {"layers": [{"output": {}}]}
+    translation.tree.setdefault("optimizer", {})
+    whole = translation.finish(own_net)
     return {"written_for": "tensorflow", **whole, "MODELS_DIR": models_dir}, [*translation.notes, *notes]
 
 

@@ -203,6 +203,33 @@ def _groups_of(folder):
     return folder / "config"
 
 
+BARE = {
+    "config/config.yaml": "seed: 1\nMODEL_NAME: growth\n",
+    "config/variables/growth.yaml": "",
+    "growth/Variables.py": VARIABLES,
+}
+SETTINGS = "config = {'N_sim_batch': 8, 'N_episode_length': 2, 'N_minibatch_size': 8, 'N_episodes': 2}\n"
+
+
+def test_a_config_yaml_without_groups_takes_them_from_variables_and_the_command_line(tmp_path):
+    folder = library(tmp_path, BARE | {"growth/Variables.py": VARIABLES + SETTINGS})
+    found = config(folder, "net=growth")
+    assert (found.run.N_sim_batch, found.optimizer.optimizer, len(found.net.layers)) == (8, "Adam", 2)
+
+
+def test_a_network_in_model_py_is_refused_with_the_page_that_says_what_to_do(tmp_path):
+    folder = library(tmp_path, BARE | {"growth/Model.py": "class Model: pass\n"})
+    with pytest.raises(ConfigError, match=r"growth/Model.py is not read.*docs/tensorflow_model_files.md"):
+        config(folder)
+
+
+def test_a_network_in_net_py_needs_no_net_group(tmp_path):
+    folder = library(
+        tmp_path, BARE | {"growth/Variables.py": VARIABLES + SETTINGS, "growth/Net.py": "def define_net(c, m): ...\n"}
+    )
+    assert len(config(folder).net.layers) == 1
+
+
 # -- run folders --------------------------------------------------------------------------------------------------------
 
 
