@@ -15,6 +15,7 @@ from hydra.core.override_parser.types import Override
 from deqn import shipped
 from deqn.configuration import yaml_files
 from deqn.configuration.activations import OF_VARIABLES, activation
+from deqn.configuration.lambdas import with_numbers
 from deqn.configuration.overrides import is_plain, parse_overrides
 from deqn.configuration.schema import Config, Run
 from deqn.configuration.validate import group_in
@@ -191,7 +192,17 @@ def read(
             translation.tree["net"] = {"layers": [{"output": {}}]}
     translation.tree.setdefault("optimizer", {})
     whole = translation.finish(own_net)
+    for policy in _policies(whole):
+        policy["activation"] = with_numbers(policy["activation"], whole["constants"])
     return {"written_for": "tensorflow", **whole, "MODELS_DIR": models_dir}, [*translation.notes, *notes]
+
+
+def _policies(tree: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Entries of policies that have an activation with a name."""
+    group = tree.get("variables")
+    entries = group.get("policies") if isinstance(group, dict) else None
+    entries = entries if isinstance(entries, list) and isinstance(tree.get("constants"), dict) else []
+    return [entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("activation"), str)]
 
 
 def _has_states(tree: Mapping[str, Any]) -> bool:

@@ -80,6 +80,7 @@ def test_model_chooses_all_groups_that_have_a_file_of_its_name(tmp_path):
         ("model=grwth", r"No model 'grwth' in .*Did you mean growth\? Known: growth"),
         ("MODEL_NAME=bm1972", r"MODEL_NAME = 'bm1972': there is no folder bm1972/ with an Equations.py"),
         ("constants.bta=1", r"there is no constant 'bta'. Did you mean beta\?"),
+        ("preset=smoke", r"preset=smoke: presets are those of shipped models. Write run.N_sim_batch"),
         ("run.N_episode=1", r"run.N_episode is not a field of run. Did you mean N_episodes\?"),
     ],
 )
@@ -129,11 +130,11 @@ def test_a_model_name_alone_is_noted_where_it_has_files_of_its_own(tmp_path):
 
 def test_an_activation_may_be_a_lambda_in_the_yaml(tmp_path):
     variables = FILES["config/variables/growth.yaml"].replace(
-        "activation: implied", 'activation: "lambda x: 0.9 * tf.nn.sigmoid(x)"'
+        "activation: implied", 'activation: "lambda x: beta * tf.nn.sigmoid(x)"'
     )
     model = deqn.Model(config(library(tmp_path, {"config/variables/growth.yaml": variables})))
     states = model.initial_states(3)
-    torch.testing.assert_close(model.policy(states), 0.9 * torch.sigmoid(model.network.body(states)))
+    torch.testing.assert_close(model.policy(states), 0.96 * torch.sigmoid(model.network.body(states)))
 
 
 def test_a_model_of_such_a_folder_can_be_loaded_from_python(tmp_path):
