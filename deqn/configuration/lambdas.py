@@ -101,7 +101,7 @@ def from_text(text: str, where: str, activation: Callable[[str, str], Function])
 
 
 def with_numbers(text: str, constants: Mapping[str, Any]) -> str:
-    """A lambda with numbers in place of the names of constants, which the TensorFlow library lets it use; any other text as it is."""
+    """A lambda with numbers for the names of constants, which it may use in the TensorFlow library; any other text as it is."""
     try:
         tree = ast.parse(text.strip(), mode="eval")
     except SyntaxError:
