@@ -100,6 +100,9 @@ class Script:
             self.start()
         elif head in _TENSORFLOW:
             return self._tensorflow(name, fromlist)
+        elif head == "numpy" and not level and (name == head or not fromlist):
+            builtins.__import__(name)
+            return importlib.import_module("deqn.tensorflow.names").old_numpy()
         return builtins.__import__(name, globals, locals, fromlist or (), level)
 
     def _tensorflow(self, name: str, fromlist: Sequence[str] | None) -> Any:

@@ -60,8 +60,15 @@ def run(file: Path) -> int:
             console.print(f"[yellow]note[/yellow] {escape(note)}")
         return found
 
-    script = Script(file, overrides, load)
-    if os.environ.get(RUN_DIR_VARIABLE) or entry.run_in(overrides):
-        script.start()
-    script()
+    script, before = Script(file, overrides, load), os.environ.get(RUN_DIR_VARIABLE)
+    named = before or entry.run_in(overrides)
+    try:
+        if named:
+            os.environ[RUN_DIR_VARIABLE] = named  # a script may read it
+            script.start()
+        script()
+    finally:
+        os.environ.pop(RUN_DIR_VARIABLE, None)
+        if before is not None:
+            os.environ[RUN_DIR_VARIABLE] = before
     return 0

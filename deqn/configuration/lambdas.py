@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -98,6 +98,33 @@ def from_text(text: str, where: str, activation: Callable[[str, str], Function])
         raise refuse(f"`{ast.unparse(node)}`")
 
     return read(tree.body)
+
+
+def with_numbers(text: str, constants: Mapping[str, Any]) -> str:
+    """A lambda with numbers for the names of constants, which it may use in the TensorFlow library; any other text as it is."""
+    try:
+        tree = ast.parse(text.strip(), mode="eval")
+    except SyntaxError:
+        return text
+    if not isinstance(tree.body, ast.Lambda):
+        return text
+    own = {argument.arg for argument in tree.body.args.args}
+    found = False
+    for node in ast.walk(tree):
+        for field, value in ast.iter_fields(node):
+            for i, inner in enumerate(value if isinstance(value, list) else [value]):
+                if (
+                    isinstance(inner, ast.Name)
+                    and inner.id not in own
+                    and isinstance(constants.get(inner.id), int | float)
+                ):
+                    number = ast.Constant(constants[inner.id])
+                    found = True
+                    if isinstance(value, list):
+                        value[i] = number
+                    else:
+                        setattr(node, field, number)
+    return ast.unparse(tree) if found else text
 
 
 def _is_dotted(node: ast.expr) -> bool:

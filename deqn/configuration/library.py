@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from hydra.core.override_parser.types import Override
 from deqn import shipped
 from deqn.configuration import yaml_files
 from deqn.configuration.activations import OF_VARIABLES, activation
-from deqn.configuration.overrides import parse_overrides
+from deqn.configuration.lambdas import with_numbers
+from deqn.configuration.overrides import is_plain, parse_overrides
 from deqn.configuration.schema import Config, Run
 from deqn.configuration.validate import group_in
 from deqn.errors import ConfigError, suggestion
@@ -51,10 +52,21 @@ class Library:
         return models_of(self.folder)
 
     def expand(self, overrides: Sequence[Override]) -> list[Override]:
-        """`model=dice` -> MODEL_NAME=dice, and `<group>=dice` in each group that has such a file and is not typed."""
-        if (self.config / "model").is_dir():
-            return [*overrides]
+        """`model=dice` -> MODEL_NAME=dice, and `<group>=dice` in each group that has such a file and is not typed.
+
+        A group that the defaults list lacks is added to it.
+        """
+        listed = {group for group, _, _ in yaml_files.default_options(self.config / "config.yaml")}
         typed, result = {o.key_or_group for o in overrides}, list[Override]()
+        own_models = (self.config / "model").is_dir()
+        for override in self._models_expanded(overrides, typed) if not own_models else overrides:
+            group = override.key_or_group
+            new = group in yaml_files.GROUPS and group not in listed and is_plain(override)
+            result += parse_overrides([f"+{override.input_line}"]) if new else [override]
+        return result
+
+    def _models_expanded(self, overrides: Sequence[Override], typed: Collection[str]) -> list[Override]:
+        result: list[Override] = []
         for override in overrides:
             if override.key_or_group != "model" or override.is_delete():
                 result.append(override)
@@ -90,16 +102,22 @@ class Library:
         return chosen | dict(typed), problems
 
     @contextlib.contextmanager
-    def files(self, typed: Mapping[str, str]) -> Iterator[tuple[list[Path], list[str]]]:
+    def files(self, typed: Mapping[str, str], model: str | None = None) -> Iterator[tuple[list[Path], list[str]]]:
         """Folders where Hydra looks before `config/`: of files in which a key stands twice there is a copy with the last one.
 
         Hydra's remark on a defaults list without `_self_` is not shown: the file's own keys win, as its users are used to.
+
+        Args:
+            model: the MODEL_NAME that is typed, if any.
+
+        Yields:
+            The folders, and what is to be said of the files.
         """
         chosen, _ = self.chosen(typed)
         files = [Path("config.yaml"), *(Path(group) / f"{option}.yaml" for group, option in chosen.items())]
         with tempfile.TemporaryDirectory() as place, warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=r"[\s\S]*Defaults list is missing `_self_`")
-            notes, copies = [], []
+            notes, copies = self._others(chosen, model), []
             for file in files:
                 text, twice = yaml_files.without_duplicates(self.config / file)
                 if twice:
@@ -109,6 +127,17 @@ class Library:
                     copies = [Path(place)]
                     notes.append(f"{self.config / file}: {', '.join(twice)} stands there twice; the last one counts.")
             yield copies, notes
+
+    def _others(self, chosen: Mapping[str, str], model: str | None) -> list[str]:
+        """What MODEL_NAME alone leaves to another model, although there are files of its own."""
+        own = [g for g in chosen if chosen[g] != model and (self.config / g / f"{model}.yaml").is_file()]
+        if model is None or not own:
+            return []
+        others = ", ".join(f"{group}={chosen[group]}" for group in own)
+        return [
+            f"{others}, as typed or in config.yaml: MODEL_NAME={model} chooses the Python files alone. model={model} chooses the "
+            "YAML files of that name too."
+        ]
 
 
 def read(
@@ -129,6 +158,8 @@ def read(
         ConfigError: where a Variables.py fails, or the model folder is not there.
     """
     ours = "MODELS_DIR" in tree
+    if library is not None and ours and not recorded:
+        raise ConfigError("--from names the folder of the models too: leave out MODELS_DIR.")
     if ours and recorded:
         return None if library is None else ({**tree, "MODELS_DIR": str(library.folder)}, [])
     name, models_dir = str(tree.get("MODEL_NAME")), tree.get("MODELS_DIR") if library is None else str(library.folder)
@@ -150,8 +181,28 @@ def read(
         )
     translation = Translation(tree, known_fields, typed)
     notes = _add_variables(translation.tree, folder, typed) if folder is not None and made_in_python else []
-    whole = translation.finish(own_net=folder is not None and (folder / "Net.py").is_file())
-    return {**whole, "MODELS_DIR": models_dir, "written_for": "tensorflow"}, [*translation.notes, *notes]
+    own_net = folder is not None and (folder / "Net.py").is_file()
+    if folder is not None and "net" not in translation.tree:
+        if (folder / "Model.py").is_file():
+            raise ConfigError(
+                f"{name}/Model.py is not read: the network belongs to a file of the net group, or to Net.py, and there is none. "
+                "docs/tensorflow_model_files.md says how to rewrite it."
+            )
+        if own_net:  # which makes all layers
+            translation.tree["net"] = {"layers": [{"output": {}}]}
+    translation.tree.setdefault("optimizer", {})
+    whole = translation.finish(own_net)
+    for policy in _policies(whole):
+        policy["activation"] = with_numbers(policy["activation"], whole["constants"])
+    return {"written_for": "tensorflow", **whole, "MODELS_DIR": models_dir}, [*translation.notes, *notes]
+
+
+def _policies(tree: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Entries of policies that have an activation with a name."""
+    group = tree.get("variables")
+    entries = group.get("policies") if isinstance(group, dict) else None
+    entries = entries if isinstance(entries, list) and isinstance(tree.get("constants"), dict) else []
+    return [entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("activation"), str)]
 
 
 def _has_states(tree: Mapping[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.override_parser.types import Override
 
 from deqn import shipped
-from deqn.configuration.overrides import RUN_DIR_VARIABLE, check_groups, is_choice, parse_overrides, with_preset
+from deqn.configuration.overrides import PRESET, RUN_DIR_VARIABLE, check_groups, is_choice, parse_overrides, with_preset
 from deqn.configuration.search_path import own_files_first
 from deqn.errors import ConfigError
 
@@ -67,9 +67,14 @@ class Sources:
         library = None if self.run_dir is not None else self.library
         parsed = parse_overrides(overrides)
         if library is not None:
+            typed = next((o.input_line for o in parsed if o.key_or_group == PRESET), None)
+            if typed is not None:
+                raise ConfigError(
+                    f"{typed}: presets are those of shipped models. Write run.N_sim_batch=..., run.N_episodes=..."
+                )
             parsed = library.expand(parsed)
         folders = self.folders
-        parsed = with_preset(parsed, folders if library is None else [library.config], self.run_dir)
+        parsed = with_preset(parsed, folders, self.run_dir)
         check_groups(parsed, folders, self.run_dir, None if library is None else library.chosen)
         return parsed
 
@@ -84,7 +89,8 @@ class Sources:
                     typed = {
                         o.key_or_group: str(o.value()) for o in parsed if is_choice(o) and not o.is_sweep_override()
                     }
-                    copies, notes = stack.enter_context(self.library.files(typed))
+                    model = next((str(o.value()) for o in parsed if o.key_or_group == "MODEL_NAME"), None)
+                    copies, notes = stack.enter_context(self.library.files(typed, model))
                     first, last = [*first, *copies], [shipped.CONFIG]
             stack.enter_context(own_files_first(first, last))
             yield notes

@@ -222,7 +222,11 @@ class Translation:
                 )
 
     def _numbers(self) -> None:
-        """`1e6` is a number of episodes there."""
+        """`1e6` is a number of episodes there; `null` is what is not given."""
+        for group in ("run", "optimizer"):
+            content = self.tree.get(group)
+            for name in [n for n, value in content.items() if value is None] if isinstance(content, dict) else ():
+                del self.tree[group][name]
         contents: list[Any] = [self.tree, self.tree.get("run")]
         for content in contents:
             for name, value in content.items() if isinstance(content, dict) else ():

@@ -82,6 +82,8 @@ SCRIPT = """\
 import Parameters
 from Graphs import run_episode
 states = run_episode(Parameters.starting_state[None].tile([5, 1, 1]))
+import os
+assert os.environ["USE_CONFIG_FROM_RUN_DIR"] == "run"
 open(Parameters.LOG_DIR + "/own.txt", "w").write(str(tuple(states.shape)))
 """
 

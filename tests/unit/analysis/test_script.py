@@ -91,6 +91,20 @@ def test_modules_beside_the_script_see_the_names_too(run_script):
     assert out == {"n": 2}
 
 
+def test_tensorflow_and_old_names_of_numpy_are_there_for_scripts_and_their_modules(run_script):
+    run, out = run_script(
+        "import sys\nimport numpy as np\nimport tensorflow as tf\nimport Parameters\nimport frames\n"
+        "from Graphs import run_episode\ntf.config.experimental_run_functions_eagerly(True)\n"
+        "s0 = tf.math.reduce_mean(Parameters.starting_state, axis=0, keepdims=True)\n"
+        "episode = run_episode(tf.tile(tf.expand_dims(s0, axis=0), [np.int(4), 1, 1]))\n"
+        "sys.out.update(shape=episode.shape, table=frames.of(episode))\n",
+        frames="import pandas as pd\nimport tensorflow as tf\nimport State\n"
+        "def of(x):\n    return pd.DataFrame({'K': State.K(tf.reshape(x, [4, 2]))})\n",
+    )
+    assert out["shape"] == (4, 1, 2)
+    assert out["table"].K[0] == pytest.approx(float(run.starting_state[:, 0].mean()))
+
+
 def test_nothing_is_left_behind(run_script):
     before, path = dict(sys.modules), sys.path[:]
     run_script("import sys\nimport Parameters\ndel sys.modules['Parameters']\n")

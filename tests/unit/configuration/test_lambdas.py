@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from deqn.configuration.activations import activation
+from deqn.configuration.lambdas import with_numbers
 from deqn.errors import ConfigError
 
 X = torch.tensor([-2.0, -0.5, 0.0, 1.5])
@@ -43,3 +44,9 @@ def test_a_lambda_computes_what_python_would(text):
 def test_anything_else_is_refused_and_not_run(text):
     with pytest.raises(ConfigError, match=r"activation = "):
         activation(text, "activation")
+
+
+def test_names_of_constants_stand_for_their_numbers():
+    text = with_numbers("lambda x: low + (high - low) * tf.sigmoid(x)", {"low": 0.1, "high": 2, "x": 7})
+    assert text == "lambda x: 0.1 + (2 - 0.1) * tf.sigmoid(x)"
+    assert with_numbers("tf.nn.relu", {"tf": 3.0}) == "tf.nn.relu"

@@ -11,7 +11,7 @@ import deqn
 from deqn.configuration.compose import compose, write_run_configuration
 from deqn.economy.catalogue import entries
 from deqn.errors import ConfigError
-from tests.library import VARIABLES, library, with_variables
+from tests.library import FILES, VARIABLES, library, with_variables
 
 
 def config(folder, *overrides, **options):
@@ -80,6 +80,7 @@ def test_model_chooses_all_groups_that_have_a_file_of_its_name(tmp_path):
         ("model=grwth", r"No model 'grwth' in .*Did you mean growth\? Known: growth"),
         ("MODEL_NAME=bm1972", r"MODEL_NAME = 'bm1972': there is no folder bm1972/ with an Equations.py"),
         ("constants.bta=1", r"there is no constant 'bta'. Did you mean beta\?"),
+        ("preset=smoke", r"preset=smoke: presets are those of shipped models. Write run.N_sim_batch"),
         ("run.N_episode=1", r"run.N_episode is not a field of run. Did you mean N_episodes\?"),
     ],
 )
@@ -108,6 +109,36 @@ def test_another_folder_is_refused_with_what_to_type(tmp_path, place):
 def test_its_config_yaml_behind_config_dir_is_an_error_with_what_to_type(tmp_path):
     with pytest.raises(ConfigError, match=rf"is not read .*write --from {tmp_path} in its place"):
         compose(config_dir=library(tmp_path) / "config")
+
+
+def test_models_dir_beside_it_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="leave out MODELS_DIR"):
+        config(library(tmp_path), f"MODELS_DIR={tmp_path}")
+
+
+def test_a_model_name_alone_is_noted_where_it_has_files_of_its_own(tmp_path):
+    folder = library(tmp_path, {"config/constants/other.yaml": "constants: {alpha: 0.3, beta: 0.9}"})
+    shutil.copytree(folder / "growth", folder / "other")
+    composed = compose(["MODEL_NAME=other"], library=folder)
+    assert composed.config.constants["alpha"] == 0.36
+    (note,) = composed.notes
+    assert note.startswith(
+        "constants=growth, as typed or in config.yaml: MODEL_NAME=other chooses the Python files alone."
+    )
+    assert compose(["MODEL_NAME=other", "constants=other"], library=folder).notes == ()
+
+
+def test_an_activation_may_be_a_lambda_in_the_yaml(tmp_path):
+    variables = FILES["config/variables/growth.yaml"].replace(
+        "activation: implied", 'activation: "lambda x: beta * tf.nn.sigmoid(x)"'
+    )
+    model = deqn.Model(config(library(tmp_path, {"config/variables/growth.yaml": variables})))
+    states = model.initial_states(3)
+    torch.testing.assert_close(model.policy(states), 0.96 * torch.sigmoid(model.network.body(states)))
+
+
+def test_a_model_of_such_a_folder_can_be_loaded_from_python(tmp_path):
+    assert deqn.load_model("growth", library=library(tmp_path)).Parameters.alpha == 0.36
 
 
 # -- Variables.py -------------------------------------------------------------------------------------------------------
@@ -171,6 +202,33 @@ def _groups_of(folder):
     (folder / "config" / "config.yaml").unlink()
     (folder / "config" / "variables" / "growth.yaml").write_text("states: []\npolicies: []\n")
     return folder / "config"
+
+
+BARE = {
+    "config/config.yaml": "seed: 1\nMODEL_NAME: growth\n",
+    "config/variables/growth.yaml": "",
+    "growth/Variables.py": VARIABLES,
+}
+SETTINGS = "config = {'N_sim_batch': 8, 'N_episode_length': 2, 'N_minibatch_size': 8, 'N_episodes': 2}\n"
+
+
+def test_a_config_yaml_without_groups_takes_them_from_variables_and_the_command_line(tmp_path):
+    folder = library(tmp_path, BARE | {"growth/Variables.py": VARIABLES + SETTINGS})
+    found = config(folder, "net=growth")
+    assert (found.run.N_sim_batch, found.optimizer.optimizer, len(found.net.layers)) == (8, "Adam", 2)
+
+
+def test_a_network_in_model_py_is_refused_with_the_page_that_says_what_to_do(tmp_path):
+    folder = library(tmp_path, BARE | {"growth/Model.py": "class Model: pass\n"})
+    with pytest.raises(ConfigError, match=r"growth/Model.py is not read.*docs/tensorflow_model_files.md"):
+        config(folder)
+
+
+def test_a_network_in_net_py_needs_no_net_group(tmp_path):
+    folder = library(
+        tmp_path, BARE | {"growth/Variables.py": VARIABLES + SETTINGS, "growth/Net.py": "def define_net(c, m): ...\n"}
+    )
+    assert len(config(folder).net.layers) == 1
 
 
 # -- run folders --------------------------------------------------------------------------------------------------------

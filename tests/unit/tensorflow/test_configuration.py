@@ -132,6 +132,13 @@ def test_a_number_with_an_exponent_counts_episodes():
     assert translated(run={"N_episodes": 1e6})[0]["run"]["N_episodes"] == 1_000_000
 
 
+def test_null_is_what_is_not_given():
+    tree, notes = translated(run={"sorted_within_batch": None}, optimizer={"clipvalue": None})
+    assert "sorted_within_batch" not in tree["run"]
+    assert "clipvalue" not in tree["optimizer"]
+    assert notes == []
+
+
 def test_every_layer_is_dense_and_the_last_one_has_no_dropout_as_there():
     layers = [{"hidden": {"units": 4, "type": "lstm"}}, {"output": {"activation": "linear", "dropout_rate": 0.1}}]
     tree, notes = translated(net={"layers": layers})
