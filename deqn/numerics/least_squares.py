@@ -68,7 +68,10 @@ class LevenbergMarquardt(torch.optim.Optimizer):
 
     Attributes:
         linearise: gives residuals and Jacobian; may be replaced by the compiled form of `normal_equations.linearised`.
+        refused: steps in a row of which every try was refused because a number was not finite or `allowed` said no.
     """
+
+    refused: float = 0
 
     linearise: Linearise = staticmethod(linearised)
 
@@ -105,12 +108,6 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         self.state[first]["damping"] = torch.full_like(first.flatten()[0], damping).detach()
         self.state[first]["refused"] = torch.zeros_like(self.state[first]["damping"])
 
-    @property
-    def refused(self) -> int:
-        """Steps in a row of which every try was refused because a number was not finite or `allowed` said no."""
-        group = self.param_groups[0]
-        return int(self.state[group["params"][0]].get("refused", 0))
-
     def advance(
         self,
         module: nn.Module,
@@ -130,11 +127,11 @@ class LevenbergMarquardt(torch.optim.Optimizer):
             processes: of one run; None for one process alone.
 
         Returns:
-            the sum of squares on the batch after the step, over all processes.
+            the sum of squares on the batch after the step, over all processes; not a finite number where it was none before.
         """
         group = self.param_groups[0]
+        state = self.state[group["params"][0]]
         processes = processes or Alone()
-        held = self.state[group["params"][0]]["damping"]
         values = self.values(module)
         exact = all(value.dtype == torch.float64 for value in values.values())  # else differences are rounding
         system = self._system(module, values, states, processes)
@@ -142,47 +139,48 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         others = rows.new_zeros(()) if held_out is None else _squares(module, values, held_out)
         totals = torch.stack([rows @ rows, others])
         processes.sum_(totals)
-        before, others_before, trace = [*totals.tolist(), float(system.trace)]
-        if before == 0:
-            return before
-        refused = False
+        was_refused = False
         for _ in range(group["tries"]):
-            damping = float(held)
-            step = system.solve(trace * damping, rows)
-            if step is not None:
-                step = -step
-                # of the linear model: |r|^2 - |r + J d|^2 = -d'(g + (g + A d)), where (A + lambda t) d = -g
-                predicted = -(step @ system.gradient) + trace * damping * (step @ step)
-                if group["acceleration"] and exact:
-                    bent = system.second_derivative(step, _AHEAD)
-                    turn = system.solve(trace * damping, bent)
-                    if turn is not None:
-                        step = torch.where(2 * turn.norm() <= _GREATEST_TURN * step.norm(), step - turn / 2, step)
-                processes.broadcast_(step)
-                end = moved(values, step)
-                after, others_after, no, expected = self._judged(
-                    module, end, states, held_out, allowed, processes, predicted
-                )
-                no = no or others_after > _WORSE * max(others_before, before)
-                refused = refused or no
-                if not no and after < before:
-                    ratio = (before - after) / max(expected, 1e-300)
-                    damping *= 1 / group["decrease"] if ratio > _GOOD else 2.0 if ratio < _POOR else 1.0
-                    held.fill_(min(max(damping, _SMALLEST), _GREATEST))
-                    self.state[group["params"][0]]["refused"].zero_()
-                    self._keep(end)
-                    return after
-            held.fill_(min(damping * group["increase"], _GREATEST))
-        held.fill_(min(float(held), group["damping"]))  # this batch is at its minimum up to rounding
-        if refused:
-            self.state[group["params"][0]]["refused"].add_(1)
+            damping = system.trace * state["damping"].double()
+            step = -system.solve(damping, rows)
+            # of the linear model: |r|^2 - |r + J d|^2 = -d'(g + (g + A d)), where (A + lambda t) d = -g
+            predicted = -(step @ system.gradient) + damping * (step @ step)
+            if group["acceleration"] and exact:
+                turn = system.solve(damping, system.second_derivative(step, _AHEAD))
+                step = torch.where(2 * turn.norm() <= _GREATEST_TURN * step.norm(), step - turn / 2, step)
+            processes.broadcast_(step)
+            end = moved(values, step)
+            judged = self._judged(module, end, states, held_out, allowed, processes)
+            # all that the host decides on is brought from the device at once
+            own = torch.stack([predicted, *(state[key].double() for key in ("damping", "refused"))])
+            numbers = torch.cat([totals, judged, own]).tolist()
+            before, others_before, after, others_after, refusals, expected, held, self.refused = numbers
+            if before == 0 or not math.isfinite(before):
+                return before
+            finite = math.isfinite(after) and math.isfinite(others_after)
+            no = refusals > 0 or not finite or others_after > _WORSE * max(others_before, before)
+            was_refused = was_refused or (no and not math.isnan(expected))  # that is of no step at all
+            if not no and after < before:
+                ratio = (before - after) / max(expected, 1e-300)
+                held *= 1 / group["decrease"] if ratio > _GOOD else 2.0 if ratio < _POOR else 1.0
+                state["damping"].fill_(min(max(held, _SMALLEST), _GREATEST))
+                state["refused"].zero_()
+                self.refused = 0
+                self._keep(end)
+                return after
+            held = min(held * group["increase"], _GREATEST)
+            state["damping"].fill_(held)
+        state["damping"].fill_(min(held, group["damping"]))  # this batch is at its minimum up to rounding
+        if was_refused:
+            state["refused"].add_(1)
+            self.refused += 1
         return before
 
     def rehearse(self, module: nn.Module, states: Tensor) -> None:
         """The part of `advance` that takes its time, without a step."""
         group = self.param_groups[0]
         system = self._system(module, self.values(module), states, Alone())
-        system.solve(float(system.trace) * group["damping"], system.rows)
+        system.solve(system.trace * group["damping"], system.rows)
 
     def _system(self, module: nn.Module, values: Values, states: Tensor, processes: Processes) -> NormalEquations:
         group = self.param_groups[0]
@@ -197,18 +195,14 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         held_out: Tensor | None,
         allowed: Test | None,
         processes: Processes,
-        predicted: Tensor,
-    ) -> tuple[float, float, bool, float]:
-        """Sums of squares after a step on the batch and on held-out states, whether the step is refused whatever they are, and
-        the decrease that was predicted: brought from the device at once."""
+    ) -> Tensor:
+        """Sums of squares after a step on the batch and on held-out states, and how many processes refuse it, `[3]`."""
         after = _squares(module, end, states)
         others = torch.zeros_like(after) if held_out is None else _squares(module, end, held_out)
         no = torch.zeros_like(after) if allowed is None else 1 - allowed(end).to(after.dtype)
         numbers = torch.stack([after, others, no])
         processes.sum_(numbers)
-        on_batch, elsewhere, refusals, expected = torch.cat([numbers, predicted[None]]).tolist()
-        finite = math.isfinite(on_batch) and math.isfinite(elsewhere)
-        return on_batch, elsewhere, refusals > 0 or not finite, expected
+        return numbers
 
     def values(self, module: nn.Module) -> Values:
         """The parameters by the module's names, in its type, with what rounding has cut off of them."""

@@ -66,8 +66,8 @@ class NormalEquations(ABC):
         self.module, self.values, self.states, self.processes = module, values, states, processes
 
     @abstractmethod
-    def solve(self, damping: float, right: Tensor) -> Tensor | None:
-        """x `[parameters]` for the b `[n]` of this process; None where rounding leaves no positive matrix."""
+    def solve(self, damping: Tensor, right: Tensor) -> Tensor:
+        """x `[parameters]` for the b `[n]` of this process; not a number where rounding leaves no positive matrix."""
 
     @abstractmethod
     def product(self, step: Tensor) -> Tensor:
@@ -107,17 +107,16 @@ class Held(NormalEquations):
         if not dual:
             processes.sum_(self._matrix)
         self.trace = self._matrix.trace()
-        self._factor: tuple[float, Tensor | None] = (-1.0, None)
+        self._factor: tuple[Tensor | None, Tensor] = (None, self._matrix)
 
-    def solve(self, damping: float, right: Tensor) -> Tensor | None:
-        if self._factor[0] != damping:
+    def solve(self, damping: Tensor, right: Tensor) -> Tensor:
+        if self._factor[0] is not damping:
             damped = self._matrix.clone()
             damped.diagonal().add_(damping)
             factor, failed = torch.linalg.cholesky_ex(damped)
-            self._factor = (damping, None if failed else factor)
+            factor[0, 0] = torch.where(failed == 0, factor[0, 0], torch.nan)  # a GPU is not waited for
+            self._factor = (damping, factor)
         factor = self._factor[1]
-        if factor is None:
-            return None
         known = self._of_all(right) if self.dual else self.gradient if right is self.rows else self._projected(right)
         solved = torch.cholesky_solve(known[:, None], factor)[:, 0]
         return self._jacobian.T @ solved if self.dual else solved
@@ -160,12 +159,11 @@ class MatrixFree(NormalEquations):
         self._length = torch.cat([value.flatten() for value in values.values()]).norm().double()
         self.rows = self._graph.detach().double()
         self.gradient = self._transposed(self.rows)
-        signs = torch.randint(0, 2, (len(self.rows),), generator=torch.Generator().manual_seed(processes.rank)).to(
-            self.rows
-        )
+        generator = torch.Generator().manual_seed(processes.rank)
+        signs = torch.randint(0, 2, (len(self.rows),), generator=generator, device="cpu").to(self.rows)
         self.trace = self._transposed(2 * signs - 1).square().sum()
 
-    def solve(self, damping: float, right: Tensor) -> Tensor:
+    def solve(self, damping: Tensor, right: Tensor) -> Tensor:
         left = self.gradient.clone() if right is self.rows else self._transposed(right)
         x, direction = torch.zeros_like(left), left.clone()
         squared = left @ left

@@ -95,7 +95,7 @@ def test_every_form_solves_the_damped_normal_equations(n, solver):
     module, _ = linear(0.5)
     values = {name: p.detach() for name, p in module.named_parameters()}
     system = normal_equations(module, values, both, Alone(), solver, tolerance=1e-12)
-    step = system.solve(7.0, system.rows)
+    step = system.solve(torch.tensor(7.0, dtype=torch.float64), system.rows)
     inputs = torch.cat([both[:, :3], torch.ones(n, 1, dtype=torch.float64)], dim=1)
     exact = torch.linalg.solve(
         inputs.T @ inputs + 7.0 * torch.eye(4, dtype=torch.float64), inputs.T @ module(both).detach()
@@ -183,8 +183,10 @@ def test_two_processes_take_the_step_of_one_that_has_both_batches(solver, proces
     values = {name: p.detach() for name, p in module.named_parameters()}
     shared = normal_equations(module, values, both, processes, solver, tolerance=1e-12)
     alone = normal_equations(module, values, torch.cat([both, both]), Alone(), "primal")
-    expected = alone.solve(3.0, alone.rows)
-    torch.testing.assert_close(shared.solve(3.0, shared.rows), expected, rtol=1e-7, atol=1e-9)
+    expected = alone.solve(torch.tensor(3.0, dtype=torch.float64), alone.rows)
+    torch.testing.assert_close(
+        shared.solve(torch.tensor(3.0, dtype=torch.float64), shared.rows), expected, rtol=1e-7, atol=1e-9
+    )
 
 
 def test_all_processes_end_at_the_same_parameters():
