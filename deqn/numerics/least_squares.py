@@ -42,6 +42,7 @@ from deqn.numerics.normal_equations import (
 _GOOD, _POOR = 0.75, 0.25  # ratio of actual to predicted decrease above which damping falls, below which it grows
 _SMALLEST, _GREATEST = 1e-14, 1e10  # damping
 _WORSE = 10.0  # times the loss on held-out states, beyond which a step is refused
+_LONGEST = 100.0  # of a step, in lengths of the parameters: beyond, the residuals do not depend on them any more
 _AHEAD = 0.1  # share of a step at which its second derivative is looked at
 _GREATEST_TURN = 0.75  # of the second order over the first: beyond it, neither describes the residuals
 
@@ -68,7 +69,8 @@ class LevenbergMarquardt(torch.optim.Optimizer):
 
     Attributes:
         linearise: gives residuals and Jacobian; may be replaced by the compiled form of `normal_equations.linearised`.
-        refused: steps in a row of which every try was refused because a number was not finite or `allowed` said no.
+        refused: steps in a row of which every try was refused because a number was not finite or `allowed` said no, or
+            which would have been a hundred times as long as the parameters.
     """
 
     refused: float = 0
@@ -152,13 +154,14 @@ class LevenbergMarquardt(torch.optim.Optimizer):
             end = moved(values, step)
             judged = self._judged(module, end, states, held_out, allowed, processes)
             # all that the host decides on is brought from the device at once
-            own = torch.stack([predicted, *(state[key].double() for key in ("damping", "refused"))])
+            length = step.norm() / (1 + torch.cat([value.flatten() for value in values.values()]).norm())
+            own = torch.stack([length, predicted, *(state[key].double() for key in ("damping", "refused"))])
             numbers = torch.cat([totals, judged, own]).tolist()
-            before, others_before, after, others_after, refusals, expected, held, self.refused = numbers
+            before, others_before, after, others_after, refusals, far, expected, held, self.refused = numbers
             if before == 0 or not math.isfinite(before):
                 return before
             finite = math.isfinite(after) and math.isfinite(others_after)
-            no = refusals > 0 or not finite or others_after > _WORSE * max(others_before, before)
+            no = refusals > 0 or not finite or far > _LONGEST or others_after > _WORSE * max(others_before, before)
             was_refused = was_refused or (no and not math.isnan(expected))  # that is of no step at all
             if not no and after < before:
                 ratio = (before - after) / max(expected, 1e-300)

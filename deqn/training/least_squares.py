@@ -157,7 +157,7 @@ class LeastSquares:
         if self.optimizer.refused >= _REFUSED:
             raise Stuck(
                 f"least squares find no way on in episode {self.state.episode + 1}: {_REFUSED} steps in a row would have thrown "
-                f"the simulated states out of {_FURTHER:g} times their range, or given no finite number"
+                f"the simulated states out of {_FURTHER:g} times their range, or given no finite number, or led nowhere"
             )
         return terms
 

@@ -214,6 +214,24 @@ def test_a_step_that_gains_on_its_batch_and_does_harm_elsewhere_is_not_taken():
     assert left[True] <= 10
 
 
+def test_where_residuals_hardly_depend_on_the_parameters_no_step_of_any_length_is_taken():
+    """Of 1 - p / 1e12 the full step is 1e12 long, and helps."""
+
+    class Flat(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.p = nn.Parameter(torch.tensor([1.0], dtype=torch.float64))
+
+        def forward(self, states):
+            return 1 - 1e-12 * self.p.expand(len(states), 1)
+
+    module = Flat()
+    optimizer = LevenbergMarquardt(module.parameters())
+    optimizer.advance(module, torch.zeros(1, 1, dtype=torch.float64))
+    assert float(module.p) == 1
+    assert optimizer.refused == 1
+
+
 def test_what_is_not_allowed_is_not_done_and_is_counted():
     module, optimizer = linear(1e-3)
     before = module.map.weight.detach().clone()
