@@ -65,6 +65,7 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         solver: `primal`, `dual` or `matrix_free`; `auto` takes the smaller of the first two, and the last where the Jacobian
             has more than 2e8 entries.
         iterations, tolerance: of conjugate gradients, at most and relative to the gradient.
+        rank: directions of their preconditioner.
         foresight: share of tomorrow's change of policy that a step reckons with; of no effect here, like `float64`.
 
     Attributes:
@@ -90,20 +91,21 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         solver: str = "auto",
         iterations: int = 50,
         tolerance: float = 0.01,
+        rank: int = 20,
         foresight: float = 0.9,
     ) -> None:
         if damping <= 0 or decrease <= 1 or increase <= 1 or tries < 1:
             raise ValueError("expected damping > 0, decrease > 1, increase > 1 and tries >= 1")
         if solver not in SOLVERS:
             raise ValueError(f"solver = {solver!r}: expected one of {', '.join(SOLVERS)}")
-        if iterations < 1 or not 0 < tolerance < 1:
-            raise ValueError("expected iterations >= 1 and a tolerance between 0 and 1")
+        if iterations < 1 or not 0 < tolerance < 1 or rank < 1:
+            raise ValueError("expected iterations >= 1, a tolerance between 0 and 1 and rank >= 1")
         if not 0 <= foresight <= 1:
             raise ValueError("expected a foresight between 0 and 1")
         defaults = {
             "lr": lr, "damping": damping, "decrease": decrease, "increase": increase, "tries": tries,
             "acceleration": acceleration, "float64": float64, "solver": solver, "iterations": iterations, "tolerance": tolerance,
-            "foresight": foresight,
+            "rank": rank, "foresight": foresight,
         }  # fmt: skip
         super().__init__(params, defaults)
         first = self.param_groups[0]["params"][0]
@@ -187,7 +189,7 @@ class LevenbergMarquardt(torch.optim.Optimizer):
 
     def _system(self, module: nn.Module, values: Values, states: Tensor, processes: Processes) -> NormalEquations:
         group = self.param_groups[0]
-        form = (group["solver"], group["iterations"], group["tolerance"])
+        form = (group["solver"], group["iterations"], group["tolerance"], group["rank"])
         return normal_equations(module, values, states, processes, *form, self.linearise)
 
     def _judged(
