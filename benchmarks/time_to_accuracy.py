@@ -29,7 +29,7 @@ from deqn.training.record import Record
 GOALS = (1e-3, 1e-4, 1e-5, 1e-6)
 LEAST_SQUARES = ["optimizer=levenberg_marquardt", "net.warm_start=steady_state"]
 PHASES = ["optimizer=phases"]
-KRUSELL_SMITH = ["model=krusell_smith", "preset=smoke"]
+KRUSELL_SMITH = ["model=krusell_smith", "preset=smoke", "run.keras_precision=float64"]
 MODELS = ["bm1972", "brock_mirman", "delta = 0.1", "rbc_labor", "analytic", "krusell_smith"]
 WAYS: dict[tuple[str, str], list[str]] = {
     ("bm1972", "first order"): ["model=bm1972"],
