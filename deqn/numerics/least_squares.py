@@ -74,9 +74,8 @@ class LevenbergMarquardt(torch.optim.Optimizer):
             which would have been a hundred times as long as the parameters.
     """
 
-    refused: float = 0
-
     linearise: Linearise = staticmethod(linearised)
+    refused: float = 0
 
     def __init__(
         self,
