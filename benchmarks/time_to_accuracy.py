@@ -52,7 +52,7 @@ WAYS: dict[tuple[str, str], list[str]] = {
     ("krusell_smith", "first order"): [*KRUSELL_SMITH, "run.N_episodes=100", "optimizer.schedule_kwargs.decay_steps=3900"],
     ("krusell_smith", "least-squares finish"): [
         *KRUSELL_SMITH, "run.N_episodes=30",
-        "+optimizer.phases=[{optimizer: Adam, learning_rate: 0.001, optimizer_kwargs: {epsilon: 3.0e-14}, N_episodes: 25,"
+        *PHASES, "optimizer.phases=[{optimizer: Adam, learning_rate: 0.001, optimizer_kwargs: {epsilon: 3.0e-14}, N_episodes: 25,"
         " learning_rate_schedule: CosineDecay, schedule_kwargs: {decay_steps: 900, alpha: 0.01, warmup_steps: 100,"
         " initial_factor: 0.01}}, {optimizer: LevenbergMarquardt, N_steps_per_episode: 4}]",
     ],
