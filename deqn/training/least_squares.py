@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -130,14 +132,13 @@ class LeastSquares:
         with torch.no_grad():
             terms = self.terms(self.model, states)
         self.gradient.flat.zero_()
-        if not torch.isfinite(self.gradient.average(terms.loss, self.state.step)):
-            raise BadStep(states)
+        self.gradient.average(terms.loss, self.state.step)
         training = self.model.network.training
         self.exact.network.eval()
         try:
             share = self.optimizer.param_groups[0]["foresight"]
             with self.exact.context(), self._foresight(self.optimizer.values(self._residuals), share):
-                self.optimizer.advance(
+                after = self.optimizer.advance(
                     self._residuals, states.to(self.exact.dtype), self._held_out, self._stays, self.gradient.comm
                 )
         except (RuntimeError, NotImplementedError, TypeError) as error:
@@ -151,10 +152,12 @@ class LeastSquares:
             ) from error
         finally:
             self.model.network.train(training)
+        if not math.isfinite(after):
+            raise BadStep(states)
         if self.optimizer.refused >= _REFUSED:
             raise Stuck(
                 f"least squares find no way on in episode {self.state.episode + 1}: {_REFUSED} steps in a row would have thrown "
-                f"the simulated states out of {_FURTHER:g} times their range, or given no finite number"
+                f"the simulated states out of {_FURTHER:g} times their range, or given no finite number, or led nowhere"
             )
         return terms
 
