@@ -17,8 +17,8 @@ from deqn.configuration import yaml_files
 from deqn.configuration.activations import OF_VARIABLES, activation
 from deqn.configuration.lambdas import with_numbers
 from deqn.configuration.overrides import is_plain, parse_overrides
-from deqn.configuration.schema import Config, Run
-from deqn.configuration.validate import group_in
+from deqn.configuration.schema import Run
+from deqn.configuration.validate import known_fields
 from deqn.errors import ConfigError, suggestion
 from deqn.tensorflow import variables
 from deqn.tensorflow.configuration import Translation
@@ -208,17 +208,6 @@ def _policies(tree: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _has_states(tree: Mapping[str, Any]) -> bool:
     group = tree.get("variables")
     return bool(tree.get("states") or (isinstance(group, dict) and group.get("states")))
-
-
-def known_fields(path: str) -> list[str]:
-    """The keys of the schema below a path: '', 'run', 'variables.states', 'net.layers.hidden'."""
-    group: Any = Config
-    for part in filter(None, path.split(".")):
-        field = group.model_fields.get(part)
-        group = None if field is None else group_in(field.annotation)
-        if group is None:
-            return []
-    return list(group.model_fields)
 
 
 def _add_variables(tree: dict[str, Any], folder: Path, typed: Mapping[str, str]) -> list[str]:

@@ -160,7 +160,7 @@ def _describe(details: ErrorDetails, tree: Any, typed: Mapping[str, str]) -> str
         value = typed.get(".".join(map(str, location)))
         from deqn.tensorflow.keys import refusal  # of use here alone
 
-        meant = refusal(location) or moved(str(location[-1]), tree, known, value)
+        meant = refusal(location, _exists) or moved(str(location[-1]), tree, known, value)
         return f"{path} is not {where}.{meant or ' Known: ' + ', '.join(known) + '.'}"
     if kind == "missing":
         return f"{path} is missing."
@@ -192,19 +192,35 @@ def _fields_at(location: tuple[int | str, ...]) -> list[str]:
     for part in location:
         if isinstance(part, str):
             annotation = group.model_fields[part].annotation if part in group.model_fields else None
-            group = group_in(annotation) or group
+            group = _group_in(annotation) or group
     return list(group.model_fields)
 
 
-def group_in(annotation: Any) -> type[Group] | None:
+def _group_in(annotation: Any) -> type[Group] | None:
     """The group class inside `X`, `list[X]` or `X | None`."""
     if isinstance(annotation, type) and issubclass(annotation, Group):
         return annotation
     for inner in getattr(annotation, "__args__", ()):
-        found = group_in(inner)
+        found = _group_in(inner)
         if found is not None:
             return found
     return None
+
+
+def known_fields(path: str) -> list[str]:
+    """The keys of the schema below a path: '', 'run', 'variables.states', 'net.layers.hidden'."""
+    group: Any = Config
+    for part in filter(None, path.split(".")):
+        field = group.model_fields.get(part)
+        group = None if field is None else _group_in(field.annotation)
+        if group is None:
+            return []
+    return list(group.model_fields)
+
+
+def _exists(key: str) -> bool:
+    group, _, name = key.rpartition(".")
+    return name in known_fields(group) or group == "optimizer.optimizer_kwargs"
 
 
 def _check_groups(groups: dict[str, Group]) -> list[str]:

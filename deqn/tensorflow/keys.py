@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -103,18 +103,19 @@ def key_of(group: str, name: str) -> Key | None:
     return OPTIMIZER.get(name) if group == "optimizer" else RUN.get(name) if group in ("", "run") else None
 
 
-def refusal(path: tuple[Any, ...]) -> str:
+def refusal(path: tuple[Any, ...], exists: Callable[[str], bool]) -> str:
     """' In the TensorFlow library it chose the loss. Write run.loss.kind.' for such a key, '' for another one.
 
     Args:
         path: where it stands in the configuration.
+        exists: whether this library has a key, given as `run.loss.kind`.
     """
     group, name = map(str, ("", *path)[-2:])
     key = key_of(group, name) if len(path) < 3 else None
     if key is None:
         return ""
     here = {
-        "taken": f"Write {key.here}.",
+        "taken": f"Write {key.here}." if exists(key.here) else "There is nothing like it here: leave it out.",
         "handed": f"For a model file that reads Parameters.{name}, write it under constants.",
         "ignored": f"Leave it out: {key.here}.",
         "refused": key.here,

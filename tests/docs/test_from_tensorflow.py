@@ -18,4 +18,4 @@ def test_every_key_of_the_tables_is_on_the_page():
 
 @pytest.mark.parametrize("key", [(name,) for name in RUN] + [("optimizer", name) for name in OPTIMIZER])
 def test_every_key_has_a_sentence(key):
-    assert re.fullmatch(r" In the TensorFlow library it [a-z].+\. [A-Z].+\.", refusal(key))
+    assert re.fullmatch(r" In the TensorFlow library it [a-z].+\. [A-Z].+\.", refusal(key, lambda key: True))

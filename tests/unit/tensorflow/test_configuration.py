@@ -6,10 +6,10 @@ import copy
 
 import pytest
 
-from deqn.configuration.library import known_fields
-from deqn.configuration.validate import parse
+from deqn.configuration.validate import known_fields, parse
 from deqn.errors import ConfigError
 from deqn.tensorflow.configuration import Translation
+from deqn.tensorflow.keys import refusal
 
 CONFIGURATION = {
     "constants": {"constants": {"beta": 0.9}},
@@ -207,7 +207,6 @@ def test_amsgrad_is_an_argument_of_the_optimizer():
     [
         ("optimizer.lr_scheduler=CosineDecay", "Write optimizer.learning_rate_schedule"),
         ("VERBOSE=1", "Leave it out: the terminal shows"),
-        ("loss_choice=huber", "Write run.loss.kind"),
     ],
 )
 def test_such_a_key_typed_without_a_folder_of_that_library_is_told_what_to_write(override, sentence):
@@ -215,3 +214,22 @@ def test_such_a_key_typed_without_a_folder_of_that_library_is_told_what_to_write
 
     with pytest.raises(ConfigError, match=f"In the TensorFlow library it .*{sentence}"):
         compose([override])
+
+
+def test_what_means_the_same_is_taken_where_there_is_such_a_key_and_refused_elsewhere():
+    def fields(path):  # as where run.loss is part of the schema
+        return ["kind", "reweighting"] if path == "run.loss" else known_fields(path)
+
+    tree = copy.deepcopy(CONFIGURATION) | {
+        "loss_choice": "huber",
+        "use_loss_reweighting": True,
+        "reweighting_scheme": "inverse",
+    }
+    translation = Translation(tree, fields)
+    assert translation.finish(False)["run"]["loss"] == {"kind": "huber", "reweighting": "inverse"}
+    assert translation.notes == [
+        "loss_choice is run.loss.kind here.",
+        "use_loss_reweighting is run.loss.reweighting here.",
+    ]
+    assert refusal(("loss_choice",), lambda key: True).endswith("it chose the loss. Write run.loss.kind.")
+    assert refusal(("loss_choice",), lambda key: False).endswith("There is nothing like it here: leave it out.")
