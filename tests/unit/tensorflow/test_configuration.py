@@ -218,7 +218,9 @@ def test_such_a_key_typed_without_a_folder_of_that_library_is_told_what_to_write
 
 def test_what_means_the_same_is_taken_where_there_is_such_a_key_and_refused_elsewhere():
     def fields(path):  # as where run.loss is part of the schema
-        return ["kind", "reweighting"] if path == "run.loss" else known_fields(path)
+        return {"run.loss": ["kind", "reweighting"], "run": [*known_fields("run"), "loss"]}.get(path) or known_fields(
+            path
+        )
 
     tree = copy.deepcopy(CONFIGURATION) | {
         "loss_choice": "huber",
