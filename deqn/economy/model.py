@@ -83,8 +83,7 @@ class Model:
         self.device = pick_device(config.device, local_rank)
         self.dtype: torch.dtype = getattr(torch, config.run.keras_precision)
         self.folder = model_folder(config.MODEL_NAME, config.MODELS_DIR)
-        asked = getattr(config, "written_for", "deqn") == "tensorflow"
-        self.for_tensorflow = asked or asks_for_tensorflow(self.folder)
+        self.for_tensorflow = config.written_for == "tensorflow" or asks_for_tensorflow(self.folder)
         self.notes: list[str] = []
         self.rng = Rng(config.seed + rank, self.device, self.dtype)
         variables = config.variables
