@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from deqn.analysis.run import Run
 from deqn.economy.columns import Namespace
 from deqn.economy.files import describe, source
+from deqn.economy.for_tensorflow import graphs
 from deqn.errors import DEQNError, ModelError
 
 _FILES = ("Definitions", "Dynamics", "Equations", "Hooks", "Variables")
@@ -132,7 +132,7 @@ def _modules(run: Run) -> dict[str, Any]:
         model.name: Namespace(model.name, {"__path__": [], **files}),
         **model.linker.names,  # Definitions: with bounds
         "Parameters": parameters,
-        "Graphs": Namespace("Graphs", _graphs(run)),
+        "Graphs": graphs(run.model.step),
     }
 
 
@@ -146,27 +146,6 @@ def _more_parameters(run: Run) -> dict[str, Any]:
         "horovod": False,
         "horovod_worker": False,
     }
-
-
-def _graphs(run: Run) -> dict[str, Callable[[Tensor], Tensor]]:
-    def do_random_step(current_state: Tensor) -> Tensor:
-        """One period with random shocks: `[batch, n_states]` -> `[batch, n_states]`."""
-        return run.model.step(torch.as_tensor(current_state))
-
-    def run_episode(state_episode: Tensor) -> Tensor:
-        """Simulates from the first period of `[periods, batch, n_states]`; the others of the argument are not read."""
-        episode = torch.as_tensor(state_episode)
-        if episode.ndim != 3:
-            raise TypeError(
-                f"run_episode takes states [periods, batch, {run.model.n_states}], of which it reads the first period; it got "
-                f"{list(episode.shape)}."
-            )
-        states = [episode[0]]
-        for _ in range(1, len(episode)):
-            states.append(do_random_step(states[-1]))
-        return torch.stack(states)
-
-    return {"do_random_step": do_random_step, "run_episode": run_episode}
 
 
 @contextlib.contextmanager

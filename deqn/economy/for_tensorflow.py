@@ -12,6 +12,9 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from deqn.configuration.schema import Config
 from deqn.economy.columns import Namespace, ReadOnly
 from deqn.errors import suggestion
@@ -87,6 +90,27 @@ def more_parameters(config: Config, policy: Callable[..., Any], n_states: int, d
         "N_simulated_batch_size": config.N_simulated_batch_size,
         "N_simulated_episode_length": config.N_simulated_episode_length,
     }
+
+
+def graphs(step: Callable[[Tensor], Tensor]) -> Namespace:
+    """`Graphs` of that library: one period with random shocks, and an episode.
+
+    Args:
+        step: one simulated period, `[batch, n_states]` -> `[batch, n_states]`.
+    """
+
+    def do_random_step(current_state: Any) -> Tensor:
+        """`[batch, n_states]` -> `[batch, n_states]`."""
+        return step(torch.as_tensor(current_state))
+
+    def run_episode(state_episode: Any) -> Tensor:
+        """Simulates from the first period of `[periods, batch, n_states]`; the others of the argument are not read."""
+        states = [torch.as_tensor(state_episode)[0]]
+        for _ in range(1, len(state_episode)):
+            states.append(step(states[-1]))
+        return torch.stack(states)
+
+    return Namespace("Graphs", {"do_random_step": do_random_step, "run_episode": run_episode})
 
 
 class Tree(dict[str, Any]):

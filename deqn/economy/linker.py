@@ -99,7 +99,9 @@ class Linker:
             raise
         except (Exception, SystemExit) as error:
             self._forget(path)
-            raise ModelError(f"{where(error, self.folder) or path}: {describe(error)}") from error
+            missing = error.name if isinstance(error, ModuleNotFoundError) else None
+            advice = f". Is it installed? pip install {missing.partition('.')[0]}" if missing else ""
+            raise ModelError(f"{where(error, self.folder) or path}: {describe(error)}{advice}") from error
         finally:
             self._running -= 1
         return module

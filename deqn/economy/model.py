@@ -21,6 +21,7 @@ from deqn.economy.device import pick_device
 from deqn.economy.files import describe, model_folder, source, where
 from deqn.economy.for_tensorflow import (
     FIRST_EPISODE,
+    graphs,
     make_globals,
     more_parameters,
     network_arguments,
@@ -82,8 +83,7 @@ class Model:
         self.device = pick_device(config.device, local_rank)
         self.dtype: torch.dtype = getattr(torch, config.run.keras_precision)
         self.folder = model_folder(config.MODEL_NAME, config.MODELS_DIR)
-        asked = getattr(config, "written_for", "deqn") == "tensorflow"
-        self.for_tensorflow = asked or asks_for_tensorflow(self.folder)
+        self.for_tensorflow = config.written_for == "tensorflow" or asks_for_tensorflow(self.folder)
         self.notes: list[str] = []
         self.rng = Rng(config.seed + rank, self.device, self.dtype)
         variables = config.variables
@@ -231,7 +231,7 @@ class Model:
             "State": self.State, "PolicyState": self.PolicyState, "Definitions": self.Definitions,
             "Parameters": self.Parameters, "Globals": self.Globals,
         }  # fmt: skip
-        self.linker = Linker(self.folder, names, self.for_tensorflow)
+        self.linker = Linker(self.folder, names | ({"Graphs": graphs(self.step)} if there else {}), self.for_tensorflow)
         for name in config.constants:
             if name in _PARAMETERS:
                 raise ConfigError(f"constants.{name}: this name is taken by the library (Parameters.{name}).")
@@ -348,7 +348,7 @@ class Model:
         definitions = self.linker.folder / "Definitions.py"
         helpers = functions_of(definitions) if definitions.is_file() else []
         missing = [name for name in self.definition_bounds if name not in helpers]
-        if definitions.is_file() and (missing or "setattr" in source(definitions)):
+        if definitions.is_file() and (missing or _makes_names(source(definitions))):
             self._set_definitions(self.linker.link("Definitions"))  # a definition may be made without `def`
             missing = [name for name in missing if name not in self.Definitions]
         if missing and self.lenient:
@@ -501,6 +501,11 @@ def _bounded(function: Callable[[Tensor, Tensor], Any], bound: Any) -> Callable[
 
 def _is_array(value: Any) -> bool:
     return isinstance(value, np.ndarray | Tensor) and np.asarray(value).dtype.kind in "biuf"
+
+
+def _makes_names(text: str) -> bool:
+    """Whether a file may define names that cannot be read off it."""
+    return "setattr" in text or "globals()" in text
 
 
 def _bounds_hard(bounds: Mapping[str, Any]) -> dict[str, dict[str, float]]:

@@ -133,7 +133,7 @@ def assignable(tensor: Tensor) -> Tensor:
         "assign_sub": method(lambda new: tensor - new),
         "value": lambda: tensor.detach().clone(),
         "read_value": lambda: tensor.detach().clone(),
-        "numpy": lambda: np.array(tensor.detach().cpu()),  # a copy: the variable goes on changing
+        "numpy": lambda: tensor.detach().cpu().numpy().copy(),  # a copy: the variable goes on changing
     }
     tensor.__dict__.update(methods)
     return tensor

@@ -19,7 +19,7 @@ def try_hooks(model: Model) -> None:
         ModelError: with every hook that fails.
     """
     run = model.config.run
-    first = getattr(run, "hook_counts_from", 1)
+    first = run.hook_counts_from
     generator = model.rng.get_state()
     states = model.initial_states(run.N_sim_batch)
     problems: list[str] = []

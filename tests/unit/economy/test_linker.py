@@ -167,6 +167,11 @@ def test_a_file_that_fails_is_named_with_its_line(tmp_path):
         linked.link("A")
 
 
+def test_a_package_that_is_missing_is_named_with_the_command(tmp_path):
+    with pytest.raises(ModelError, match=r"A.py:1: ModuleNotFoundError: .*pip install no_such_package"):
+        linker(tmp_path, A="import no_such_package.inner").link("A")
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ModelError, match=r"Equations.py is missing"):
         linker(tmp_path).link("Equations")

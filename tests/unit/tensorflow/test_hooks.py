@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from pathlib import Path
 
 import pytest
@@ -138,3 +139,19 @@ def test_a_generator_made_while_training_changes_nothing_of_a_checkpoint(tmp_pat
     before = len(model.rng.get_state())
     try_hooks(model)
     assert len(model.rng.get_state()) == before
+
+
+def test_a_hook_simulates_with_graphs(tmp_path):
+    check(
+        tmp_path,
+        Hooks="""
+            import tensorflow as tf
+            from Graphs import do_random_step, run_episode
+
+            def cycle_hook(state, i):
+                start = tf.tile(tf.expand_dims(state[:1], axis=0), [3, 5, 1])
+                assert run_episode(start).shape == (3, 5, 2)
+                assert do_random_step(state).shape == state.shape
+            """,
+    )
+    assert "Graphs" not in sys.modules
