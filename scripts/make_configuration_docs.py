@@ -109,6 +109,8 @@ def text() -> str:
         schedules_text(),
         "## run (`config/run/<name>.yaml`)\n",
         table(s.Run),
+        "`loss:` ([formulas and sources](losses.md)):\n",
+        table(s.Loss),
         HYDRA,
     ]
     return "\n".join(parts)

@@ -10,6 +10,7 @@ from deqn.economy import calibration
 from deqn.economy.model import Model
 from deqn.economy.probe import probe
 from deqn.processes import launch
+from deqn.training.shares import shares_table
 from deqn.training.terminal import escape, show_header, show_model, steady_state_lines, terminal
 from deqn.training.trainer import Trainer
 
@@ -25,7 +26,7 @@ def check(composed: Composed) -> int:
         return 0
     model = Model(composed.config)
     report = probe(model)
-    Trainer(model)  # optimizer and schedule
+    trainer = Trainer(model)  # optimizer and schedule
     calibration.keep(model.calibrated, model.folder, composed.config.constants)
     console = terminal()
     show_header(console, model)
@@ -33,5 +34,6 @@ def check(composed: Composed) -> int:
     for line in steady_state_lines(model):
         console.print(escape(line))
     console.print(checkup_table(Run(model, composed.run_dir)))
+    console.print(shares_table(trainer))
     console.print("check passed: nothing was trained or written")
     return 0

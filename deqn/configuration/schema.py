@@ -10,21 +10,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from deqn.configuration.fields import Group, Number, PositiveFloat, PositiveInt, Rate
+from deqn.configuration.loss_schema import Loss
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-PositiveInt = Annotated[int, Field(gt=0)]
-PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Number = Annotated[float, Field(allow_inf_nan=False)]
-Rate = Annotated[float, Field(ge=0, lt=1)]
-
-
-class Group(BaseModel):
-    """Keys of one part of the configuration: unknown ones are refused, values are not converted."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
 
 
 class Bounds(Group):
@@ -224,6 +216,7 @@ class Run(Group):
         "thin layers laid out anew, `onednn` also by oneDNN; `auto`: by the processor. They differ by rounding",
     )
     threads: PositiveInt = Field(1, le=1024, description="(new) CPU threads; small networks are fastest with one")
+    loss: Loss = Field(default_factory=Loss, description="(new) what is made of the residuals; see below")
 
 
 class About(Group):

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from deqn.configuration.activations import activation
+from deqn.configuration.check_training import check_training
 from deqn.configuration.distributions import distribution
 from deqn.configuration.optimizers import optimizer_arguments
 from deqn.configuration.places import moved
@@ -219,6 +220,8 @@ def _check_groups(groups: dict[str, Group]) -> list[str]:
             f"N_episode_length {run.N_episode_length} = {run.N_sim_batch * run.N_episode_length} states): no step would "
             "be taken. Make it smaller, or the episode larger."
         )
+    if isinstance(run, Run):
+        problems += check_training(run, optimizer if isinstance(optimizer, Optimizer) else None)
     if isinstance(run, Run) and run.N_states_held is not None:
         at_least = run.N_sim_batch * -(-run.N_minibatch_size // run.N_sim_batch)
         if run.N_states_held < min(at_least, run.N_sim_batch * run.N_episode_length):

@@ -30,11 +30,14 @@ class Residuals(nn.Module):
     """All residuals of a state in one row, weighted so that their squares add up to the loss.
 
     A row has each entry of each equation, and for each bound with a penalty the square root of penalty times the excess.
+
+    Args:
+        weights: of the equations, `[n_equations]`; None where all are 1.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, weights: Tensor | None = None) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.weights = model, weights
         self.network = model.network
 
     def forward(self, states: Tensor) -> Tensor:
@@ -42,6 +45,8 @@ class Residuals(nn.Module):
         policies = self.model.policy(states)
         residuals = self.model.equations(states, policies)
         rows = [_row(residual, states) for residual in residuals.values()]
+        if self.weights is not None:
+            rows = [w * row for w, row in zip(self.weights.to(states.dtype).sqrt(), rows, strict=True)]
         for _, raw, bound in loss.penalised(self.model, states, policies):
             if bound.lower is not None and bound.penalty_lower:
                 rows.append(bound.penalty_lower**0.5 * _row((bound.lower - raw).clamp(min=0), states))
@@ -93,7 +98,7 @@ class LeastSquares:
     ) -> None:  # fmt: skip
         self.model, self.state, self.optimizer, self.gradient, self.terms = model, state, optimizer, gradient, terms
         self.exact = model.in_float64() if optimizer.param_groups[0]["float64"] else model
-        self._residuals, self._ahead = Residuals(self.exact), Ahead(self.exact)
+        self._residuals, self._ahead = Residuals(self.exact, state.loss_weights), Ahead(self.exact)
         self._n_states = config.run.N_minibatch_size
         if config.run.compile:
             optimizer.linearise = torch.compile(linearised, fullgraph=True, dynamic=False)
@@ -187,6 +192,10 @@ def refuse(model: Model, config: Config) -> None:
     if run.expectation_type == "pseudo_random":
         problems.append(
             "run.expectation_type = 'pseudo_random' draws anew in each evaluation: use product or monomial."
+        )
+    if run.loss.kind != "mse" or run.loss.trace_decay:
+        problems.append(
+            "run.loss: least squares take squares of residuals, with weights or without: leave out kind and trace_decay."
         )
     if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.network.modules()):
         problems.append(

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from deqn.disk.checkpoint import snapshot
 from deqn.numerics.rng import Rng
+from deqn.training.reweighting import Weights
 
 # entries of an optimizer's group that schedules move: they come from the checkpoint, all others from today's configuration
 _RATES = {"lr", "initial_lr", "max_lr", "min_lr"}
@@ -63,7 +64,15 @@ class TrainState:
         episode, step: how many have been taken.
         phase, phase_began: which phase training is in, and after which episode it began.
         returns: how often least squares found no way on and gradients were taken again.
+        weights: of the equations, where they are not all 1.
     """
+
+    weights: Weights | None = None
+
+    @property
+    def loss_weights(self) -> Tensor | None:
+        """Weights of the equations, `[n_equations]`; None where all are 1."""
+        return None if self.weights is None else self.weights.tensor
 
     def __init__(
         self, policy: torch.nn.Module, drivers: Callable[[int], Driver], rng: Rng, starting_state: Tensor
@@ -98,6 +107,7 @@ class TrainState:
                     "phase_began": self.phase_began,
                     "returns": self.returns,
                     "rollbacks": asdict(self.rollbacks),
+                    "weights": self.weights.state_dict() if self.weights else None,
                 }
             )
             | self.part_of_rank()
@@ -145,6 +155,8 @@ class TrainState:
         self.starting_state.copy_(payload["starting_state"])
         self.episode, self.step, self.returns = payload["episode"], payload["step"], payload.get("returns", 0)
         self.rollbacks = Rollbacks(**payload.get("rollbacks", {}))
+        if self.weights is not None and payload.get("weights") is not None:
+            self.weights.load_state_dict(payload["weights"])
 
     def roll_back(self, payload: dict[str, Any], rollbacks: Rollbacks) -> None:
         """Takes everything from a payload but the learning rate, which is smaller from now on."""

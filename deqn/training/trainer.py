@@ -24,13 +24,14 @@ from deqn.numerics.least_squares import LevenbergMarquardt
 from deqn.numerics.products import chosen, register_onednn
 from deqn.processes.comm import Comm
 from deqn.processes.signals import Signals
-from deqn.training import diagnose, least_squares, loss, simulate
+from deqn.training import diagnose, least_squares, loss, losses, record, simulate
 from deqn.training.cpu import configure_cpu
 from deqn.training.first_order import BadStep, FirstOrder
 from deqn.training.gradient import Gradient
 from deqn.training.least_squares import LeastSquares, Stuck
 from deqn.training.progress import Progress
 from deqn.training.record import Record, Watcher
+from deqn.training.reweighting import Weights
 from deqn.training.saving import Saver
 from deqn.training.train_state import Driver, Rollbacks, TrainState
 from deqn.training.warm_start import warm_start
@@ -75,16 +76,27 @@ class Trainer:
         self._beginning: dict[str, Any] | None = None
         self._steps_before = 0  # this episode
         self._last: loss.LossTerms
-        self.terms, self.simulated_step = loss.terms, model.step
+        self.state.weights = self._weights()
+        terms = losses.loss_function(config, self.state.loss_weights)
+        self.terms, self.simulated_step = terms, model.step
         if config.run.compile:
             if self.saver.header["products"] == "onednn":
                 register_onednn()
-            self.terms = torch.compile(loss.terms, fullgraph=True, dynamic=False)
+            self.terms = torch.compile(terms, fullgraph=True, dynamic=False)
             self.simulated_step = torch.compile(model.step, fullgraph=True, dynamic=False)
         model.set_run(starting_state=starting_state)
         for phase in range(config.n_phases):  # what is wrong with a later one is said now
             self._check_phase(phase)
         self.step_of_phase = self._make_step()
+
+    def _weights(self) -> Weights | None:
+        """Weights of the equations; None where the loss is the plain mean square."""
+        settings = self.config.run.loss
+        if settings.is_default:
+            return None
+        shapes = losses.equation_shapes(self.model)
+        losses.check(settings, shapes)
+        return Weights(settings, list(shapes), self.state.starting_state, self.config.seed)
 
     def _driver(self, phase: int) -> Driver:
         """Optimizer and schedule of a phase, new."""
@@ -177,7 +189,7 @@ class Trainer:
             try:
                 while state.episode < run.N_episodes and not self.stopping:
                     try:
-                        record = self.episode()
+                        numbers = self.episode()
                         good = self._finite_payload()
                     except Stuck as error:
                         good = self._back_to_gradients(good, error)
@@ -191,7 +203,7 @@ class Trainer:
                         saver.save(good)
                     if self.watcher is not None:
                         with state.untouched_generators():  # a hook may draw
-                            self.watcher.episode(record, state.starting_state)
+                            self.watcher.episode(numbers, state.starting_state)
             except Interrupted:
                 state.restore(good)  # the episode under way is simulated anew, from the same generators
             except TrainingError as error:
@@ -266,9 +278,9 @@ class Trainer:
         start = self.model.initial_states(config.run.N_sim_batch) if config.redraw else simulated.end
         state.starting_state.copy_(start)
         state.episode += 1
-        record = self._record(epochs, began)
-        self._end_phase(record)
-        return record
+        numbers = self._record(epochs, began)
+        self._end_phase(numbers)
+        return numbers
 
     def _epochs(self, simulated: simulate.Episode) -> list[tuple[int, Tensor]]:
         """Passes over the states; of each its steps, and the sums over them of loss, net loss, deviations and penalties."""
@@ -283,8 +295,7 @@ class Trainer:
                     if steps == left:
                         break
                     self._last = terms = self.step(batch)
-                    scalars = [terms.loss, terms.net_loss, *terms.deviations.values(), *terms.penalties.values()]
-                    sums = sums + torch.stack([scalar.detach() for scalar in scalars])
+                    sums = sums + torch.stack([scalar.detach() for scalar in record.scalars(terms).values()])
                     steps += 1
                     if self.stopping:
                         raise Interrupted
@@ -314,12 +325,15 @@ class Trainer:
         steps, size = [n for n, _ in epochs], self.phase.run.N_minibatch_size
         numbers = torch.cat([rows, rows.sum(0, keepdim=True)]).tolist()
         terms = self._last
-        names = ["loss", "net_loss", *(f"dev_{name}" for name in terms.deviations), *terms.penalties]
+        means = {name: x / (sum(steps) * size) for name, x in zip(record.scalars(terms), numbers[-1], strict=True)}
+        means |= record.shares(means, terms)
+        if self.state.weights is not None:
+            self.state.weights.after_episode([means[f"part_{name}"] for name in terms.parts], self.state.episode)
         return Record(
             episode=self.state.episode,
             step=self.state.step,
             epochs=[(row[0] / (n * size), row[1] / (n * size)) for n, row in zip(steps, numbers[:-1], strict=True)],
-            scalars={name: value / (sum(steps) * size) for name, value in zip(names, numbers[-1], strict=True)},
+            scalars=means,
             residuals=terms.residuals,
             learning_rate=float(self.state.optimizer.param_groups[0]["lr"]),
             n_steps=sum(steps),
@@ -328,12 +342,12 @@ class Trainer:
 
     # -- phases -----------------------------------------------------------------------------------------------
 
-    def _end_phase(self, record: Record) -> None:
+    def _end_phase(self, numbers: Record) -> None:
         """Goes on to the next phase where this one has had its episodes, or its loss is small enough."""
         state, phases = self.state, self.config.optimizer.phases
         if state.phase + 1 >= len(phases):
             return
-        phase, loss_now = phases[state.phase], record.epochs[-1][0]
+        phase, loss_now = phases[state.phase], numbers.epochs[-1][0]
         over = phase.N_episodes is not None and state.episode - state.phase_began >= phase.N_episodes
         if over or (phase.until_loss is not None and loss_now < phase.until_loss):
             state.enter(state.phase + 1)

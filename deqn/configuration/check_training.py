@@ -1,0 +1,50 @@
+"""What keys of `run` that change the loss or the episode need of each other."""
+
+from __future__ import annotations
+
+from deqn.configuration.schema import Optimizer, Run
+
+
+def check_training(run: Run, optimizer: Optimizer | None) -> list[str]:
+    """One sentence for each combination that cannot be trained with."""
+    sizes = {"run": run.N_minibatch_size}
+    if optimizer is not None:
+        steps = {
+            "optimizer": optimizer,
+            **{f"optimizer.phases[{i}]": phase for i, phase in enumerate(optimizer.phases)},
+        }
+        sizes |= {where: step.N_minibatch_size for where, step in steps.items() if step.N_minibatch_size is not None}
+    return [*run.loss.problems(), *_loss(run), *_trace(run, sizes)]
+
+
+def _loss(run: Run) -> list[str]:
+    problems, loss = [], run.loss
+    if loss.all_in_one and run.expectation_type != "pseudo_random":
+        problems.append(
+            f"run.loss.all_in_one multiplies residuals of two draws, and run.expectation_type = {run.expectation_type!r} draws "
+            "nothing: give run.expectation_type=pseudo_random."
+        )
+    if loss.kind == "sobolev" and run.compile:
+        problems.append(
+            "run.loss.kind = 'sobolev' takes derivatives of derivatives, which run.compile cannot: leave one out."
+        )
+    return problems
+
+
+def _trace(run: Run, sizes: dict[str, int]) -> list[str]:
+    if not run.loss.trace_decay:
+        return []
+    problems, length = [], run.N_episode_length
+    if not run.sorted_within_batch:
+        problems.append(
+            "run.loss.trace_decay follows trajectories, and minibatches hold none: give run.sorted_within_batch=true."
+        )
+    for where, size in sizes.items():
+        if size % length and length % size:
+            problems.append(
+                f"run.loss.trace_decay: a minibatch must hold whole trajectories or be a piece of one, and "
+                f"{where}.N_minibatch_size = {size} is neither a multiple nor a divisor of run.N_episode_length = {length}."
+            )
+    if run.N_states_held is not None:
+        problems.append("run.loss.trace_decay needs whole trajectories: leave out run.N_states_held.")
+    return problems
