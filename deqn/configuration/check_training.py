@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deqn.configuration.schema import Optimizer, Run
+from deqn.numerics.draws import KINDS
 
 
 def check_training(run: Run, optimizer: Optimizer | None) -> list[str]:
@@ -19,9 +20,16 @@ def check_training(run: Run, optimizer: Optimizer | None) -> list[str]:
 
 def _loss(run: Run) -> list[str]:
     problems, loss = [], run.loss
-    if loss.all_in_one and run.expectation_type != "pseudo_random":
+    kind, drawn = run.expectation_type, run.expectation_type in KINDS
+    if kind in ("antithetic", "quasi_random") and run.compile:
+        problems.append(f"run.expectation_type = {kind!r} cannot be compiled: leave out run.compile.")
+    if kind == "antithetic" and run.expectation_pseudo_draws % 2:
         problems.append(
-            f"run.loss.all_in_one multiplies residuals of two draws, and run.expectation_type = {run.expectation_type!r} draws "
+            f"run.expectation_pseudo_draws = {run.expectation_pseudo_draws}: expected an even number for antithetic pairs."
+        )
+    if loss.all_in_one and not drawn:
+        problems.append(
+            f"run.loss.all_in_one multiplies residuals of two draws, and run.expectation_type = {kind!r} draws "
             "nothing: give run.expectation_type=pseudo_random."
         )
     if loss.kind == "sobolev" and run.compile:

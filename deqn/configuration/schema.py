@@ -204,10 +204,17 @@ class Run(Group):
         description="(new) an episode with more states is simulated in pieces of at most so many, which are held one after the "
         "other; every epoch simulates them anew. null: the whole episode is held",
     )
-    expectation_type: Literal["product", "monomial", "pseudo_random"] = Field(
-        "product", description="quadrature on the nodes of Dynamics.py, or random draws"
+    expectation_type: Literal[
+        "product", "monomial", "gauss-hermite", "gauss_hermite", "pseudo_random", "antithetic", "quasi_random"
+    ] = Field(
+        "product",
+        description="quadrature on the nodes of Dynamics.py, which may ask for this name, or draws: independent ones, pairs with "
+        "opposite signs (new), or a shifted Sobol sequence (new)",
     )
-    expectation_pseudo_draws: PositiveInt = Field(5, description="draws of `pseudo_random`")
+    expectation_pseudo_draws: PositiveInt = Field(5, description="number of draws")
+    n_quad_pts: PositiveInt = Field(
+        3, description="(new) nodes of each shock, for a Dynamics.py that reads `Parameters.n_quad_pts`"
+    )
     keras_precision: Literal["float32", "float64"] = Field("float32", description="floating type, from end to end")
     compile: bool = Field(False, description="(new) torch.compile for the loss and the simulated period")
     products: Literal["auto", "plain", "turned", "onednn"] = Field(

@@ -22,12 +22,13 @@ from deqn.economy.linker import Linker
 from deqn.economy.names import check_names, functions_of, refuse_misspelt
 from deqn.economy.network import PolicyNetwork, dense_network
 from deqn.errors import ConfigError, ModelError, suggestion
-from deqn.numerics.expectations import Expectations, gauss_hermite, monomial_rule
+from deqn.numerics.expectations import Expectations
+from deqn.numerics.quadrature import gauss_hermite, monomial_rule
 from deqn.numerics.rng import Rng
 
 _RUN_PARAMETERS = (
     "N_sim_batch", "N_episode_length", "N_epochs_per_episode", "N_minibatch_size", "N_episodes", "sorted_within_batch",
-    "expectation_type", "expectation_pseudo_draws",
+    "expectation_type", "expectation_pseudo_draws", "n_quad_pts",
 )  # fmt: skip
 _PARAMETERS = (
     *_RUN_PARAMETERS, "MODEL_NAME", "rng", "policy", "policy_net", "states", "policy_states", "definitions",
@@ -207,7 +208,9 @@ class Model:
             self._require(dynamics, "Dynamics", ["shock_probs", "total_step_spec_shock", "total_step_random"])
             self._total_step_random = dynamics.total_step_random
             run = config.run
-            self.expectations = Expectations(dynamics, self.policy, run.expectation_type, run.expectation_pseudo_draws)
+            self.expectations = Expectations(
+                dynamics, self.policy, run.expectation_type, run.expectation_pseudo_draws, self.rng
+            )
             self.network = self._define_network()
             self.Parameters.__dict__["policy_net"] = self.network
             equations = self.linker.link("Equations")

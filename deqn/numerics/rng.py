@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -20,6 +21,9 @@ def _fill_random(out: Tensor, normal: bool, generator: int) -> None:
         out.normal_(generator=_generators[generator])
     else:
         out.uniform_(generator=_generators[generator])
+
+
+Source = Callable[[tuple[int, ...], bool], Tensor]  # shape, normal or uniform -> standard draws
 
 
 class Rng:
@@ -40,15 +44,29 @@ class Rng:
         self.dtype = dtype
         self.generator = torch.Generator(device=self.device)
         self.generator.manual_seed(seed)
+        self._source: Source | None = None
         self._key = next(_serial)
         _generators[self._key] = self.generator
 
     def _draw(self, shape: Sequence[int], normal: bool) -> Tensor:
+        return self.own(shape, normal) if self._source is None else self._source(tuple(shape), normal)
+
+    def own(self, shape: Sequence[int], normal: bool) -> Tensor:
+        """Standard normal draws of the generator, or uniform ones on [0, 1)."""
         out = torch.empty(tuple(shape), device=self.device, dtype=self.dtype)
         if torch.compiler.is_compiling():
             _fill_random(out, normal, self._key)
             return out
         return out.normal_(generator=self.generator) if normal else out.uniform_(generator=self.generator)
+
+    @contextlib.contextmanager
+    def drawing_from(self, source: Source) -> Iterator[None]:
+        """All draws come from a function meanwhile."""
+        before, self._source = self._source, source
+        try:
+            yield
+        finally:
+            self._source = before
 
     def normal(self, shape: Sequence[int], mean: float = 0.0, stddev: float = 1.0) -> Tensor:
         """Normal draws of the given shape."""

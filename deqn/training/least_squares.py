@@ -189,9 +189,9 @@ def refuse(model: Model, config: Config) -> None:
         problems.append(
             "optimizer.learning_rate_schedule moves a learning rate, and the damping takes its place: leave it out."
         )
-    if run.expectation_type == "pseudo_random":
+    if model.expectations.drawn:
         problems.append(
-            "run.expectation_type = 'pseudo_random' draws anew in each evaluation: use product or monomial."
+            f"run.expectation_type = {run.expectation_type!r} draws anew in each evaluation: use product or monomial."
         )
     if run.loss.kind != "mse" or run.loss.trace_decay:
         problems.append(

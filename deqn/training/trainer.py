@@ -384,7 +384,7 @@ class Trainer:
             ModelError: on all processes, with the first state.
         """
         model = self.model
-        if model.expectations.kind == "pseudo_random" or not callable(model.expectations.dynamics.shock_probs):
+        if model.expectations.drawn or not callable(model.expectations.dynamics.shock_probs):
             return
         states = simulated.some(self.config.run.N_minibatch_size)
         wrong = wrong_probabilities(model, states, model.policy(states))
