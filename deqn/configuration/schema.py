@@ -158,6 +158,12 @@ class Step(Group):
         True, description="(new) with several processes, learning rate times their number"
     )
     clipvalue: PositiveFloat | None = Field(None, description="each gradient entry is cut to [-clipvalue, clipvalue]")
+    clipnorm: PositiveFloat | None = Field(
+        None, description="(new) the gradient of each parameter is scaled down to this norm, as in Keras"
+    )
+    global_clipnorm: PositiveFloat | None = Field(
+        None, description="(new) the gradient of all parameters together is scaled down to this norm"
+    )
     optimizer_kwargs: dict[str, Any] = Field(
         default_factory=dict, description="(new) more arguments: beta_1, epsilon, ... or PyTorch's names"
     )

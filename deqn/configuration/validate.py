@@ -256,6 +256,9 @@ def _check_optimizer(optimizer: Optimizer, run: Run | None) -> list[str]:
         elif not last and not ends:
             problems.append(f"optimizer.phases[{i}] needs an end: give its N_episodes, or until_loss, or both.")
     for where, step in steps.items():
+        cut = [name for name in ("clipvalue", "clipnorm", "global_clipnorm") if getattr(step, name) is not None]
+        if len(cut) > 1:
+            problems.append(f"{where}.{cut[0]} and {where}.{cut[1]}: give one of them, as in Keras.")
         problems += _problems(partial(optimizer_arguments, step.optimizer, step.optimizer_kwargs, where))
         problems += _problems(partial(schedule, step.learning_rate_schedule, step.schedule_kwargs, 1, where))
         if run is not None and (step.N_minibatch_size or 0) > run.N_sim_batch * run.N_episode_length:

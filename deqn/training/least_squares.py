@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -145,10 +147,8 @@ class LeastSquares:
         except (RuntimeError, NotImplementedError, TypeError) as error:
             if type(error).__module__.startswith("torch._"):  # of the compiler
                 raise
-            reason = " ".join(str(error).split())[:300]
             raise ModelError(
-                f"{self.model.folder}: the residuals cannot be differentiated state by state (torch.func.vmap), which "
-                f"LevenbergMarquardt needs: {reason}\n  Use a first-order optimizer, "
+                f"{_one_by_one(self.model, 'LevenbergMarquardt', error)}\n  Use a first-order optimizer, "
                 "+optimizer.optimizer_kwargs.solver=matrix_free, or write without a Python `if` on a tensor."
             ) from error
         finally:
@@ -174,21 +174,23 @@ class LeastSquares:
 
 
 def refuse(model: Model, config: Config) -> None:
-    """What does not go together with Levenberg-Marquardt.
+    """What does not go together with Levenberg-Marquardt, or with another optimizer that takes the Jacobian of the residuals.
 
     Raises:
         ConfigError: with every reason.
     """
     problems = []
     optimizer, run = config.optimizer, config.run
-    if optimizer.clipvalue is not None:
-        problems.append(
-            "optimizer.clipvalue cuts gradients, and there are none: leave it out (optimizer.clipvalue=null)."
-        )
-    if optimizer.learning_rate_schedule is not None:
-        problems.append(
-            "optimizer.learning_rate_schedule moves a learning rate, and the damping takes its place: leave it out."
-        )
+    if optimizer.optimizer == LevenbergMarquardt.__name__:
+        for name in ("clipvalue", "clipnorm", "global_clipnorm"):
+            if getattr(optimizer, name) is not None:
+                problems.append(
+                    f"optimizer.{name} cuts gradients, and there are none: leave it out (optimizer.{name}=null)."
+                )
+        if optimizer.learning_rate_schedule is not None:
+            problems.append(
+                "optimizer.learning_rate_schedule moves a learning rate, and the damping takes its place: leave it out."
+            )
     if model.expectations.drawn:
         problems.append(
             f"run.expectation_type = {run.expectation_type!r} draws anew in each evaluation: use product or monomial."
@@ -202,4 +204,32 @@ def refuse(model: Model, config: Config) -> None:
             "batch normalisation ties the states of a batch to each other: no state has a Jacobian of its own."
         )
     if problems:
-        raise ConfigError("optimizer.optimizer = 'LevenbergMarquardt' cannot be used here", problems)
+        raise ConfigError(f"optimizer.optimizer = {optimizer.optimizer!r} cannot be used here", problems)
+
+
+def linearise(model: Model, weights: Tensor | None) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    """Gives residuals whose squares add up to the loss, and their Jacobian: `[batch, n_states]` -> `[n]`, `[n, parameters]`.
+
+    Raises:
+        ModelError: where the model's files cannot be differentiated state by state.
+    """
+    rows = Residuals(model, weights)
+
+    def at(states: Tensor) -> tuple[Tensor, Tensor]:
+        values = {name: p.detach() for name, p in rows.named_parameters() if p.requires_grad}
+        try:
+            return linearised(rows, values, states)
+        except (RuntimeError, NotImplementedError, TypeError) as error:
+            raise ModelError(
+                f"{_one_by_one(model, 'this optimizer', error)}\n  Use another one, or write without a Python `if` on a tensor."
+            ) from error
+
+    return at
+
+
+def _one_by_one(model: Model, what: str, error: Exception) -> str:
+    reason = " ".join(str(error).split())[:300]
+    return (
+        f"{model.folder}: the residuals cannot be differentiated state by state (torch.func.vmap), which {what} needs: "
+        f"{reason}"
+    )

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from deqn.disk.checkpoint import snapshot
 from deqn.numerics.rng import Rng
@@ -91,6 +92,17 @@ class TrainState:
         """Begins a phase: its optimizer is new, its learning rate as small as rollbacks have made it."""
         self._enter(phase, self.episode)
         self._scale_learning_rate(self.rollbacks.factor)
+
+    def after_step(self) -> None:
+        """A step has been taken."""
+        if self.schedule is not None and not isinstance(self.schedule, ReduceLROnPlateau):
+            self.schedule.step()
+        self.step += 1
+
+    def after_episode(self, loss: float) -> None:
+        """An episode has ended, with this loss in all processes."""
+        if isinstance(self.schedule, ReduceLROnPlateau):
+            self.schedule.step(loss)
 
     def payload(self) -> dict[str, Any]:
         """A copy as tensors and plain values."""
@@ -186,9 +198,9 @@ class TrainState:
         for group in self.optimizer.param_groups:
             group.update({key: group[key] * ratio for key in _RATES if key in group})
         if self.schedule is not None:
-            self.schedule.base_lrs = [rate * ratio for rate in self.schedule.base_lrs]
-            if hasattr(self.schedule, "max_lrs"):  # of CyclicLR
-                self.schedule.max_lrs = [rate * ratio for rate in self.schedule.max_lrs]
+            for name in ("base_lrs", "max_lrs", "min_lrs"):  # of most, of CyclicLR, of ReduceLROnPlateau
+                if hasattr(self.schedule, name):
+                    setattr(self.schedule, name, [rate * ratio for rate in getattr(self.schedule, name)])
 
 
 def _plain(state: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,9 @@ from deqn.disk.run_folder import RunFolder
 from deqn.economy.model import Model
 from deqn.economy.shocks import wrong_probabilities
 from deqn.errors import ConfigError, DEQNError, ModelError, ProcessError, SaveError, TrainingError
+from deqn.numerics.beyond_gradient import BeyondGradient
 from deqn.numerics.least_squares import LevenbergMarquardt
+from deqn.numerics.natural_gradient import NaturalGradient
 from deqn.numerics.products import chosen, register_onednn
 from deqn.processes.comm import Comm
 from deqn.processes.signals import Signals
@@ -104,22 +106,28 @@ class Trainer:
         settings = config.optimizer
         where = f"optimizer.phases.{phase}" if self.config.optimizer.phases else "optimizer"
         scale = self.comm.size if optimizers.scales(settings) else 1
-        learning_rate = settings.learning_rate * scale
+        kind = settings.learning_rate_schedule
+        rate, kwargs = schedules.as_factors(kind, settings.schedule_kwargs, settings.learning_rate)
+        learning_rate = rate * scale
         parameters = [p for p in self.model.network.parameters() if p.requires_grad]
         optimizer = optimizers.optimizer(
             settings.optimizer, parameters, learning_rate, settings.optimizer_kwargs, where
         )
         total_steps = config.run.N_episodes * config.steps_per_episode
-        kwargs = schedules.scaled_rates(settings.schedule_kwargs, scale)
-        make_schedule = schedules.schedule(settings.learning_rate_schedule, kwargs, total_steps, where)
+        make_schedule = schedules.schedule(kind, schedules.scaled_rates(kwargs, scale), total_steps, where)
         return Driver(optimizer, make_schedule(optimizer) if make_schedule is not None else None, learning_rate)
 
     def _check_phase(self, phase: int) -> None:
         """Raises ConfigError where a phase cannot be trained in as it is configured."""
         config = self.config.in_phase(phase)
         driver = self._driver(phase)
-        if isinstance(driver.optimizer, LevenbergMarquardt):
+        if isinstance(driver.optimizer, (LevenbergMarquardt, NaturalGradient)):
             least_squares.refuse(self.model, config)
+        if isinstance(driver.optimizer, BeyondGradient) and config.run.compile:
+            raise ConfigError(
+                f"optimizer.optimizer = {config.optimizer.optimizer!r} takes more than one derivative of the loss, which "
+                "run.compile cannot: leave one out."
+            )
         self._refuse_short_schedule(driver, config)
 
     def _make_step(self) -> FirstOrder | LeastSquares:
@@ -129,7 +137,8 @@ class Trainer:
         self._phase_of_step = state.phase, state.phase_began
         if isinstance(state.optimizer, LevenbergMarquardt):
             return LeastSquares(model, self.phase, state, state.optimizer, self.gradient, self._terms)
-        return FirstOrder(model, self.phase, state, self.gradient, self._terms)
+        linearise = least_squares.linearise(model, state.loss_weights)
+        return FirstOrder(model, self.phase, state, self.gradient, self._terms, linearise)
 
     def _terms(self, model: Model, states: Tensor) -> loss.LossTerms:
         return self.terms(model, states)
@@ -279,6 +288,7 @@ class Trainer:
         state.starting_state.copy_(start)
         state.episode += 1
         numbers = self._record(epochs, began)
+        state.after_episode(numbers.epochs[-1][0])
         self._end_phase(numbers)
         return numbers
 
@@ -313,9 +323,7 @@ class Trainer:
             terms = self.step_of_phase(states)
         except BadStep as bad:
             self._stop_not_finite(bad)
-        if self.state.schedule is not None:
-            self.state.schedule.step()
-        self.state.step += 1
+        self.state.after_step()
         return terms
 
     def _record(self, epochs: list[tuple[int, Tensor]], began: float) -> Record:
