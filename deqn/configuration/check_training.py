@@ -15,7 +15,7 @@ def check_training(run: Run, optimizer: Optimizer | None) -> list[str]:
             **{f"optimizer.phases[{i}]": phase for i, phase in enumerate(optimizer.phases)},
         }
         sizes |= {where: step.N_minibatch_size for where, step in steps.items() if step.N_minibatch_size is not None}
-    return [*run.loss.problems(), *_loss(run), *_trace(run, sizes)]
+    return [*run.loss.problems(), *_loss(run), *_trace(run, sizes), *_curriculum(run, sizes)]
 
 
 def _loss(run: Run) -> list[str]:
@@ -55,4 +55,39 @@ def _trace(run: Run, sizes: dict[str, int]) -> list[str]:
             )
     if run.N_states_held is not None:
         problems.append("run.loss.trace_decay needs whole trajectories: leave out run.N_states_held.")
+    return problems
+
+
+def _curriculum(run: Run, sizes: dict[str, int]) -> list[str]:
+    problems, shortest = [], run.N_episode_length_min
+    points, steps = run.curriculum_breakpoints, run.curriculum_steps
+    if run.N_episodes_of_small_shocks is not None and run.compile:
+        problems.append("run.N_episodes_of_small_shocks changes shocks that run.compile has compiled: leave one out.")
+    if shortest is None:
+        if run.N_increment_steps or points or steps:
+            problems.append(
+                "run.N_increment_steps and run.curriculum_... let episodes grow from N_episode_length_min: give that."
+            )
+        return problems
+    if shortest > run.N_episode_length:
+        problems.append(
+            f"run.N_episode_length_min = {shortest}: expected at most N_episode_length = {run.N_episode_length}."
+        )
+    if len(points) != len(steps) or sorted(points) != points:
+        problems.append(
+            f"run.curriculum_breakpoints = {points} and curriculum_steps = {steps}: expected as many steps as breakpoints, and "
+            "breakpoints in their order."
+        )
+    if not points and not run.N_increment_steps and shortest < run.N_episode_length:
+        problems.append(
+            "run.N_episode_length_min: give N_increment_steps, or curriculum_breakpoints; else no episode grows."
+        )
+    for where, size in sizes.items():
+        if size > shortest * run.N_sim_batch:
+            problems.append(
+                f"{where}.N_minibatch_size = {size} exceeds the first episode (N_sim_batch {run.N_sim_batch} x "
+                f"N_episode_length_min {shortest}): no step would be taken."
+            )
+    if run.loss.trace_decay:
+        problems.append("run.loss.trace_decay needs episodes of one length: leave out run.N_episode_length_min.")
     return problems

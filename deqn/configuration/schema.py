@@ -201,6 +201,24 @@ class Run(Group):
 
     N_sim_batch: PositiveInt = Field(description="trajectories simulated in parallel")
     N_episode_length: PositiveInt = Field(description="periods of an episode")
+    N_episode_length_min: PositiveInt | None = Field(
+        None, description="(new) periods of the first episode, which grow to N_episode_length; null: all are as long"
+    )
+    N_increment_steps: Annotated[int, Field(ge=0)] = Field(
+        0, description="(new) periods by which an episode is longer than the one before"
+    )
+    curriculum_breakpoints: list[PositiveInt] = Field(
+        default_factory=list, description="(new) lengths at which the next of `curriculum_steps` begins"
+    )
+    curriculum_steps: list[PositiveInt] = Field(
+        default_factory=list, description="(new) periods by which episodes grow up to each breakpoint"
+    )
+    shock_size_start: Rate = Field(
+        1 / 8, description="(new) size of the shocks in the first episode, as a share of their own"
+    )
+    N_episodes_of_small_shocks: PositiveInt | None = Field(
+        None, description="(new) episodes in which shocks grow to their own size; null: they have it from the start"
+    )
     N_epochs_per_episode: PositiveInt = Field(1, description="passes over the states of an episode")
     N_minibatch_size: PositiveInt = Field(description="states of a gradient step")
     N_episodes: PositiveInt = Field(description="episodes in all; a resumed run ends there")
@@ -285,12 +303,16 @@ class Config(Group):
     def n_phases(self) -> int:
         return max(1, len(self.optimizer.phases))
 
+    def first_episode(self, i: int) -> int:
+        """Episodes before the i-th phase, as far as they are known."""
+        return sum(phase.N_episodes or 0 for phase in self.optimizer.phases[:i])
+
     def in_phase(self, i: int) -> Config:
         """What holds in the i-th phase of training: the optimizer without phases, its states a step, its episodes at most."""
         phases = self.optimizer.phases
         step = phases[i] if phases else self.optimizer
         optimizer = Optimizer(**{name: getattr(step, name) for name in Step.model_fields})
-        earlier = sum(phase.N_episodes or 0 for phase in phases[:i])
+        earlier = self.first_episode(i)
         own = getattr(step, "N_episodes", None)
         run = self.run.model_copy(
             update={

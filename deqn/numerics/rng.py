@@ -34,6 +34,9 @@ class Rng:
         device: device of the draws.
         dtype: floating type of the draws.
 
+    Attributes:
+        shock_size: what standard deviations of `normal` are multiplied by.
+
     Example:
         >>> Rng(1).uniform([2], minval=0.1, maxval=1.0).shape
         torch.Size([2])
@@ -44,6 +47,7 @@ class Rng:
         self.dtype = dtype
         self.generator = torch.Generator(device=self.device)
         self.generator.manual_seed(seed)
+        self.shock_size = 1.0
         self._source: Source | None = None
         self._key = next(_serial)
         _generators[self._key] = self.generator
@@ -70,6 +74,8 @@ class Rng:
 
     def normal(self, shape: Sequence[int], mean: float = 0.0, stddev: float = 1.0) -> Tensor:
         """Normal draws of the given shape."""
+        if self.shock_size != 1.0:
+            stddev = self.shock_size * stddev
         return mean + stddev * self._draw(shape, normal=True)
 
     def uniform(self, shape: Sequence[int], minval: float = 0.0, maxval: float = 1.0) -> Tensor:

@@ -199,6 +199,8 @@ def refuse(model: Model, config: Config) -> None:
         problems.append(
             "run.loss: least squares take squares of residuals, with weights or without: leave out kind and trace_decay."
         )
+    if run.N_episodes_of_small_shocks is not None:
+        problems.append("run.N_episodes_of_small_shocks changes shocks that the steps do not see: leave it out.")
     if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.network.modules()):
         problems.append(
             "batch normalisation ties the states of a batch to each other: no state has a Jacobian of its own."

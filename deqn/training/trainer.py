@@ -26,7 +26,7 @@ from deqn.numerics.natural_gradient import NaturalGradient
 from deqn.numerics.products import chosen, register_onednn
 from deqn.processes.comm import Comm
 from deqn.processes.signals import Signals
-from deqn.training import diagnose, least_squares, loss, losses, record, simulate
+from deqn.training import curriculum, diagnose, least_squares, loss, losses, record, simulate
 from deqn.training.cpu import configure_cpu
 from deqn.training.first_order import BadStep, FirstOrder
 from deqn.training.gradient import Gradient
@@ -86,6 +86,9 @@ class Trainer:
                 register_onednn()
             self.terms = torch.compile(terms, fullgraph=True, dynamic=False)
             self.simulated_step = torch.compile(model.step, fullgraph=True, dynamic=False)
+        self._shocks = curriculum.Shocks(model)
+        if config.run.N_episodes_of_small_shocks is not None:
+            self._shocks.refuse_others()
         model.set_run(starting_state=starting_state)
         for phase in range(config.n_phases):  # what is wrong with a later one is said now
             self._check_phase(phase)
@@ -113,7 +116,7 @@ class Trainer:
         optimizer = optimizers.optimizer(
             settings.optimizer, parameters, learning_rate, settings.optimizer_kwargs, where
         )
-        total_steps = config.run.N_episodes * config.steps_per_episode
+        total_steps = curriculum.steps(config, first=1 + self.config.first_episode(phase))
         make_schedule = schedules.schedule(kind, schedules.scaled_rates(kwargs, scale), total_steps, where)
         return Driver(optimizer, make_schedule(optimizer) if make_schedule is not None else None, learning_rate)
 
@@ -155,7 +158,7 @@ class Trainer:
 
     def _refuse_short_schedule(self, driver: Driver, config: Config) -> None:
         """OneCycleLR fails after its end; a checkpoint brings back the end that it had."""
-        steps = config.run.N_episodes * config.steps_per_episode
+        steps = curriculum.steps(config)
         ends = getattr(driver.schedule, "total_steps", None)
         if ends is None or ends >= steps:
             return
@@ -277,12 +280,14 @@ class Trainer:
         network = self.model.network
         if self._phase_of_step != (state.phase, state.phase_began):
             self.step_of_phase = self._make_step()
-        simulated = simulate.Episode(self.simulated_step, state.starting_state, self.phase.pieces, network, state.rng)
+        now = curriculum.in_episode(self.phase, state.episode + 1)
         self.gradient.attach()
-        network.train()
-        epochs = self._epochs(simulated)
-        network.eval()
-        simulated.close()
+        with self._shocks.of_size(curriculum.shock_size(config.run, state.episode + 1)):
+            simulated = simulate.Episode(self.simulated_step, state.starting_state, now.pieces, network, state.rng)
+            network.train()
+            epochs = self._epochs(simulated, now)
+            network.eval()
+            simulated.close()
         self._refuse_wrong_probabilities(simulated)
         start = self.model.initial_states(config.run.N_sim_batch) if config.redraw else simulated.end
         state.starting_state.copy_(start)
@@ -292,9 +297,9 @@ class Trainer:
         self._end_phase(numbers)
         return numbers
 
-    def _epochs(self, simulated: simulate.Episode) -> list[tuple[int, Tensor]]:
+    def _epochs(self, simulated: simulate.Episode, now: Config) -> list[tuple[int, Tensor]]:
         """Passes over the states; of each its steps, and the sums over them of loss, net loss, deviations and penalties."""
-        run, state, left = self.phase.run, self.state, self.phase.steps_per_episode
+        run, state, left = now.run, self.state, now.steps_per_episode
         epochs: list[tuple[int, Tensor]] = []
         while left > 0:
             sums, steps = state.starting_state.new_zeros(()), 0
