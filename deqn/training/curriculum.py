@@ -19,7 +19,7 @@ from deqn.economy.shocks import differing_moments
 from deqn.errors import ConfigError
 
 _STATES = 4  # at which it is tried whether the size of shocks can be changed
-_TRIED = 0.5  # size of shocks there
+_TRIED, _DRAWS = 0.5, 200  # size of shocks there, and how often they are drawn
 
 
 def episode_length(run: Run, episode: int) -> int:
@@ -98,15 +98,17 @@ class Shocks:
         with model.context(), torch.no_grad():
             states = model.initial_states(_STATES)
             policies = model.policy(states)
-            spreads = []
+            means, spreads = [], []
             for size in (1.0, _TRIED):
                 with self.of_size(size):
                     remark = differing_moments(model, states, policies)
-                    draws = [model.expectations.dynamics.total_step_random(states, policies) for _ in range(100)]
+                    draws = [model.expectations.dynamics.total_step_random(states, policies) for _ in range(_DRAWS)]
+                means.append(torch.stack(draws).double().mean(0))
                 spreads.append(torch.stack(draws).double().std(0))
         model.rng.set_state(before)
         moved = spreads[0] > 0
         followed = bool(moved.any()) and bool((spreads[1][moved] < 0.8 * spreads[0][moved]).all())
+        followed &= bool(((means[1] - means[0]).abs() <= spreads[0]).all())  # a table of values is no shock around zero
         if remark or not followed:
             reason = f" {remark}" if remark else ""
             raise ConfigError(
