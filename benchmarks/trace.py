@@ -22,7 +22,7 @@ SIZES = ["run.N_sim_batch=128", "run.N_episode_length=16", "run.N_minibatch_size
 ADAM = ["optimizer=brock_mirman", "net.warm_start=none", "run.keras_precision=float32"]
 MODELS = {
     "brock_mirman, delta=0.1": ["model=brock_mirman", "constants.delta=0.1", *SIZES, *ADAM, "run.N_episodes=150"],
-    "rbc_labor": ["model=rbc_labor", *SIZES, *ADAM, "run.N_episodes=150"],
+    "rbc_labor": ["model=rbc_labor", *SIZES, "optimizer=brock_mirman", "run.N_episodes=300"],
 }
 SCHEDULE = "optimizer.schedule_kwargs={alpha: 0.003}"
 ROWS = {"ordinary minibatches": [], **{

@@ -53,6 +53,10 @@ def _trace(run: Run, sizes: dict[str, int]) -> list[str]:
                 f"run.loss.trace_decay: a minibatch must hold whole trajectories or be a piece of one, and "
                 f"{where}.N_minibatch_size = {size} is neither a multiple nor a divisor of run.N_episode_length = {length}."
             )
+    if run.replay_share:
+        problems.append(
+            "run.loss.trace_decay follows trajectories, and run.replay_share mixes other states in: leave one out."
+        )
     if run.N_states_held is not None:
         problems.append("run.loss.trace_decay needs whole trajectories: leave out run.N_states_held.")
     return problems

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from deqn.configuration.fields import Group, Number, PositiveFloat, PositiveInt, Rate
+from deqn.configuration.fields import Group, Number, PositiveFloat, PositiveInt, Rate, Share
 from deqn.configuration.loss_schema import Loss
 
 if TYPE_CHECKING:
@@ -78,6 +78,10 @@ class Variable(Group):
 
 class StateVariable(Variable):
     init: Init | None = Field(None, description="distribution at the start; 1 in every place without it")
+    pseudo_state: bool = Field(
+        False,
+        description="(new) a parameter that is a state: drawn anew for each episode, by `run.pseudo_design`, and constant in it",
+    )
 
 
 class PolicyVariable(Variable):
@@ -108,6 +112,9 @@ class HiddenLayer(Group):
         description="Keras, TensorFlow or PyTorch name, dotted path of a function, or `Activations.<f>` of the model's folder",
     )
     init_scale: PositiveFloat = Field(1.0, description="scale of Keras' VarianceScaling")
+    skip: bool = Field(
+        False, description="(new) what enters the layer is added to what leaves it; both have the same width"
+    )
     dropout_rate: Rate | None = Field(None, description="dropout before this layer, active in gradient steps only")
     batch_normalize: dict[str, Any] | None = Field(
         None, description="batch normalisation before this layer: momentum, epsilon, center, scale, in Keras' meaning"
@@ -145,6 +152,12 @@ class Net(Group):
         "none",
         description="(new) what the network is fitted to first: nothing, guess(state) of the model's Guess.py, the policy of the "
         "steady state without shocks, or the linear solution around it",
+    )
+    inputs: list[str] = Field(
+        default_factory=list, description="(new) names of the states that the network sees; empty: all"
+    )
+    use_weight_adjustment: bool = Field(
+        False, description="(new) layers begin orthogonal and with outputs of variance one over initial states"
     )
     options: dict[str, Any] = Field(default_factory=dict, description="(new) options of a model's own Net.py")
 
@@ -218,6 +231,19 @@ class Run(Group):
     )
     N_episodes_of_small_shocks: PositiveInt | None = Field(
         None, description="(new) episodes in which shocks grow to their own size; null: they have it from the start"
+    )
+    pseudo_design: Literal["independent", "latin_hypercube", "halton"] = Field(
+        "independent", description="(new) how the pseudo-states of all trajectories are drawn together"
+    )
+    pseudo_edge_share: Share = Field(
+        0.0, description="(new) share of the trajectories of which one pseudo-state lies at an end of its distribution"
+    )
+    pseudo_edge_width: Annotated[float, Field(gt=0, le=0.5)] = Field(
+        0.02, description="(new) probability of what counts as an end"
+    )
+    replay_share: Rate = Field(0.0, description="(new) share of each minibatch that are states of earlier episodes")
+    replay_episodes: PositiveInt = Field(
+        10, description="(new) of how many episodes states are kept, as many of each as a minibatch has"
     )
     N_epochs_per_episode: PositiveInt = Field(1, description="passes over the states of an episode")
     N_minibatch_size: PositiveInt = Field(description="states of a gradient step")

@@ -276,6 +276,8 @@ def _check_variables(variables: Variables) -> list[str]:
         for i, variable in enumerate(getattr(variables, kind)):
             where = f"variables.{kind}[{i}] {variable.name!r}"
             problems += _check_bounds(where, variable, is_state=kind == "states")
+            if isinstance(variable, StateVariable) and variable.pseudo_state and variable.init is None:
+                problems.append(f"{where}: a pseudo_state is drawn from its init, and there is none.")
             if isinstance(variable, StateVariable) and variable.init is not None:
                 init = variable.init
                 problems += _problems(partial(distribution, init.distribution, init.kwargs, f"{where}.init"))

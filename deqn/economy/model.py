@@ -21,6 +21,7 @@ from deqn.economy.files import describe, model_folder, where
 from deqn.economy.linker import Linker
 from deqn.economy.names import check_names, functions_of, refuse_misspelt
 from deqn.economy.network import PolicyNetwork, dense_network
+from deqn.economy.pseudo_states import draw_pseudo_states
 from deqn.errors import ConfigError, ModelError, suggestion
 from deqn.numerics.expectations import Expectations
 from deqn.numerics.quadrature import gauss_hermite, monomial_rule
@@ -114,7 +115,20 @@ class Model:
             if init is not None:
                 draw, kwargs, _ = init
                 states[:, column.start : column.stop] = draw(self.rng, (n, *column.shape), **kwargs).reshape(n, -1)
-        return states
+        run = self.config.run
+        together = run.pseudo_design != "independent" or run.pseudo_edge_share > 0
+        return self.with_new_pseudo_states(states) if together else states
+
+    @property
+    def pseudo_columns(self) -> list[Column]:
+        """Columns of the parameters that are states."""
+        named = zip(self.state_columns, self.config.variables.states, strict=True)
+        return [column for column, variable in named if variable.pseudo_state]
+
+    def with_new_pseudo_states(self, states: Tensor) -> Tensor:
+        """`[n, n_states]` with pseudo-states drawn anew."""
+        drawn = [(column, self._inits[self.state_columns.index(column)]) for column in self.pseudo_columns]
+        return draw_pseudo_states(states, drawn, self.config.run, self.rng)
 
     def is_discrete(self, column: Column, values: Tensor) -> bool:
         """Whether a state's simulated values are whole numbers, or those that its `choice` lists: regimes, ages, types."""
@@ -306,6 +320,7 @@ class Model:
 
     def _define_network(self) -> PolicyNetwork:
         config = self.config
+        inputs = self._inputs()
         seed = config.seed  # without the rank: every process starts from the same network
         if self.linker.has("Net"):
             module = self.linker.link("Net")
@@ -321,11 +336,21 @@ class Model:
             finally:
                 torch.set_rng_state(cpu_state)
         else:
-            body = dense_network(config.net, self.n_states, self.n_policies, seed, self.own_activation)
+            n_inputs = self.n_states if inputs is None else len(inputs)
+            body = dense_network(config.net, n_inputs, self.n_policies, seed, self.own_activation)
         policies = config.variables.policies
         normalize, own = config.net.normalize_inputs, self.own_activation
-        network = PolicyNetwork(body, policies, self.policy_columns, self.n_states, normalize, own)
+        network = PolicyNetwork(body, policies, self.policy_columns, self.n_states, normalize, own, inputs)
         return network.to(device=self.device, dtype=self.dtype).eval()
+
+    def _inputs(self) -> list[int] | None:
+        """Columns of the state that the network sees; None for all."""
+        names = self.config.net.inputs
+        columns = {column.name: range(column.start, column.stop) for column in self.state_columns}
+        wrong = [name for name in names if name not in columns]
+        if wrong:
+            raise ConfigError(f"net.inputs: there is no state {wrong[0]!r}.{suggestion(wrong[0], columns)}")
+        return [i for name in names for i in columns[name]] if names else None
 
     def own_activation(self, name: str) -> Any:
         """A function of the model's Activations.py, which the configuration calls `Activations.<name>`."""

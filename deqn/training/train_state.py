@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from deqn.disk.checkpoint import snapshot
 from deqn.numerics.rng import Rng
+from deqn.training.replay import Replay
 from deqn.training.reweighting import Weights
 
 # entries of an optimizer's group that schedules move: they come from the checkpoint, all others from today's configuration
@@ -20,7 +21,7 @@ _RATES = {"lr", "initial_lr", "max_lr", "min_lr"}
 _MOMENTUM = {"betas", "momentum", "base_momentum", "max_momentum"}  # only where a schedule cycles it
 
 # what each process of a run has of its own
-PART_OF_RANK = ("rng", "torch_rng", "cuda_rng", "starting_state")
+PART_OF_RANK = ("rng", "torch_rng", "cuda_rng", "starting_state", "replay")
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,11 @@ class TrainState:
         phase, phase_began: which phase training is in, and after which episode it began.
         returns: how often least squares found no way on and gradients were taken again.
         weights: of the equations, where they are not all 1.
+        replay: states of earlier episodes.
     """
 
     weights: Weights | None = None
+    replay: Replay
 
     @property
     def loss_weights(self) -> Tensor | None:
@@ -127,7 +130,7 @@ class TrainState:
 
     def part_of_rank(self) -> dict[str, Any]:
         """A copy of the generators and states of this process."""
-        return snapshot(self.generators() | {"starting_state": self.starting_state})
+        return snapshot(self.generators() | {"starting_state": self.starting_state, "replay": self.replay.states})
 
     def generators(self) -> dict[str, Any]:
         """Where the generators of this process are."""
@@ -165,6 +168,7 @@ class TrainState:
         self._restore_optimizer(payload)
         self.set_generators(payload)
         self.starting_state.copy_(payload["starting_state"])
+        self.replay.states = payload.get("replay", self.replay.states[:0]).to(self.starting_state)
         self.episode, self.step, self.returns = payload["episode"], payload["step"], payload.get("returns", 0)
         self.rollbacks = Rollbacks(**payload.get("rollbacks", {}))
         if self.weights is not None and payload.get("weights") is not None:

@@ -18,6 +18,7 @@ from deqn.disk import checkpoint
 from deqn.disk.cache import keep_compiled
 from deqn.disk.run_folder import RunFolder
 from deqn.economy.model import Model
+from deqn.economy.pseudo_states import moving
 from deqn.economy.shocks import wrong_probabilities
 from deqn.errors import ConfigError, DEQNError, ModelError, ProcessError, SaveError, TrainingError
 from deqn.numerics.beyond_gradient import BeyondGradient
@@ -33,9 +34,11 @@ from deqn.training.gradient import Gradient
 from deqn.training.least_squares import LeastSquares, Stuck
 from deqn.training.progress import Progress
 from deqn.training.record import Record, Watcher
+from deqn.training.replay import Replay
 from deqn.training.reweighting import Weights
 from deqn.training.saving import Saver
 from deqn.training.train_state import Driver, Rollbacks, TrainState
+from deqn.training.unit_variance import unit_variance
 from deqn.training.warm_start import warm_start
 
 _RETURNS = 3  # from least squares to a first-order phase
@@ -71,6 +74,7 @@ class Trainer:
         parameters = [p for p in model.network.parameters() if p.requires_grad]
         starting_state = model.initial_states(config.run.N_sim_batch)
         self.state = TrainState(model.network, self._driver, model.rng, starting_state)
+        self.state.replay = Replay(config.run, starting_state)
         self.signals = Signals(passed_on=self.comm.size > 1)
         self.gradient = Gradient(parameters, self.comm, lambda: self.signals.received is not None)
         self.saver = Saver(model, self.state, folder, self.comm, self._say)
@@ -86,6 +90,7 @@ class Trainer:
                 register_onednn()
             self.terms = torch.compile(terms, fullgraph=True, dynamic=False)
             self.simulated_step = torch.compile(model.step, fullgraph=True, dynamic=False)
+        self._refuse_moving_pseudo_states()
         self._shocks = curriculum.Shocks(model)
         if config.run.N_episodes_of_small_shocks is not None:
             self._shocks.refuse_others()
@@ -102,6 +107,20 @@ class Trainer:
         shapes = losses.equation_shapes(self.model)
         losses.check(settings, shapes)
         return Weights(settings, list(shapes), self.state.starting_state, self.config.seed)
+
+    def _refuse_moving_pseudo_states(self) -> None:
+        columns = self.model.pseudo_columns
+        if not columns:
+            return
+        with self.state.untouched_generators():
+            moved = moving(self.state.starting_state, self.model.step(self.state.starting_state), columns)
+        if moved:
+            raise _shared(
+                ModelError(
+                    f"variables.states {moved[0]!r} is a pseudo_state, and {self.model.folder.name}/Dynamics.py changes it: let "
+                    "State.update leave it as it is."
+                )
+            )
 
     def _driver(self, phase: int) -> Driver:
         """Optimizer and schedule of a phase, new."""
@@ -191,6 +210,9 @@ class Trainer:
         with self.model.context(), self.signals:
             saver.set_aside()
             if state.episode == 0 and not saver.resumed:
+                if self.config.net.use_weight_adjustment:
+                    with torch.no_grad():
+                        unit_variance(self.model)
                 if self.config.net.warm_start != "none":
                     self._say(warm_start(self.model))
                 if self.model.post_init is not None:
@@ -289,7 +311,10 @@ class Trainer:
             network.eval()
             simulated.close()
         self._refuse_wrong_probabilities(simulated)
+        state.replay.after_episode(simulated.held, state.rng)
         start = self.model.initial_states(config.run.N_sim_batch) if config.redraw else simulated.end
+        if not config.redraw:
+            start = self.model.with_new_pseudo_states(start)
         state.starting_state.copy_(start)
         state.episode += 1
         numbers = self._record(epochs, began)
@@ -309,7 +334,7 @@ class Trainer:
                 for batch in simulate.minibatches(states, run.N_minibatch_size, run.sorted_within_batch, state.rng):
                     if steps == left:
                         break
-                    self._last = terms = self.step(batch)
+                    self._last = terms = self.step(state.replay.mix(batch, state.rng))
                     sums = sums + torch.stack([scalar.detach() for scalar in record.scalars(terms).values()])
                     steps += 1
                     if self.stopping:
