@@ -26,7 +26,8 @@ MODELS = {
 }
 SCHEDULE = "optimizer.schedule_kwargs={alpha: 0.003}"
 ROWS = {"ordinary minibatches": [], **{
-    f"trace_decay={decay}": ["run.sorted_within_batch=true", f"run.loss.trace_decay={decay}"] for decay in (0.0, 0.5, 0.8, 0.9, 0.95)
+    f"trace_decay={decay}": ["run.sorted_within_batch=true", f"run.loss.trace_decay={decay}"]
+    for decay in (0.0, 0.5, 0.8, 0.9, 0.95)
 }}  # fmt: skip
 
 
