@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from deqn.analysis.run import Run, load_run
     from deqn.api import load_model
     from deqn.economy.model import Model
-    from deqn.economy.network import dense_network, variance_scaling_
+    from deqn.economy.network import dense_network
     from deqn.errors import CheckpointError, ConfigError, DEQNError, ModelError, SaveError, TrainingError
     from deqn.numerics import complementarity, histogram
+    from deqn.numerics.initial_weights import variance_scaling_
     from deqn.training.trainer import Trainer
 
 __version__ = "0.2.0.dev0"
@@ -39,7 +40,7 @@ _PUBLIC = {
     "histogram": "deqn.numerics",
     "load_model": "deqn.api",
     "load_run": "deqn.analysis.run",
-    "variance_scaling_": "deqn.economy.network",
+    "variance_scaling_": "deqn.numerics.initial_weights",
 }
 
 __all__ = [

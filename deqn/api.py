@@ -12,8 +12,12 @@ from deqn.economy.probe import probe
 
 
 def load_model(
-    name: str, overrides: Sequence[str] = (), config_dir: str | Path | None = None, check: bool = True
-) -> Model:  # fmt: skip
+    name: str,
+    overrides: Sequence[str] = (),
+    config_dir: str | Path | None = None,
+    check: bool = True,
+    library: str | Path | None = None,
+) -> Model:
     """A model of `models/` (or of MODELS_DIR) with its untrained network.
 
     Args:
@@ -22,6 +26,7 @@ def load_model(
         config_dir: a folder with YAML files of your own, as in `--config-dir`.
         check: try the model, as `--check` does: its problems are raised, its notes are Python warnings, and expectations are
             evaluated on all nodes at once where that gives the same numbers. Without it loading is faster, training slower.
+        library: a folder of the TensorFlow library, as in `--from`; `name` is then a model folder in it.
 
     Raises:
         ConfigError, ModelError: with every problem found.
@@ -31,8 +36,9 @@ def load_model(
         >>> model.equations(states := model.initial_states(3), model.policy(states))["euler"].shape
         torch.Size([3])
     """
-    model = Model(compose([f"model={name}", *overrides], config_dir).config)
+    composed = compose([f"model={name}", *overrides], config_dir, library=library)
+    model = Model(composed.config)
     if check:
-        for note in probe(model).notes:
+        for note in [*composed.notes, *probe(model).notes]:
             warnings.warn(note, stacklevel=2)
     return model

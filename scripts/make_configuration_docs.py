@@ -47,6 +47,7 @@ HYDRA = """\
 | option | meaning |
 |---|---|
 | `--check` | validate, link and try the model; train and write nothing (`run_deepnet.py` only) |
+| `--from DIR` | DIR is a folder of the TensorFlow library, as it is: see [there](from_tensorflow.md) |
 | `--config-dir DIR` | DIR adds YAML files to the groups: `DIR/model/<name>.yaml`, `DIR/net/<name>.yaml`, ... |
 | `-m` | one run for each combination of comma-separated values |
 | `--cfg job` | print the composed configuration |

@@ -1,7 +1,8 @@
 """A GPU that is not there: tensors on `cuda` that compute on the CPU, and refuse what a GPU would refuse.
 
 Where no GPU is at hand, this finds the mistakes that end a run on one: tensors on different devices in one operation, a
-tensor made without its device, NumPy asked for a tensor of the GPU, a generator of the other device. Of speed it says nothing.
+tensor made without its device, NumPy asked for a tensor of the GPU, a generator of the other device. Of speed it says nothing,
+but `waits` lists where the host would wait for the GPU.
 """
 
 from __future__ import annotations
@@ -24,6 +25,12 @@ _ACROSS = {
     aten._to_copy.default, aten.copy_.default, aten.index.Tensor, aten._local_scalar_dense.default,
     aten._foreach_copy_.default,
 }  # fmt: skip
+# of these, the host must know a number of the device
+_ASKS = {
+    aten._local_scalar_dense.default, aten.equal.default, aten.nonzero.default, aten.masked_select.default,
+    aten._unique2.default, aten.repeat_interleave.Tensor,
+}  # fmt: skip
+waits: list[str] = []  # operations for which the host has waited: a test clears it, and counts
 
 
 class OnCuda(Tensor):
@@ -113,11 +120,24 @@ def _run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     real_args, real_kwargs = tree_unflatten([x.held if isinstance(x, OnCuda) else x for x in flat], spec)
     if asked is not None:
         real_kwargs["device"] = "cpu"
+    if _waits(func, args, kwargs, on_cuda):
+        waits.append(str(func))
     result = func(*real_args, **real_kwargs)
     if func is aten._to_copy.default and result is real_args[0]:
         result = result.clone()
     wrapped = tree_map(lambda x: OnCuda(x) if isinstance(x, Tensor) and on_cuda else x, result)
     return return_and_correct_aliasing(func, args, kwargs, wrapped) if on_cuda and _mutates(func) else wrapped
+
+
+def _waits(func: Any, args: Any, kwargs: dict[str, Any], on_cuda: bool) -> bool:
+    """Whether the host stands still: it asks for a number, a mask selects, or memory that is not pinned crosses over."""
+    if func is aten.index.Tensor:
+        return any(x is not None and x.dtype in (torch.bool, torch.uint8) for x in args[1])
+    if func is aten._to_copy.default:
+        return isinstance(args[0], OnCuda) != on_cuda and not kwargs.get("non_blocking")
+    if func is aten.copy_.default:
+        return isinstance(args[0], OnCuda) != isinstance(args[1], OnCuda) and not any(args[2:])
+    return func in _ASKS
 
 
 def _mutates(func: Any) -> bool:

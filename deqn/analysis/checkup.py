@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from deqn.economy.rehearsal import starting_states
 from deqn.training import simulate
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def clouds(run: Run) -> dict[str, Tensor]:
     """Three clouds of states of a model that may be untrained, each `[n, n_states]`."""
     model = run.model
     with model.context(), torch.no_grad():
-        initial = model.initial_states(_STATES)
+        initial = starting_states(model, _STATES)
         moved = simulate.episode(model.step, initial, _PERIODS + 1)[0][-1]
     return {"initial states": initial, f"after {_PERIODS} periods": moved, "wider box": run.wider_box(initial)}
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from deqn.analysis.run import Run
 from deqn.economy.columns import Column
+from deqn.economy.rehearsal import starting_states
 from deqn.economy.steady_state import SteadyState, steady_state
 from deqn.training import simulate
 
@@ -102,7 +103,7 @@ def judge(run: Run) -> Verdict:
                     )
                 )
                 return verdict
-            initial = model.initial_states(1024)
+            initial = starting_states(model, 1024)
         cloud = _thinned(states)
         steady = _steady_states(run, steady_state(model, cloud))
         if steady:
@@ -199,7 +200,7 @@ def _levels(
         mean, low, high = float(values.mean()), float(first.min()), float(first.max())
         means[column.name] = mean
         if column.name not in steady:
-            ratio = mean / high if mean > high else mean / low if mean < low else 1.0
+            ratio = 1.0 if low <= 0 else mean / high if mean > high else mean / low if mean < low else 1.0
             beyond = max(mean - high, low - mean, 0.0) > FACTOR * (high - low)
             if (low > 0 and high > low and not 1 / FACTOR <= ratio <= FACTOR) or (low <= 0 and high > low and beyond):
                 yield Finding(

@@ -13,6 +13,7 @@ from deqn.processes import launch
 from deqn.training.shares import shares_table
 from deqn.training.terminal import escape, show_header, show_model, steady_state_lines, terminal
 from deqn.training.trainer import Trainer
+from deqn.training.try_hooks import try_hooks
 
 
 def main() -> None:
@@ -21,12 +22,14 @@ def main() -> None:
 
 
 def check(composed: Composed) -> int:
-    """Links the model and tries it on seven states; returns the exit status."""
+    """Links the model, tries it on seven states, and its hooks on copies; returns the exit status."""
     if not launch.is_first():
         return 0
     model = Model(composed.config)
     report = probe(model)
+    report.notes[:0] = composed.notes
     trainer = Trainer(model)  # optimizer and schedule
+    try_hooks(model)
     calibration.keep(model.calibrated, model.folder, composed.config.constants)
     console = terminal()
     show_header(console, model)

@@ -7,9 +7,9 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from deqn.configuration.compose import (
-    RUN_DIR_VARIABLE,
     Composed,
     Task,
     argument_parser,
@@ -17,11 +17,33 @@ from deqn.configuration.compose import (
     first_lines,
 )
 from deqn.configuration.multirun import Sweep, through_hydra
+from deqn.configuration.overrides import RUN_DIR_VARIABLE
 from deqn.disk.checkpoint import Checkpoints
 from deqn.economy.files import describe, where
 from deqn.errors import ConfigError, DEQNError, ModelError
 from deqn.processes.launch import is_first
 from deqn.processes.once import on_all_processes, show
+
+
+def finish(action: Callable[[], int], stopped: Callable[[], str] = lambda: "stopped") -> NoReturn:
+    """Does something and ends the process: with its status, or with that of a mistake, which is shown in one message.
+
+    Args:
+        stopped: what is said after Ctrl-C.
+    """
+    try:
+        code = action()
+    except Exception as error:
+        known = None if os.environ.get("HYDRA_FULL_ERROR") else explained(error)
+        if known is None:
+            raise
+        show(known)
+        sys.exit(known.exit_code)
+    except KeyboardInterrupt:
+        if is_first():
+            print(stopped(), file=sys.stderr)
+        sys.exit(130)
+    sys.exit(code)
 
 
 def run(
@@ -44,13 +66,16 @@ def run(
         parser.add_argument(
             "--strict", action="store_true", help="exit status 6 where the model is not solved (strict=true)"
         )
+    parser.add_argument("--from", dest="library", metavar="DIR", help="a folder of the TensorFlow library, as it is")
     arguments = parser.parse_intermixed_args()  # options may stand between overrides
     if getattr(arguments, "strict", False):
         arguments.overrides.append("strict=true")
     run_dir = os.environ.get(RUN_DIR_VARIABLE) or run_dir
     full = bool(os.environ.get("HYDRA_FULL_ERROR"))
-    composed, code = None, 0
-    try:
+    composed: Composed | None = None
+
+    def action() -> int:
+        nonlocal composed
         for_hydra = ("help", "hydra_help", "cfg", "multirun", "shell_completion", "info", "config_name", "config_path")
         if any(getattr(arguments, name, None) for name in for_hydra):
             with on_all_processes():
@@ -58,22 +83,12 @@ def run(
                     raise ConfigError("--check takes one configuration: leave out -m, --cfg and the like.")
                 if arguments.multirun and sweep is None:
                     raise ConfigError("This command takes one configuration: leave out -m.")
-                code = through_hydra(task, arguments, run_dir, None if full else explained, sweep)
-        else:
-            with on_all_processes():
-                composed = compose(arguments.overrides, arguments.config_dir, run_dir)
-            code = (check if check is not None and arguments.check else task)(composed) or 0
-    except Exception as error:
-        known = None if full else explained(error)
-        if known is None:
-            raise
-        show(known)
-        sys.exit(known.exit_code)
-    except KeyboardInterrupt:
-        if is_first():
-            print(_stopped(composed), file=sys.stderr)
-        sys.exit(130)
-    sys.exit(code)
+                return through_hydra(task, arguments, run_dir, None if full else explained, sweep)
+        with on_all_processes():
+            composed = compose(arguments.overrides, arguments.config_dir, run_dir, library=arguments.library)
+        return (check if check is not None and arguments.check else task)(composed) or 0
+
+    finish(action, lambda: _stopped(composed))
 
 
 def explained(error: Exception) -> DEQNError | None:

@@ -9,7 +9,8 @@ docs: README.md; docs/configuration.md: every key; docs/writing_a_model.md; docs
 _OWN = """\
 of your own:
   --config-dir my_config    a folder with YAML files that join the groups: my_config/net/mine.yaml is net=mine
-  MODELS_DIR=my_models      a folder with model folders; the shipped ones stay available"""
+  MODELS_DIR=my_models      a folder with model folders; the shipped ones stay available
+  --from ~/DEQN_library     a folder of the TensorFlow library, as it is: docs/from_tensorflow.md"""
 
 _OVERRIDES = """\
 what to change:
@@ -65,10 +66,12 @@ usage: {{program}} [options] key=value ...
 POST = f"""\
 Simulates the policy of a run, measures its errors, draws figures: in <run folder>/post/<date>_<time>/.
 
-usage: {{program}} hydra.run.dir=runs/first [key=value ...]
+usage: {{program}} runs/first [key=value ...]
+       {{program}} --script my_post_process.py runs/first
        USE_CONFIG_FROM_RUN_DIR=runs/first {{program}} hydra.run.dir=runs/first [key=value ...]
 
-The variable of the environment names the run whose configuration is taken; without it, it is that of hydra.run.dir.
+The variable of the environment names the run whose configuration is taken; without it, it is that of hydra.run.dir, for which the
+folder alone stands. --script runs a script of the TensorFlow library's users in place of all this: docs/from_tensorflow.md.
 
 keys:
   STARTING_POINT=LATEST              the checkpoint: LATEST, or a name such as ckpt-90

@@ -31,21 +31,23 @@ def main() -> None:
     parser.add_argument("model", help="name of the model, as in model=<name>")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="as behind deqn train")
     parser.add_argument("--config-dir", help="a folder with YAML files of your own")
+    parser.add_argument("--from", dest="library", metavar="DIR", help="a folder of the TensorFlow library")
     arguments = parser.parse_intermixed_args()
     name = arguments.model.removeprefix("model=")
     try:
-        composed = compose([f"model={name}", *arguments.overrides], arguments.config_dir)
-        show(name, composed, arguments.config_dir)
+        composed = compose([f"model={name}", *arguments.overrides], arguments.config_dir, library=arguments.library)
+        show(name, composed, arguments.config_dir, arguments.library)
     except DEQNError as error:
         print(error.report, file=sys.stderr)
         sys.exit(error.exit_code)
 
 
-def show(name: str, composed: Composed, config_dir: str | None) -> None:
+def show(name: str, composed: Composed, config_dir: str | None, library: str | None = None) -> None:
     """Prints the model behind a configuration; it is linked and tried, and nothing is written."""
     config = composed.config
     model = Model(config)
     report = probe(model)
+    report.notes[:0] = composed.notes
     calibration.keep(model.calibrated, model.folder, config.constants)
     console = terminal()
     show_header(console, model)
@@ -62,7 +64,8 @@ def show(name: str, composed: Composed, config_dir: str | None) -> None:
     show_model(console, model, report)
     console.print(f"constants: {escape(_values(config.constants))}")
     if model.calibration:
-        console.print(f"from Calibration.py: {escape(', '.join(_shape(*item) for item in model.calibration.items()))}")
+        file = "Calibration.py" if model.linker.has("Calibration") else "Variables.py"
+        console.print(f"from {file}: {escape(', '.join(_shape(*item) for item in model.calibration.items()))}")
     for line in steady_state_lines(model):
         console.print(escape(line))
     run = config.run
@@ -72,7 +75,9 @@ def show(name: str, composed: Composed, config_dir: str | None) -> None:
         f"{steps_of_an_episode(config)}"
         + (f"; about {about.minutes:g} minutes on two cores" if about is not None and about.minutes else "")
     )
-    presets = next((entry.presets for entry in entries(config_dir, config.MODELS_DIR) if entry.name == name), ())
+    presets = next(
+        (entry.presets for entry in entries(config_dir, config.MODELS_DIR, library) if entry.name == name), ()
+    )
     console.print(f"presets: {', '.join(presets)}")
 
 

@@ -18,6 +18,7 @@ def main() -> None:
         description="The models that model=<name> can choose, with the minutes of their default run on two cores.",
     )
     parser.add_argument("--config-dir", help="a folder with YAML files of your own")
+    parser.add_argument("--from", dest="library", metavar="DIR", help="a folder of the TensorFlow library: its models")
     parser.add_argument("own", nargs="*", metavar="MODELS_DIR=...", help="a folder with models of your own")
     arguments = parser.parse_args()
     try:
@@ -25,7 +26,7 @@ def main() -> None:
         unknown = [argument for argument in values if argument != "MODELS_DIR"]
         if unknown:
             raise ConfigError(f"{unknown[0]}: expected MODELS_DIR=<folder with your models>, and nothing else.")
-        print(table(entries(arguments.config_dir, values.get("MODELS_DIR"))))
+        print(table(entries(arguments.config_dir, values.get("MODELS_DIR"), arguments.library)))
     except DEQNError as error:
         print(error.report, file=sys.stderr)
         sys.exit(error.exit_code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -11,8 +12,9 @@ import pandas as pd
 from deqn.analysis import figures
 from deqn.analysis.checkup import binding
 from deqn.analysis.run import accuracy_table, link_into, rebuild
-from deqn.commands import entry
-from deqn.configuration.compose import RUN_DIR_VARIABLE, Composed
+from deqn.commands import entry, script
+from deqn.configuration.compose import Composed
+from deqn.configuration.overrides import RUN_DIR_VARIABLE
 from deqn.economy.linear import NoLinearSolution, linear_solution
 from deqn.errors import ConfigError
 from deqn.processes import launch
@@ -25,8 +27,17 @@ _LOG10 = (
 
 
 def main() -> None:
-    """Post-processes the run that `sys.argv` or the environment names; ends the process."""
+    """Post-processes the run that `sys.argv` or the environment names, or runs a script on it; ends the process."""
+    sys.argv[1:] = [_named(argument) for argument in sys.argv[1:]]
+    file = script.taken_from(sys.argv)
+    if file is not None:
+        entry.finish(partial(script.run, file))
     entry.run(post_process, run_dir=entry.run_in(sys.argv[1:]))
+
+
+def _named(argument: str) -> str:
+    """The folder of a run stands for `hydra.run.dir=` that folder."""
+    return f"hydra.run.dir={argument}" if (Path(argument) / ".hydra").is_dir() else argument
 
 
 def post_process(composed: Composed) -> int:

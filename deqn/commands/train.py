@@ -57,11 +57,12 @@ def train(composed: Composed, watch: Callable[..., Monitor] = Monitor) -> int:
     try:
         _refuse_other_commands(composed, comm)
         distributed.refuse_shared_gpus(comm, composed.config.device)
-        run_dir, going_on = comm.first(lambda: _where(composed))
-        composed = dataclasses.replace(composed, run_dir=Path(run_dir))
-        if going_on:
-            latest = composed.config.model_copy(update={"STARTING_POINT": "LATEST"})
-            composed = dataclasses.replace(composed, config=latest)
+        run_dir, point = comm.first(lambda: _where(composed))
+        notes = composed.notes
+        if point == "NEW" != composed.config.STARTING_POINT:
+            notes += (f"STARTING_POINT: LATEST, and there is nothing in {run_dir} to start from: this run starts new.",)
+        config = composed.config.model_copy(update={"STARTING_POINT": point})
+        composed = dataclasses.replace(composed, run_dir=Path(run_dir), config=config, notes=notes)
         status = _train(composed, comm, watch)
     except BaseException as error:
         # an error of all: together, since a launcher ends the others when the first one is gone
@@ -94,19 +95,25 @@ def _refuse_other_commands(composed: Composed, comm: Comm) -> None:
     comm.first(check)
 
 
-def _where(composed: Composed) -> list[str | bool]:
-    """The run folder, whose name may hold the time, and whether a run that torchrun has started again goes on there.
+def _where(composed: Composed) -> list[str]:
+    """The run folder, whose name may hold the time, and the starting point.
+
+    A run that torchrun has started again goes on there. The LATEST of a TensorFlow library's config.yaml starts new where there
+    is nothing to start from, as it does there; one that was typed does not.
 
     Of a run that may be started again nothing is lost either where torchrun itself was: only a NEW that was typed starts it over.
     """
     noted = launch.FolderNote(composed.job).read()
     path, again = noted or composed.run_dir, noted is not None
+    point, typed = composed.config.STARTING_POINT, composed.typed("STARTING_POINT")
+    if point == "LATEST" and not typed and composed.config.written_for == "tensorflow":
+        point = "LATEST" if Checkpoints(path).names() else "NEW"
     if launch.may_be_restarted() and not again:
         before = RunFolder(path).read()
-        new = composed.config.STARTING_POINT == "NEW" and not composed.typed("STARTING_POINT")
+        new = point == "NEW" and not typed
         same = "configuration" in before and not changes(before["configuration"], comparable(composed.config))
         again = new and same and before.get("status") != "finished"
-    return [str(path), again and bool(Checkpoints(path).names())]
+    return [str(path), "LATEST" if again and Checkpoints(path).names() else point]
 
 
 def _train(composed: Composed, comm: Comm, watch: Callable[..., Monitor] = Monitor) -> int:
@@ -144,7 +151,9 @@ def _link(composed: Composed, folder: RunFolder, comm: Comm) -> tuple[Model, Rep
         calibrated = None if new else folder.calibration(settings.constants)
         with tell_of_calibration(terminal(), model_folder(settings.MODEL_NAME, settings.MODELS_DIR)):
             model = Model(settings, calibrated, comm.rank, comm.local_rank)
-        made.append((model, probe(model)))
+        report = probe(model)
+        report.notes[:0] = composed.notes
+        made.append((model, report))
         calibration.keep(model.calibrated, model.folder, settings.constants)
         return {name: torch.as_tensor(np.array(value, order="C")) for name, value in model.calibration.items()}
 

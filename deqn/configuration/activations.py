@@ -16,10 +16,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from deqn.configuration.lambdas import from_text
 from deqn.errors import ConfigError, suggestion
 
 Activation = Callable[[Tensor], Tensor]
 _OF_THE_MODEL = "Activations."  # Activations.py of the model's folder
+OF_VARIABLES = "Variables."  # and a function that its Variables.py gives a policy
 
 _TENSORFLOW_PREFIXES = (
     "tf.keras.activations.", "keras.activations.", "tf.nn.", "tf.math.", "tf.compat.v1.nn.", "tf.",
@@ -44,7 +46,7 @@ def keras_activations() -> list[str]:
 
 
 def activation(name: str, where: str, own: Callable[[str], Any] | None = None) -> Activation:
-    """The function behind a name such as `relu`, `tf.nn.relu`, `torch.tanh`, `my.module.f` or `Activations.f`.
+    """The function behind a name such as `relu`, `tf.nn.relu`, `torch.tanh`, `my.module.f` or `Activations.f`, or a lambda.
 
     Args:
         own: gives the functions of the model's own Activations.py; without it their names pass unseen, since the configuration
@@ -53,7 +55,9 @@ def activation(name: str, where: str, own: Callable[[str], Any] | None = None) -
     Raises:
         ConfigError: when there is no such function; `where` is the key in the configuration.
     """
-    if name.startswith(_OF_THE_MODEL):
+    if name.lstrip().startswith("lambda"):
+        return from_text(name, where, activation)
+    if name.startswith((_OF_THE_MODEL, OF_VARIABLES)):
         return torch.nn.Identity() if own is None else _own(name, where, own)
     prefix = next((p for p in (*_TENSORFLOW_PREFIXES, *_TORCH_PREFIXES) if name.startswith(p)), "")
     bare = name[len(prefix) :]

@@ -1,11 +1,10 @@
-"""Composes the configuration with Hydra and reads that of a run folder. Only this file and multirun.py know Hydra."""
+"""Composes the configuration with Hydra and reads that of a run folder; multirun.py does it for sweeps."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import os
-import re
 import threading
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,8 +16,7 @@ import yaml
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, Quote, QuotedString, ValueType
+from hydra.core.override_parser.types import Override
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobRuntime
 from hydra.errors import HydraException
@@ -26,20 +24,23 @@ from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from deqn import shipped
 from deqn.configuration import yaml_files
+from deqn.configuration.overrides import (
+    forced,
+    is_constant,
+    is_plain,
+    parse_overrides,
+    quoted,
+    refuse_sweep,
+    value_of,
+)
 from deqn.configuration.places import moved
 from deqn.configuration.schema import Config
-from deqn.configuration.search_path import own_files_first
-from deqn.configuration.typed import explain
+from deqn.configuration.sources import Sources
 from deqn.configuration.validate import parse
-from deqn.errors import ConfigError, DEQNError, count, suggestion
+from deqn.errors import ConfigError, DEQNError, count
 
-RUN_DIR_VARIABLE = "USE_CONFIG_FROM_RUN_DIR"
-PRESET = "preset"
 _NEW = "NEW"  # STARTING_POINT where none is typed
-_DEFAULT_MODEL = "bm1972"  # of config/config.yaml
-GROUPS = ("model", *yaml_files.GROUPS)
 _ONE_AT_A_TIME = threading.RLock()  # Hydra keeps what it does in globals
 
 
@@ -54,6 +55,7 @@ class Composed:
         overrides: what was typed.
         run_dir: `hydra.run.dir`, absolute; nothing has been created there.
         source: the run folder that the configuration was read from, if any.
+        notes: what was passed over in a configuration of the TensorFlow library, or taken for something else.
         job: which job of a sweep, and what was typed.
     """
 
@@ -63,6 +65,7 @@ class Composed:
     overrides: tuple[str, ...]
     run_dir: Path
     source: Path | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def job(self) -> str:
@@ -89,6 +92,7 @@ def compose(
     config_dir: str | Path | None = None,
     run_dir: str | Path | None = None,
     typed: Mapping[str, str] | None = None,
+    library: str | Path | None = None,
 ) -> Composed:
     """The configuration of a command line, checked; nothing is created.
 
@@ -97,35 +101,29 @@ def compose(
         config_dir: a folder that adds YAML files to the groups (`--config-dir`).
         run_dir: take the merged configuration of this run instead of `config/`.
         typed: by key, what was typed for it where that is not what stands in `overrides`: several values.
+        library: a folder of the TensorFlow library, whose `config/` is then the configuration (`--from`).
 
     Raises:
         ConfigError: with every problem found.
     """
     with a_hydra_of_our_own():
-        return _compose(overrides, config_dir, run_dir, typed)
+        return _compose(overrides, Sources(config_dir, run_dir, library), typed)
 
 
-def _compose(
-    overrides: Sequence[str],
-    config_dir: str | Path | None,
-    run_dir: str | Path | None,
-    typed: Mapping[str, str] | None,
-) -> Composed:
-    folders = group_folders(config_dir, run_dir)
-    primary = shipped.CONFIG if run_dir is None else hydra_folder(Path(run_dir))
-    parsed = with_preset(parse_overrides(overrides), folders, run_dir)
-    check_groups(parsed, folders, run_dir)
-    _refuse_sweep(parsed)
+def _compose(overrides: Sequence[str], sources: Sources, typed: Mapping[str, str] | None) -> Composed:
+    config_dir, run_dir = sources.config_dir, sources.run_dir
+    parsed = sources.read(overrides)
+    refuse_sweep(parsed)
     constants = [o for o in parsed if is_constant(o)]
     others = [forced(o) for o in parsed if o not in constants]
     if config_dir is not None:
-        others.append(f"hydra.searchpath=[{_quoted(f'file://{Path(config_dir).resolve()}')}]")
+        others.append(f"hydra.searchpath=[{quoted(f'file://{Path(config_dir).resolve()}')}]")
     if run_dir is not None and not any(o.key_or_group == "hydra.run.dir" for o in parsed):
-        others.append(f"hydra.run.dir={_quoted(str(Path(run_dir).resolve()))}")
+        others.append(f"hydra.run.dir={quoted(str(Path(run_dir).resolve()))}")
     try:
         with (
-            own_files_first(config_dir if run_dir is None else None),
-            hydra.initialize_config_dir(str(primary), job_name="run_deepnet", version_base="1.3"),
+            sources.searched(parsed) as notes,
+            hydra.initialize_config_dir(str(sources.primary), job_name="run_deepnet", version_base="1.3"),
         ):
             whole = hydra.compose("config", overrides=others, return_hydra_config=True)
         if run_dir is not None:
@@ -142,7 +140,8 @@ def _compose(
         raise
     except Exception as error:  # whatever Hydra, OmegaConf and YAML raise for what was typed, or stands in a file
         raise as_config_error(error) from error
-    return checked(whole, tuple(overrides), out, None if run_dir is None else Path(run_dir).resolve(), typed)
+    source = None if run_dir is None else Path(run_dir).resolve()
+    return checked(whole, tuple(overrides), out, source, sources, notes, typed)
 
 
 def write_run_configuration(composed: Composed, run_dir: Path) -> None:
@@ -174,7 +173,7 @@ def write_run_configuration(composed: Composed, run_dir: Path) -> None:
 def forget_start(whole: DictConfig, overrides: Sequence[Override]) -> None:
     """The STARTING_POINT that an older run folder has kept is not that of this start."""
     if not any(override.key_or_group == "STARTING_POINT" for override in overrides):
-        whole.STARTING_POINT = _NEW
+        OmegaConf.update(whole, "STARTING_POINT", _NEW, force_add=True)
 
 
 def checked(
@@ -182,9 +181,15 @@ def checked(
     overrides: tuple[str, ...],
     run_dir: Path,
     source: Path | None,
+    sources: Sources,
+    notes: Sequence[str] = (),
     typed: Mapping[str, str] | None = None,
 ) -> Composed:
     """What Hydra has composed, read as a configuration.
+
+    Args:
+        sources: where it comes from.
+        notes: what was found when it was composed.
 
     Raises:
         ConfigError: with every problem found.
@@ -201,80 +206,13 @@ def checked(
     assert isinstance(container, dict)
     if typed is None:
         typed = {o.key_or_group: value_of(o) for o in parse_overrides(overrides)}
-    config = parse({str(key): value for key, value in container.items()}, typed=typed)
-    return Composed(config, tree, own, overrides, run_dir, source)
-
-
-def hydra_folder(run_dir: Path) -> Path:
-    folder = run_dir.resolve() / ".hydra"
-    if not (folder / "config.yaml").is_file():
-        raise ConfigError(
-            f"{RUN_DIR_VARIABLE}={run_dir}: there is no {folder / 'config.yaml'}. Give the folder of a run, the one that "
-            "holds .hydra/ (runs/<model>/<date>/<time>)."
-        )
-    return folder
-
-
-def group_folders(config_dir: str | Path | None, run_dir: str | Path | None) -> list[Path]:
-    """Where the files of the groups are looked for: in none where the configuration is that of a run."""
-    if run_dir is not None:
-        return []
-    return [shipped.CONFIG, *_config_dirs(config_dir)]
-
-
-def _config_dirs(config_dir: str | Path | None) -> list[Path]:
-    if config_dir is None:
-        return []
-    folder = Path(config_dir).resolve()
-    if not folder.is_dir():
-        raise ConfigError(f"--config-dir {config_dir}: there is no such folder.")
-    if (folder / "config.yaml").is_file() and folder != shipped.CONFIG:
-        raise ConfigError(
-            f"{Path(config_dir) / 'config.yaml'} is not read: Hydra takes the shipped file of that name. Move its keys to "
-            f"{Path(config_dir) / 'model' / '<name>.yaml'}, whose first line is `# @package _global_`, and choose it with "
-            "model=<name>; or give them on the command line."
-        )
-    return [folder]
-
-
-def parse_overrides(overrides: Sequence[str]) -> list[Override]:
-    """Hydra's reading of each line; a constant may have any name that Python can read."""
-    parsed, problems = [], []
-    for line in overrides:
-        constant = re.match(r"(\+{0,2}constants\.(?:constants\.)?)([^=]+)(=.*)", line, re.DOTALL)
-        if constant and constant[2].isidentifier() and not constant[2].isascii():
-            override = _parse(f"{constant[1]}x{constant[3]}")
-            if override is not None:
-                override.key_or_group = f"{constant[1].lstrip('+')}{constant[2]}"
-                override.input_line = line
-        else:
-            override = _parse(line)
-        if override is None:
-            problems.append(explain(line, lambda other: _parse(other) is not None))
-        else:
-            parsed.append(override)
-    _raise(problems, "on the command line")
-    return parsed
-
-
-def _parse(line: str) -> Override | None:
-    """None where Hydra cannot read it."""
-    try:
-        override = OverridesParser.create().parse_override(line)
-    except HydraException:
-        return None
-    return override if override.key_or_group else None
-
-
-def _quoted(text: str) -> str:
-    return QuotedString(text, Quote.single).with_quotes()
-
-
-def _raise(problems: Sequence[str], where: str) -> None:
-    if len(problems) == 1:
-        raise ConfigError(problems[0])
-    if problems:
-        raise ConfigError(f"{count(len(problems), 'problem')} {where}", problems)
+    whole_tree = {str(key): value for key, value in container.items()}
+    translated = sources.translate(whole_tree, typed)
+    if translated is not None:
+        whole_tree, more = translated
+        tree, notes = OmegaConf.create(whole_tree), [*notes, *more]
+    config = parse(whole_tree, typed=typed)
+    return Composed(config, tree, own, overrides, run_dir, source, tuple(notes))
 
 
 def as_config_error(error: Exception) -> ConfigError:
@@ -299,138 +237,6 @@ def a_hydra_of_our_own() -> Iterator[None]:
         finally:
             Singleton._instances.clear()
             Singleton._instances.update(before)
-
-
-def value_of(override: Override) -> str:
-    """What stands behind the = as it was typed."""
-    return str(override.input_line).partition("=")[2]
-
-
-def _is_plain(override: Override) -> bool:
-    """key=value, with none of Hydra's prefixes."""
-    return not (override.is_add() or override.is_delete() or override.is_force_add())
-
-
-def is_constant(override: Override) -> bool:
-    """constants.beta=0.9 or +constants.gamma=2, which are set in whichever form the YAML file has."""
-    return override.key_or_group.startswith("constants.") and not override.is_delete()
-
-
-def is_choice(override: Override) -> bool:
-    """group=option."""
-    return override.key_or_group in GROUPS and not override.is_delete()
-
-
-def with_preset(
-    overrides: list[Override], folders: Sequence[Path], run_dir: str | Path | None
-) -> list[Override]:  # fmt: skip
-    """`preset=smoke` -> the file config/preset/smoke/<model>.yaml, for the model that is chosen; `default` changes nothing."""
-    result: list[Override] = []
-    for override in overrides:
-        if override.key_or_group != PRESET or not _is_plain(override):
-            result.append(override)
-            continue
-        if override.is_sweep_override():
-            raise ConfigError(f"{override.input_line}: one preset for all jobs of a sweep.")
-        word = str(override.value())
-        if run_dir is not None:
-            raise ConfigError(f"{override.input_line}: {RUN_DIR_VARIABLE} takes the sizes and lengths of {run_dir}.")
-        models = [o for o in overrides if o.key_or_group in ("model", "MODEL_NAME")]
-        if any(o.is_sweep_override() for o in models):
-            raise ConfigError(f"{override.input_line}: a preset is that of one model. Start a sweep for each model.")
-        chosen = {o.key_or_group: str(o.value()) for o in models}
-        model = chosen.get("model", chosen.get("MODEL_NAME", _DEFAULT_MODEL))
-        words = {path.parent.name for folder in folders for path in (folder / PRESET).glob(f"[!.]*/{model}.yaml")}
-        known = sorted({*words, "default"})
-        if word not in known:
-            raise ConfigError(
-                f"Model {model!r} has no preset {word!r}.{suggestion(word, known)} Known: {', '.join(known)}."
-            )
-        if word != "default":
-            result += parse_overrides([f"+{PRESET}={word}/{model}"])
-    return result
-
-
-def forced(override: Override) -> str:
-    """An override that also sets keys that the YAML leaves to their defaults; the schema refuses unknown ones."""
-    line = str(override.input_line)
-    if _is_plain(override) and not is_choice(override) and not override.key_or_group.startswith("hydra"):
-        return f"++{line}"
-    return line
-
-
-def check_groups(overrides: Sequence[Override], folders: Sequence[Path], run_dir: str | Path | None) -> None:
-    """group=option must name a file, and that file must be right, before Hydra looks for it."""
-    problems = []
-    for override in overrides:
-        if not is_choice(override):
-            continue
-        if override.is_sweep_override():
-            problems += _unknown_options_of_a_sweep(override, folders, run_dir)
-            continue
-        if override.value() is None and override.key_or_group != "model":
-            problems.append(f"{override.input_line}: expected the name of a file of config/{override.key_or_group}/.")
-            continue
-        if override.value() is None:
-            continue
-        group, option = override.key_or_group, str(override.value()).removesuffix(".yaml")
-        if run_dir is not None:
-            problems.append(
-                f"{override.input_line}: {RUN_DIR_VARIABLE} takes the merged configuration of {run_dir}, where there is no "
-                f"group to choose from. Change single keys ({group}.<key>=...), or unset {RUN_DIR_VARIABLE}."
-            )
-            continue
-        unknown = yaml_files.unknown_option(folders, group, option)
-        problems += [unknown] if unknown else []
-    _raise(problems, "on the command line")
-    if run_dir is None:
-        chosen = {o.key_or_group: str(o.value()) for o in overrides if is_choice(o) and not o.is_sweep_override()}
-        _refuse_a_name_without_its_files(overrides, chosen, folders)
-        chosen = {group: option.removesuffix(".yaml") for group, option in chosen.items()}
-        _raise(yaml_files.problems_in_files(folders, chosen), "in the YAML files")
-
-
-def sweep_values(override: Override) -> list[str] | None:
-    """The values of `key=1,2`, as one types them; None where only Hydra's sweeper knows them (`interval`, `glob`)."""
-    if override.value_type in (ValueType.CHOICE_SWEEP, ValueType.SIMPLE_CHOICE_SWEEP, ValueType.RANGE_SWEEP):
-        return list(override.sweep_string_iterator())
-    return None
-
-
-def _unknown_options_of_a_sweep(
-    override: Override, folders: Sequence[Path], run_dir: str | Path | None
-) -> list[str]:  # fmt: skip
-    if run_dir is not None:
-        return []
-    found = [
-        yaml_files.unknown_option(folders, override.key_or_group, option) for option in sweep_values(override) or []
-    ]
-    return [problem for problem in found if problem]
-
-
-def _refuse_a_name_without_its_files(
-    overrides: Sequence[Override], chosen: Mapping[str, str], folders: Sequence[Path]
-) -> None:  # fmt: skip
-    """MODEL_NAME chooses the Python files only: without `model=` or the groups, the YAML files are those of the default."""
-    names = [o for o in overrides if o.key_or_group == "MODEL_NAME" and not o.is_sweep_override()]
-    if not names or "model" in chosen or {"constants", "variables"} <= {*chosen}:
-        return
-    name = str(names[-1].value())
-    if name != _DEFAULT_MODEL and name in yaml_files.options(folders, "model"):
-        raise ConfigError(
-            f"{names[-1].input_line} chooses the Python files of {name} alone; constants, variables and the like would be those "
-            f"of {_DEFAULT_MODEL}. Write model={name}, which chooses all of them."
-        )
-
-
-def _refuse_sweep(overrides: Sequence[Override]) -> None:
-    """Several values for one key are a sweep."""
-    for override in overrides:
-        if override.is_sweep_override():
-            raise ConfigError(
-                f"{override.input_line} has several values. Give -m to train one run for each, [a,b] for a list, or quote a "
-                "text with commas."
-            )
 
 
 def _set_constants(whole: DictConfig, overrides: Sequence[Override], typed: Mapping[str, str]) -> None:
@@ -458,7 +264,7 @@ def constant_key(tree: DictConfig, override: Override, typed: str | None = None)
     path = override.key_or_group.removeprefix("constants.").removeprefix("constants.")
     name, dot, rest = path.partition(".")
     name = unicodedata.normalize("NFKC", name)
-    if name not in known and _is_plain(override):
+    if name not in known and is_plain(override):
         value = value_of(override) if typed is None else typed
         raise ConfigError(
             f"{override.key_or_group}={value}: there is no constant {name!r}.{moved(name, {}, known, value)} "
@@ -471,11 +277,11 @@ def _replace_mappings(whole: DictConfig, overrides: Sequence[Override]) -> None:
     """`key={a: 1}` means just that; Hydra would keep the other entries that the YAML file has there."""
     for i, override in enumerate(overrides):
         key = override.key_or_group
-        if not _is_plain(override) or key.startswith("hydra") or not isinstance(override.value(), dict):
+        if not is_plain(override) or key.startswith("hydra") or not isinstance(override.value(), dict):
             continue
         OmegaConf.update(whole, key, override.value(), merge=False, force_add=True)
         for later in overrides[i + 1 :]:
-            if _is_plain(later) and later.key_or_group.startswith(f"{key}."):
+            if is_plain(later) and later.key_or_group.startswith(f"{key}."):
                 OmegaConf.update(whole, later.key_or_group, later.value(), force_add=True)
 
 

@@ -22,7 +22,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from deqn import shipped
 from deqn.configuration import compose as composing
 from deqn.configuration.compose import Composed, Task
-from deqn.configuration.search_path import own_files_first
+from deqn.configuration.overrides import forced, is_choice, is_constant, parse_overrides, sweep_values, value_of
+from deqn.configuration.sources import Sources
 from deqn.errors import ConfigError, DEQNError, count
 from deqn.processes.launch import is_first, launched
 from deqn.processes.once import on_all_processes, show
@@ -84,14 +85,14 @@ def through_hydra(
         elif jobs.sweep is not None and not own & {"hydra/sweeper", "hydra/launcher", "hydra/hydra_logging"}:
             quiet = ["hydra/hydra_logging=disabled"]  # the sweep tells of its jobs itself
         sys.argv[1:] = [
-            *(a for a in sys.argv[1:] if a not in (*arguments.overrides, "--check", "--strict")),
+            *_for_hydra(sys.argv[1:], arguments.overrides),
             f"hydra.job.name={Path(sys.argv[0]).stem.replace(' ', '_')}",
             *jobs.typed,
             *quiet,
         ]
-        folder = shipped.CONFIG if run_dir is None else composing.hydra_folder(Path(run_dir))
+        folder = jobs.sources.primary
         try:
-            with _hydra_raises(), own_files_first(jobs.config_dir if run_dir is None else None):
+            with _hydra_raises(), jobs.sources.searched(jobs.parsed) as jobs.notes:
                 hydra.main(config_path=str(folder), config_name="config", version_base="1.3")(jobs.run)()
         except composing.COMPOSING as error:
             raise composing.as_config_error(error) from error
@@ -105,6 +106,13 @@ def through_hydra(
             if jobs.sweep is not None and jobs.began:
                 jobs.sweep.close()
     return _status(jobs, first)
+
+
+def _for_hydra(typed: Sequence[str], overrides: Sequence[str]) -> list[str]:
+    """The options that are Hydra's own."""
+    kept = [a for a in typed if a not in (*overrides, "--check", "--strict") and not a.startswith("--from=")]
+    place = kept.index("--from") if "--from" in kept else len(kept)
+    return kept[:place] + kept[place + 2 :]
 
 
 def _status(jobs: _Jobs, first: bool) -> int:
@@ -140,17 +148,16 @@ class _Jobs:
     ) -> None:
         self.explained = explained
         self.task, self.sweep, self.run_dir = (task if sweep is None else sweep.train), sweep, run_dir
-        self.config_dir = arguments.config_dir
+        self.notes: list[str] = []
         self.began = self.running = False
         self.failed: list[str] = []
         self.codes: list[int] = []
         self._ascii: dict[str, str] = {}  # a key that Hydra reads -> the one that was typed
-        typed = composing.parse_overrides(arguments.overrides)
-        folders = composing.group_folders(self.config_dir, run_dir)
-        self.parsed = composing.with_preset(typed, folders, run_dir)
-        composing.check_groups(self.parsed, folders, run_dir)
+        typed = parse_overrides(arguments.overrides)
+        self.sources = Sources(arguments.config_dir, run_dir, getattr(arguments, "library", None))
+        self.parsed = self.sources.read(arguments.overrides)
         self._added = {o.key_or_group for o in typed if o.is_add() or o.is_force_add()}
-        self.swept = {o.key_or_group: composing.value_of(o) for o in typed if o.is_sweep_override()}
+        self.swept = {o.key_or_group: value_of(o) for o in typed if o.is_sweep_override()}
         own_sweeper = any(o.key_or_group.startswith("hydra/sweeper") for o in typed)
         if not own_sweeper:
             _refuse_intervals(typed)
@@ -164,19 +171,24 @@ class _Jobs:
         wrong: ConfigError | None = None
         for job in lines:
             try:
-                return composing.compose(job, self.config_dir, self.run_dir)
+                return self._compose(job)
             except ConfigError as error:
                 wrong = wrong or error
         if len(lines) > 1:  # with all values that were typed for a key
-            typed = {o.key_or_group: composing.value_of(o) for o in self.parsed}
-            composing.compose(lines[0], self.config_dir, self.run_dir, typed)
+            typed = {o.key_or_group: value_of(o) for o in self.parsed}
+            self._compose(lines[0], typed)
         assert wrong is not None
         raise wrong
 
+    def _compose(self, overrides: Sequence[str], typed: Mapping[str, str] | None = None) -> Composed:
+        return composing.compose(
+            overrides, self.sources.config_dir, self.run_dir, typed, self.sources.library_dir
+        )  # fmt: skip
+
     def _for_hydra(self, override: Override, known: Composed | None) -> str:
         """An override with the same freedoms as in `compose`."""
-        if not composing.is_constant(override):
-            return composing.forced(override)
+        if not is_constant(override):
+            return forced(override)
         if known is None:
             known = self._files([o for o in self.parsed if not o.is_sweep_override()])
         key = composing.constant_key(known.tree, override)
@@ -184,17 +196,17 @@ class _Jobs:
         plain = re.sub(r"[^\x00-\x7f]", lambda letter: f"_x{ord(letter[0]):x}_", key)
         if plain != key:
             self._ascii[plain] = key
-        return f"++{plain}={composing.value_of(override)}"
+        return f"++{plain}={value_of(override)}"
 
     def _files(self, overrides: Sequence[Override]) -> Composed:
         """What the YAML files that are chosen say, without any key that was typed."""
-        choices = [str(o.input_line) for o in overrides if composing.is_choice(o)]
-        return composing.compose(choices, self.config_dir, self.run_dir)
+        choices = [str(o.input_line) for o in overrides if is_choice(o)]
+        return self._compose(choices)
 
     def _refuse_unknown_constants(self, overrides: Sequence[str]) -> None:
         """Where each job has other files, so that a constant may be that of some jobs only."""
-        parsed = composing.parse_overrides(overrides)
-        constants = [o for o in parsed if composing.is_constant(o) and o.key_or_group not in self._added]
+        parsed = parse_overrides(overrides)
+        constants = [o for o in parsed if is_constant(o) and o.key_or_group not in self._added]
         if constants and {"model", "constants"} & self.swept.keys():
             files = self._files(parsed)
             for override in constants:
@@ -263,9 +275,9 @@ class _Jobs:
             with open_dict(whole):
                 whole.hydra = own
                 if self.run_dir is not None:
-                    composing.forget_start(whole, composing.parse_overrides(overrides))
+                    composing.forget_start(whole, parse_overrides(overrides))
             self._refuse_unknown_constants(overrides)
-            composed = composing.checked(whole, overrides, out, None)
+            composed = composing.checked(whole, overrides, out, None, self.sources, self.notes)
         return self.task(composed) or 0
 
 
@@ -281,7 +293,7 @@ def _job_lines(overrides: Sequence[Override]) -> list[list[str]] | None:
     lines: dict[str, list[str]] = {}
     for override in overrides:
         key = str(override.input_line).partition("=")[0]
-        values = composing.sweep_values(override) if override.is_sweep_override() else [composing.value_of(override)]
+        values = sweep_values(override) if override.is_sweep_override() else [value_of(override)]
         if values is None:
             return None
         lines[key] = [str(override.input_line)] if override.is_delete() else [f"{key}={value}" for value in values]

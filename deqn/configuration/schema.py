@@ -91,6 +91,14 @@ class PolicyVariable(Variable):
         "of a function, `Activations.<f>` (of the model's own Activations.py), or `implied` (a sigmoid between both bounds)",
     )
 
+    def bound(self) -> Bound:
+        """The bounds; what lies between them by its activation crosses none, so that a bound of zero needs no penalty."""
+        bound = super().bound()
+        if self.activation != "implied":
+            return bound
+        lower, upper = (0.0 if math.isinf(p) else p for p in (bound.penalty_lower, bound.penalty_upper))
+        return Bound(bound.lower, bound.upper, lower, upper)
+
 
 class DefinitionVariable(Variable):
     pass
@@ -156,7 +164,7 @@ class Net(Group):
     inputs: list[str] = Field(
         default_factory=list, description="(new) names of the states that the network sees; empty: all"
     )
-    use_weight_adjustment: bool = Field(
+    unit_variance: bool = Field(
         False, description="(new) layers begin orthogonal and with outputs of variance one over initial states"
     )
     options: dict[str, Any] = Field(default_factory=dict, description="(new) options of a model's own Net.py")
@@ -254,6 +262,15 @@ class Run(Group):
         description="(new) an episode with more states is simulated in pieces of at most so many, which are held one after the "
         "other; every epoch simulates them anew. null: the whole episode is held",
     )
+    episodes_overlap: bool = Field(
+        False,
+        description="(new) the last state of an episode is the first of the next, which so takes one step less, as in the "
+        "TensorFlow library; `--from` sets it",
+    )
+    hook_counts_from: Literal[0, 1] = Field(
+        1,
+        description="(new) `i` of the first `cycle_hook(state, i)`: 1; 0 as in the TensorFlow library, which `--from` sets",
+    )
     expectation_type: Literal[
         "product", "monomial", "gauss-hermite", "gauss_hermite", "pseudo_random", "antithetic", "quasi_random"
     ] = Field(
@@ -298,6 +315,11 @@ class Config(Group):
     about: About | None = Field(None, description="(new) what `deqn list` says of it (config/model)")
     MODELS_DIR: str | None = Field(
         None, description="(new) a folder of your own with model folders; the shipped models stay available"
+    )
+    written_for: Literal["deqn", "tensorflow"] = Field(
+        "deqn",
+        description="(new) `tensorflow`, which `--from` sets: MODELS_DIR is a folder of the TensorFlow library, and what that "
+        "library passes over is a note",
     )
     seed: Annotated[int, Field(ge=0, lt=2**62)] = Field(0, description="seed of every generator and of the network")
     STARTING_POINT: str = Field("NEW", description="NEW, LATEST, or the name of a checkpoint")

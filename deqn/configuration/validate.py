@@ -159,7 +159,9 @@ def _describe(details: ErrorDetails, tree: Any, typed: Mapping[str, str]) -> str
         group = _path(location[:-1], tree)
         where = f"a field of {group}" if group else "a key of the configuration"
         value = typed.get(".".join(map(str, location)))
-        meant = moved(str(location[-1]), tree, known, value)
+        from deqn.tensorflow.keys import refusal  # of use here alone
+
+        meant = refusal(location, _exists) or moved(str(location[-1]), tree, known, value)
         return f"{path} is not {where}.{meant or ' Known: ' + ', '.join(known) + '.'}"
     if kind == "missing":
         return f"{path} is missing."
@@ -204,6 +206,22 @@ def _group_in(annotation: Any) -> type[Group] | None:
         if found is not None:
             return found
     return None
+
+
+def known_fields(path: str) -> list[str]:
+    """The keys of the schema below a path: '', 'run', 'variables.states', 'net.layers.hidden'."""
+    group: Any = Config
+    for part in filter(None, path.split(".")):
+        field = group.model_fields.get(part)
+        group = None if field is None else _group_in(field.annotation)
+        if group is None:
+            return []
+    return list(group.model_fields)
+
+
+def _exists(key: str) -> bool:
+    group, _, name = key.rpartition(".")
+    return name in known_fields(group) or group == "optimizer.optimizer_kwargs"
 
 
 def _check_groups(groups: dict[str, Group]) -> list[str]:
@@ -310,6 +328,8 @@ def _problems(check: Callable[[], object]) -> list[str]:
 def _check_top_level(config: Config) -> list[str]:
     problems = []
     for name in config.constants:
+        if config.written_for == "tensorflow" and isinstance(name, str):  # it may be read with getattr
+            continue
         if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
             problems.append(f"constants.{name}: not a name that Python can read as Parameters.{name}.")
     if any(mark in config.error_filename for mark in "/\\") or config.error_filename in ("", ".", ".."):
@@ -346,12 +366,13 @@ def _check_names(variables: Variables) -> list[str]:
 def _check_bounds(where: str, variable: Variable, *, is_state: bool) -> list[str]:
     problems = []
     bounds = variable.bounds
+    implied = isinstance(variable, PolicyVariable) and variable.activation == "implied"
     if bounds.lower is not None and bounds.upper is not None and bounds.lower >= bounds.upper:
         problems.append(f"{where}: bounds.lower = {bounds.lower} is not below bounds.upper = {bounds.upper}. "
                         "Swap or change them.")  # fmt: skip
     for side in ("lower", "upper"):
         # a state's bound carries no penalty (its gradient does not reach the network), so zero is fine there
-        if not is_state and getattr(bounds, side) == 0 and getattr(bounds, f"penalty_{side}") is None:
+        if not (is_state or implied) and getattr(bounds, side) == 0 and getattr(bounds, f"penalty_{side}") is None:
             problems.append(
                 f"{where}: bounds.{side} is 0, so the default penalty 1/bound**2 is infinite. Set bounds.penalty_{side}."
             )
@@ -360,7 +381,7 @@ def _check_bounds(where: str, variable: Variable, *, is_state: bool) -> list[str
             problems.append(
                 f"{where}: bounds.penalty_{side} = {penalty:g} is set without bounds.{side}. Set that too, or leave it out."
             )
-    if isinstance(variable, PolicyVariable) and variable.activation == "implied":
+    if implied:
         missing = [side for side in ("lower", "upper") if getattr(bounds, side) is None]
         if missing:
             problems.append(f"{where}: activation `implied` needs both bounds; bounds.{missing[0]} is missing.")

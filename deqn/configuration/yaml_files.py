@@ -23,7 +23,7 @@ def options(folders: Sequence[Path], group: str) -> list[str]:
 def unknown_option(folders: Sequence[Path], group: str, option: str) -> str:
     """'' where there is such a file, else what there is."""
     known = options(folders, group)
-    if option in known:
+    if option in known or any((folder / group / f"{option}.yaml").is_file() for folder in folders):
         return ""
     what = "model" if group == "model" else f"{group} configuration"
     named = (f for folder in folders for f in sorted((folder / group).glob("[!.]*")) if f.stem == option)
@@ -41,12 +41,13 @@ def _elsewhere(folders: Sequence[Path], group: str, option: str) -> str:
     return f" There is {below}: give --config-dir {shlex.quote(str(below.parent.parent))}." if below else ""
 
 
-def problems_in_files(folders: Sequence[Path], typed: Mapping[str, str]) -> list[str]:
+def problems_in_files(folders: Sequence[Path], typed: Mapping[str, str], lenient: bool = False) -> list[str]:
     """What is wrong in config.yaml, the model's file and the files of the groups.
 
     Args:
         folders: the shipped `config/` and that of `--config-dir`, in the order in which Hydra looks.
         typed: group -> option, of the command line.
+        lenient: whether a key may stand twice, and a file be empty.
     """
     chosen, problems = dict(typed), []
     file = _find(folders, "model", typed.get("model"))
@@ -57,7 +58,7 @@ def problems_in_files(folders: Sequence[Path], typed: Mapping[str, str]) -> list
     for group in GROUPS:
         file = _find(folders, group, chosen.get(group))
         if file is not None:
-            problems += [*_nodes(file)[1], *_misread(file, group)]
+            problems += [*_nodes(file, lenient)[1], *_misread(file, group)]
     return problems
 
 
@@ -66,11 +67,43 @@ def _find(folders: Sequence[Path], group: str, option: str | None) -> Path | Non
     return next((place for place in places if place.is_file()), None)
 
 
-def _nodes(file: Path) -> tuple[yaml.MappingNode | None, list[str]]:
+def default_options(file: Path) -> list[tuple[str, str, int]]:
+    """Group, option and line of each entry in the defaults list of a config.yaml."""
+    found = []
+    for entry in _defaults(_nodes(file, lenient=True)[0] or yaml.MappingNode("", [])):
+        for key, option in entry.value:
+            words = str(key.value).split() or [""]
+            if isinstance(option, yaml.ScalarNode) and not option.tag.endswith(":null"):
+                found.append((words[-1].lstrip("/"), str(option.value).removesuffix(".yaml"), _line(key)))
+    return found
+
+
+def without_duplicates(file: Path) -> tuple[str, list[str]]:
+    """The text of a file with the last one of each key that stands twice, and these keys; its own text where there are none."""
+    root = _nodes(file, lenient=True)[0]
+    twice = [str(key.value) for key in _duplicates(root)]
+    if root is None or not twice:
+        return "", []
+    header = [line for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("# @package")]
+    return "\n".join([*header, yaml.serialize(_last_ones(root), allow_unicode=True)]), twice
+
+
+def _last_ones(node: yaml.Node) -> yaml.Node:
+    if isinstance(node, yaml.MappingNode):
+        last = {
+            id(key) if not isinstance(key, yaml.ScalarNode) else key.value: (key, value) for key, value in node.value
+        }
+        node.value = [(key, _last_ones(value)) for key, value in last.values()]
+    elif isinstance(node, yaml.SequenceNode):
+        node.value = [_last_ones(entry) for entry in node.value]
+    return node
+
+
+def _nodes(file: Path, lenient: bool = False) -> tuple[yaml.MappingNode | None, list[str]]:
     """The tree of a file with its lines, and what is wrong with it as YAML."""
     try:
         root = yaml.compose(file.read_text(encoding="utf-8"), yaml.SafeLoader)
-        twice = list(_duplicates(root))
+        again = [] if lenient else list(_duplicates(root))
     except UnicodeDecodeError as error:
         return None, [f"{file}: the file is not text in UTF-8 ({error.reason} at byte {error.start})."]
     except OSError as error:
@@ -79,12 +112,14 @@ def _nodes(file: Path) -> tuple[yaml.MappingNode | None, list[str]]:
         return None, [f"{file}{yaml_error(error)}"]
     except RecursionError:
         return None, [f"{file}: an anchor refers to itself, or lists and mappings are nested too deeply."]
+    if root is None and lenient:
+        return yaml.MappingNode("", []), []
     if root is None:
         return None, [f"{file} is empty: expected keys and values (key: value)."]
     if not isinstance(root, yaml.MappingNode):
         what = "a list" if isinstance(root, yaml.SequenceNode) else "a single value"
         return None, [f"{file}:{_line(root)}: expected keys and values (key: value), found {what}."]
-    return root, [f"{file}:{_line(key)}: the key {key.value} stands here a second time. Remove one." for key in twice]
+    return root, [f"{file}:{_line(key)}: the key {key.value} stands here a second time. Remove one." for key in again]
 
 
 def yaml_error(error: yaml.YAMLError) -> str:

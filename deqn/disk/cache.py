@@ -6,10 +6,13 @@ import contextlib
 import hashlib
 import os
 import platform
+import shutil
 import sys
 from pathlib import Path
 
 import torch
+
+_TRIAL = "cpp.vec_isa_ok"  # a setting of PyTorch: whether the C++ compiler takes the processor's vector instructions
 
 
 def cache_folder() -> Path:
@@ -33,10 +36,39 @@ def machine() -> str:
 def keep_compiled() -> None:
     """Lets torch.compile keep its code in the user's cache: its own place is a temporary folder, which a reboot empties.
 
-    A user's TORCHINDUCTOR_CACHE_DIR stays as it is. Where the folder cannot be written, PyTorch's own place remains.
+    A user's TORCHINDUCTOR_CACHE_DIR stays as it is. Where the folder cannot be written, PyTorch's own place remains. What
+    `keep_trial` has written there is not tried again.
     """
     folder = cache_folder() / f"compiled-{hashlib.sha256(machine().encode()).hexdigest()[:16]}"
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         if os.access(folder, os.W_OK):
             os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
+    from torch._inductor import config  # looks for the folder while it is imported
+
+    if _TRIAL not in config._cache_config_ignore_prefix:
+        config._cache_config_ignore_prefix.append(_TRIAL)  # the code is the same with and without
+    if config.cpp.vec_isa_ok is None and _note().exists():
+        config.cpp.vec_isa_ok = True
+
+
+def keep_trial() -> None:
+    """After compiling: leaves a note beside the code where the C++ compiler takes all instructions that the processor has.
+
+    PyTorch tries them in every start, in processes of their own, which cost as much as reading the code itself.
+    """
+    found = sys.modules.get("torch._inductor.cpu_vec_isa")  # not imported where nothing was compiled
+    if found is None or _note().exists():
+        return
+    has = found.x86_isa_checker()
+    possible = [isa for isa in found.supported_vec_isa_list if all(flag in has for flag in str(isa).split())]
+    if possible and found.valid_vec_isa_list() == possible:
+        with contextlib.suppress(OSError):
+            _note().touch()
+
+
+def _note() -> Path:
+    """Where `keep_trial` writes, by processor and compiler; a folder of the user's may be shared by several machines."""
+    compiler = shutil.which(os.environ.get("CXX", "g++")) or ""
+    name = hashlib.sha256(f"{machine()} {Path(compiler).resolve()}".encode()).hexdigest()[:16]
+    return Path(os.environ.get("TORCHINDUCTOR_CACHE_DIR") or os.devnull) / f"deqn-all-instructions-{name}"

@@ -34,11 +34,11 @@ CALIBRATION = "calibration.npz"
 # how a run is driven, not what it solves: may differ between the starts of one run
 _DRIVING = {
     "about", "strict", "STARTING_POINT", "CHECKPOINT_INTERVAL", "MAX_TO_KEEP_NUMBER", "MODELS_DIR", "device",
-    "enable_check_numerics",
+    "enable_check_numerics", "written_for",
     "N_simulated_batch_size", "N_simulated_episode_length", "DISABLE_SHOCKS", "error_filename",
     "on_nonfinite", "rollback_factor", "rollback_limit",
 }  # fmt: skip
-_DRIVING_RUN = {"N_episodes", "compile", "threads"}
+_DRIVING_RUN = {"N_episodes", "compile", "threads", "hook_counts_from"}
 
 
 class RunFolder:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from deqn.economy.files import describe, files_hash, model_files, where
+from deqn.economy.files import describe, files_hash, mentioned, model_files, where
 from deqn.economy.linker import Linker
 from deqn.economy.reads import fingerprint, listen
 from deqn.errors import CheckpointError, ModelError, text_constants
@@ -120,7 +120,7 @@ def _compute(linker: Linker, constants: Mapping[str, Any]) -> Calibration:
             f"{folder.name}/Calibration.py needs {error.name}, which is not installed: pip install {error.name}"
         ) from error
     except Exception as error:
-        hints = " ".join(text_constants(describe(error), constants))
+        hints = " ".join(text_constants(describe(error), mentioned(constants, folder)))
         raise ModelError(f"{where(error, folder)}: calibrate() failed: {describe(error)}. {hints}".rstrip()) from error
     for name, value in result.items():
         if np.asarray(value).dtype.kind not in "biuf":

@@ -11,9 +11,10 @@ from typing import Any
 import yaml
 
 from deqn import shipped
-from deqn.economy.files import find_model
 from deqn.economy.names import equation_names
 from deqn.errors import ConfigError
+from deqn.tensorflow.places import config_of, models_of
+from deqn.tensorflow.variables import has_variables
 
 PRESETS = ("smoke", "teaching", "default", "production")
 
@@ -40,12 +41,15 @@ class Entry:
     presets: tuple[str, ...]
 
 
-def entries(config_dir: str | Path | None = None, models_dir: str | Path | None = None) -> list[Entry]:
+def entries(
+    config_dir: str | Path | None = None, models_dir: str | Path | None = None, library: str | Path | None = None
+) -> list[Entry]:
     """All models that `model=<name>` can choose, by name.
 
     Args:
         config_dir: a folder with YAML files of one's own, as in `--config-dir`.
         models_dir: a folder with model folders of one's own, as in `MODELS_DIR=`.
+        library: a folder of the TensorFlow library, as in `--from`; its models are then all.
 
     Raises:
         ConfigError: for a folder that does not exist, or a file that cannot be read.
@@ -53,6 +57,9 @@ def entries(config_dir: str | Path | None = None, models_dir: str | Path | None 
     for what, folder in (("--config-dir", config_dir), ("MODELS_DIR", models_dir)):
         if folder is not None and not Path(folder).is_dir():
             raise ConfigError(f"{what} {folder}: there is no such folder.")
+    if library is not None:
+        config = config_of(library)
+        return [_of_library(name, config) for name in models_of(config.parent)]
     folders = [*([Path(config_dir)] if config_dir is not None else []), shipped.CONFIG]
     files = {file.stem: file for folder in reversed(folders) for file in sorted((folder / "model").glob("[!.]*.yaml"))}
     found = (_entry(name, file, folders, models_dir) for name, file in sorted(files.items()))
@@ -63,7 +70,7 @@ def _entry(name: str, file: Path, folders: Sequence[Path], models_dir: str | Pat
     """None where the model's folder is not there."""
     content = _read(file)
     own = models_dir if models_dir is not None else content.get("MODELS_DIR")
-    folder = find_model(str(content.get("MODEL_NAME", name)), own)
+    folder = shipped.find_model(str(content.get("MODEL_NAME", name)), own)
     if folder is None:
         return None
     chosen = {key.rpartition("/")[2]: option for part in content.get("defaults", []) for key, option in _pairs(part)}
@@ -84,6 +91,15 @@ def _entry(name: str, file: Path, folders: Sequence[Path], models_dir: str | Pat
         minutes=about.get("minutes"),
         presets=tuple(order),
     )
+
+
+def _of_library(name: str, config: Path) -> Entry:
+    """A model of the TensorFlow library; names that its Variables.py makes are not known without running it."""
+    folder, file = config.parent / name, config / "variables" / f"{name}.yaml"
+    variables = _read(file) if file.is_file() else {}
+    made = ("made in Variables.py",) if has_variables(folder) else ()
+    states, policies = (made or _names(variables.get(kind)) for kind in ("states", "policies"))
+    return Entry(name, folder, states, policies, equation_names(folder), "", "", None, ("default",))
 
 
 def _pairs(part: Any) -> list[tuple[str, Any]]:

@@ -146,7 +146,7 @@ class Columns(ReadOnly):
             x: `[*batch, n]`.
             values: name -> a number, or a tensor that broadcasts with `[*batch, *shape of the variable]`.
         """
-        new: list[tuple[Column, Tensor]] = []
+        new: dict[Column, Tensor] = {}
         for name, value in values.items():
             column = self._columns.get(name)
             column = column or self._columns.get(unicodedata.normalize("NFKC", name))  # as Python reads State.<name>
@@ -158,10 +158,15 @@ class Columns(ReadOnly):
                 value = value.flatten(-len(column.shape))
             else:
                 value = value.unsqueeze(-1)
-            new.append((column, value))
+            new[column] = value
         # torch.broadcast_shapes would import sympy, which takes half a second
-        batch = torch.broadcast_tensors(x[..., 0], *(value[..., 0] for _, value in new))[0].shape
-        result = x.expand(*batch, x.shape[-1]).clone()
-        for column, value in new:
+        alike = torch.broadcast_tensors(x[..., 0], *(value[..., 0] for value in new.values()))
+        if len(new) == x.shape[-1]:  # all columns: nothing of `x` is copied, and nothing of it has a gradient
+            parts = [part for _, part in sorted(zip(new, alike[1:], strict=True), key=lambda pair: pair[0].start)]
+            if torch.compiler.is_compiling():  # in memory a column is in one piece, so that its loops are vectorised
+                return torch.stack(parts).movedim(0, -1)
+            return torch.stack(parts, -1)
+        result = x.expand(*alike[0].shape, x.shape[-1]).clone()
+        for column, value in new.items():
             result[..., column.start : column.stop] = value
         return result

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from deqn import shipped
 from deqn.errors import ConfigError, ModelError, suggestion
@@ -21,10 +24,10 @@ def model_folder(name: str, models_dir: str | None) -> Path:
             f"MODELS_DIR = {models_dir!r}: there is no such folder. Give MODELS_DIR=<folder with your models>, or change it in "
             "the file of config/model/ that sets it."
         )
-    folder = find_model(name, models_dir)
+    folder = shipped.find_model(name, models_dir)
     if folder is not None:
         return folder
-    roots = _roots(models_dir)
+    roots = shipped.model_folders(models_dir)
     known = sorted({path.parent.name for root in roots for path in root.glob("*/Equations.py")})
     below = next(iter(roots[0].glob(f"*/{name}/Equations.py")), None) if models_dir else None
     hint = f" There is {below}: give MODELS_DIR={below.parent.parent}." if below else suggestion(name, known)
@@ -32,15 +35,6 @@ def model_folder(name: str, models_dir: str | None) -> Path:
         f"MODEL_NAME = {name!r}: no folder {name}/ with an Equations.py in {' or '.join(map(str, roots))}."
         f"{hint} Known: {', '.join(known)}."
     )
-
-
-def find_model(name: str, models_dir: str | Path | None) -> Path | None:
-    """The folder of a model, as `model_folder`; None where there is none."""
-    return next((root / name for root in _roots(models_dir) if (root / name / "Equations.py").is_file()), None)
-
-
-def _roots(models_dir: str | Path | None) -> list[Path]:
-    return [*([Path(models_dir)] if models_dir else []), shipped.MODELS]
 
 
 def other_model(name: str, folder: Path) -> Path | None:
@@ -75,6 +69,14 @@ def _imported_packages(path: Path) -> set[str]:
     names = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     names += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
     return {name.partition(".")[0] for name in names}
+
+
+def mentioned(constants: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Those constants whose names stand in the Python files of a model."""
+    texts = [path.read_text(encoding="utf-8", errors="ignore") for path in model_files(folder)]
+    return {
+        n: value for n, value in constants.items() if any(re.search(rf"\b{re.escape(n)}\b", text) for text in texts)
+    }
 
 
 def is_model_file(path: Path, folder: Path) -> bool:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from deqn.economy.files import describe
 from deqn.economy.model import Model
+from deqn.economy.rehearsal import starting_states
 from deqn.economy.steady_state import (
     LARGEST,
     SteadyState,
@@ -171,7 +172,7 @@ def _refuse_jumps(
 ) -> None:
     """A regime that is an index, or is compared with numbers, has a slope of zero, and yet the equations change with it."""
     n = model.n_states
-    drawn = model.initial_states(_DRAWN)
+    drawn = starting_states(model, _DRAWN)
     own = slopes[:, :n].clone()
     own[:n] += torch.eye(n, dtype=slopes.dtype)  # of tomorrow's states, not of their change
     for i in (~own.any(0)).nonzero()[:, 0].tolist():

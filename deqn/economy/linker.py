@@ -9,6 +9,9 @@ decided once, so that several models, or two calibrations of one, live in one pr
 A model can build on another: `from krusell_smith.Equations import equations` runs that file for *this* Model. What such a
 file imports by a bare name is first looked for in this model's folder, then in its own.
 
+`import tensorflow as tf` gives names on PyTorch (`deqn/tensorflow`). In a folder written for the TensorFlow library, modules that
+lie beside the folder can be imported as there, and NumPy has the names that it has dropped since.
+
 A subfolder of a model folder holds ordinary Python, a reference solution for example: `from reference import Household`. Its
 files see no names of the Model, and are neither checked nor counted among the files of the model.
 """
@@ -16,10 +19,12 @@ files see no names of the Model, and are neither checked nor counted among the f
 from __future__ import annotations
 
 import builtins
+import functools
+import importlib
 import itertools
 import sys
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -44,11 +49,19 @@ class Linker:
     Args:
         folder: the model folder.
         names: `State`, `PolicyState`, `Definitions`, `Parameters`, `Globals` of the Model.
+        for_tensorflow: whether the folder is written for the TensorFlow library.
+
+    Attributes:
+        all_nodes: whether a step is being taken to all shock nodes at once.
     """
 
-    def __init__(self, folder: Path, names: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, names: Mapping[str, Any], for_tensorflow: bool = False) -> None:
         self.folder = folder
         self.names = dict(names)
+        self.for_tensorflow = for_tensorflow
+        self.all_nodes: Callable[[], bool] = lambda: False
+        self._running = 0  # files that are being run for the first time
+        self._settled = False
         self._prefix = f"_deqn_{next(_serial)}"
         self._modules: dict[Path, types.ModuleType] = {}
 
@@ -78,6 +91,7 @@ class Linker:
         module.__dict__["__builtins__"] = {**vars(builtins), "__import__": partial(self._import, folder)}
         self._modules[path] = module
         sys.modules[module.__name__] = module  # Dynamo looks modules up by name
+        self._running += 1
         try:
             exec(compile(source(path), str(path), "exec"), module.__dict__)
         except ModelError:
@@ -85,7 +99,11 @@ class Linker:
             raise
         except (Exception, SystemExit) as error:
             self._forget(path)
-            raise ModelError(f"{where(error, self.folder) or path}: {describe(error)}") from error
+            missing = error.name if isinstance(error, ModuleNotFoundError) else None
+            advice = f". Is it installed? pip install {missing.partition('.')[0]}" if missing else ""
+            raise ModelError(f"{where(error, self.folder) or path}: {describe(error)}{advice}") from error
+        finally:
+            self._running -= 1
         return module
 
     def _forget(self, path: Path) -> None:
@@ -108,25 +126,76 @@ class Linker:
             if (home / f"{head}.py").is_file():
                 return self.link(head, home)
             return builtins.__import__(name, globals, locals, fromlist or (), level)
+        if head in ("tensorflow", "keras", "importlib", "numpy") and not level:
+            foreign = self._foreign(home, name, fromlist)
+            if foreign is not None:
+                return foreign
         other = None if level or head == self.folder.name else other_model(head, self.folder)
-        other = other or (None if level else subfolder(head, self.folder, home))
+        beside = [self.folder.parent] if self.for_tensorflow else []
+        other = other or (None if level else subfolder(head, self.folder, home, *beside))
         if (
             level or other or head == self.folder.name
         ):  # from . import Dynamics; import bm1972.Dynamics; from bm1972 import Dynamics
             inner = name if level else rest
-            resolve = partial(self._resolve, home) if other is None else partial(self._link_from, other)
+            own = self._own if self.for_tensorflow else self._resolve
+            resolve = partial(own, home) if other is None else partial(self._link_from, other)
             if inner and fromlist:
                 return resolve(inner)
             wanted = [inner] if inner else list(fromlist or ())
             return Namespace(head, {entry: resolve(entry) for entry in wanted})
         if head in self.names or self.has(head) or (home / f"{head}.py").is_file():
             return self._resolve(home, head)
+        if self.for_tensorflow and (self.folder.parent / f"{name}.py").is_file():
+            return self.link(name, self.folder.parent)
         return builtins.__import__(name, globals, locals, fromlist or (), level)
+
+    def _foreign(self, home: Path, name: str, fromlist: Sequence[str] | None) -> Any:
+        """What is not Python's own although it has such a name; None where it is."""
+        head = name.partition(".")[0]
+        if head in ("tensorflow", "keras"):
+            from deqn.tensorflow.names import imported
+
+            return imported(self._tensorflow, name, fromlist)
+        if head == "importlib" and (name == "importlib" or not fromlist):
+            builtins.__import__(name)
+            module = types.ModuleType("importlib")
+            module.__dict__.update(vars(importlib))
+            module.__dict__["import_module"] = partial(self._import_module, home)
+            return module
+        if head == "numpy" and self.for_tensorflow and (name == "numpy" or not fromlist):
+            from deqn.tensorflow.names import old_numpy
+
+            builtins.__import__(name)
+            return old_numpy()
+        return None
+
+    @functools.cached_property
+    def _tensorflow(self) -> Any:
+        from deqn.tensorflow.names import build
+
+        return build(self.names.get("Parameters"), self._is_linking, lambda: self.all_nodes())
+
+    def _is_linking(self) -> bool:
+        return self._running > 0 and not self._settled
+
+    def settle(self) -> None:
+        """The model is linked; files that are linked later, by a function, add nothing to what a checkpoint holds."""
+        self._settled = True
+
+    def _import_module(self, home: Path, name: str, package: str | None = None) -> Any:
+        """`importlib.import_module`, which finds what `import` finds."""
+        if package is not None:
+            return importlib.import_module(name, package)
+        return self._import(home, name, fromlist=("*",))
 
     def _resolve(self, home: Path, name: str) -> Any:
         if name in self.names:
             return self.names[name]
         return self.link(name, self.folder if self.has(name) else home)
+
+    def _own(self, home: Path, name: str) -> Any:
+        """As in the TensorFlow library: by the model's name one gets the file itself, whose functions have no bounds."""
+        return self.link(name) if self.has(name) else self._resolve(home, name)
 
     def _link_from(self, other: Path, file: str) -> types.ModuleType:
         return self.link(file, other)

@@ -6,30 +6,44 @@ import contextlib
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from deqn.configuration.activations import OF_VARIABLES
 from deqn.configuration.distributions import distribution
 from deqn.configuration.schema import Config
 from deqn.economy.calibration import Calibrated, calibrate
 from deqn.economy.columns import Column, Columns, Namespace, ReadOnly, lay_out
 from deqn.economy.device import pick_device
-from deqn.economy.files import describe, model_folder, where
+from deqn.economy.files import describe, model_folder, source, where
+from deqn.economy.for_tensorflow import (
+    FIRST_EPISODE,
+    graphs,
+    make_globals,
+    more_parameters,
+    network_arguments,
+    untaken,
+    without_training,
+)
 from deqn.economy.linker import Linker
 from deqn.economy.names import check_names, functions_of, refuse_misspelt
 from deqn.economy.network import PolicyNetwork, dense_network
 from deqn.economy.pseudo_states import draw_pseudo_states
 from deqn.errors import ConfigError, ModelError, suggestion
-from deqn.numerics.expectations import Expectations
+from deqn.numerics.at_once import make_expectations
 from deqn.numerics.quadrature import gauss_hermite, monomial_rule
 from deqn.numerics.rng import Rng
+from deqn.tensorflow.folder import asks_for_tensorflow
+
+if TYPE_CHECKING:
+    from deqn.tensorflow.variables import Variables
 
 _RUN_PARAMETERS = (
     "N_sim_batch", "N_episode_length", "N_epochs_per_episode", "N_minibatch_size", "N_episodes", "sorted_within_batch",
-    "expectation_type", "expectation_pseudo_draws", "n_quad_pts",
+    "expectation_type", "expectation_pseudo_draws",
 )  # fmt: skip
 _PARAMETERS = (
     *_RUN_PARAMETERS, "MODEL_NAME", "rng", "policy", "policy_net", "states", "policy_states", "definitions",
@@ -54,6 +68,9 @@ class Model:
         State, PolicyState: accessors by name, `State.K(x) -> [*batch]`.
         Definitions, Parameters, Globals: what the model's files see under these names.
         network: the trainable module behind `policy`.
+        for_tensorflow: whether the folder is written for the TensorFlow library.
+        scalar_equations: names of equations with one residual for the whole batch; the probe finds them.
+        notes: remarks on the files that are no errors.
 
     Raises:
         ConfigError, ModelError: with every problem found.
@@ -67,6 +84,8 @@ class Model:
         self.device = pick_device(config.device, local_rank)
         self.dtype: torch.dtype = getattr(torch, config.run.keras_precision)
         self.folder = model_folder(config.MODEL_NAME, config.MODELS_DIR)
+        self.for_tensorflow = config.written_for == "tensorflow" or asks_for_tensorflow(self.folder)
+        self.notes: list[str] = []
         self.rng = Rng(config.seed + rank, self.device, self.dtype)
         variables = config.variables
         self.state_columns = lay_out([(v.name, v.shape, v.bound()) for v in variables.states])
@@ -93,12 +112,20 @@ class Model:
         """Residuals of the equilibrium conditions: by equation, `[batch]` or `[batch, ...]`."""
         if not self._is_in_context():
             with self.context():
-                return self._equations(states, policies)
-        return self._equations(states, policies)
+                return self.equations(states, policies)
+        residuals = self._equations(states, policies)
+        for name in self.scalar_equations:
+            residuals[name] = residuals[name].expand(states.shape[:-1])
+        return residuals
 
     def E_t_gen(self, states: Tensor, policies: Tensor) -> Callable[..., Tensor]:
         """The conditional expectation operator; see `Expectations.E_t_gen`."""
         return self.expectations.E_t_gen(states, policies)
+
+    @property
+    def lenient(self) -> bool:
+        """Whether what the TensorFlow library passes over is a note: in folders written for it, without `--strict`."""
+        return self.for_tensorflow and not self.config.strict
 
     def step(self, states: Tensor) -> Tensor:
         """One simulated period under the policy, without gradient: `[batch, n_states]` -> `[batch, n_states]`."""
@@ -129,6 +156,19 @@ class Model:
         """`[n, n_states]` with pseudo-states drawn anew."""
         drawn = [(column, self._inits[self.state_columns.index(column)]) for column in self.pseudo_columns]
         return draw_pseudo_states(states, drawn, self.config.run, self.rng)
+
+    def run_post_init(self) -> None:
+        """Calls the hook, without gradient.
+
+        Raises:
+            ModelError: where it fails.
+        """
+        try:
+            with torch.no_grad():
+                if self.post_init is not None:
+                    self.post_init()
+        except Exception as error:
+            raise self.failed("post_init()", error) from error
 
     def is_discrete(self, column: Column, values: Tensor) -> bool:
         """Whether a state's simulated values are whole numbers, or those that its `choice` lists: regimes, ages, types."""
@@ -184,12 +224,18 @@ class Model:
     def _link(self, calibration: Mapping[str, Any] | None) -> None:
         """Calibration -> Definitions -> Dynamics -> network -> Equations -> Hooks."""
         config = self.config
-        self.Globals = Namespace("Globals", {"POST_PROCESSING": False, "DISABLE_SHOCKS": False})
+        self.scalar_equations: list[str] = []
+        there = self.for_tensorflow
+        switches = {"POST_PROCESSING": False, "DISABLE_SHOCKS": False}
+        self.Globals = make_globals(self.folder, switches) if there else Namespace("Globals", switches)
         self.Parameters = ReadOnly("Parameters")
         self.Definitions = ReadOnly("Definitions")
         self.State = Columns(
             "State", self.state_columns,
-            {"E_t_gen": self.E_t_gen, "monomial_rule": monomial_rule, "gauss_hermite": gauss_hermite},
+            {
+                "E_t_gen": without_training(self.E_t_gen, 2) if there else self.E_t_gen,
+                "monomial_rule": monomial_rule, "gauss_hermite": gauss_hermite,
+            },
         )  # fmt: skip
         self.PolicyState = Columns(
             "PolicyState", self.policy_columns,
@@ -199,18 +245,30 @@ class Model:
             "State": self.State, "PolicyState": self.PolicyState, "Definitions": self.Definitions,
             "Parameters": self.Parameters, "Globals": self.Globals,
         }  # fmt: skip
-        self.linker = Linker(self.folder, names)
+        self.linker = Linker(self.folder, names | ({"Graphs": graphs(self.step)} if there else {}), self.for_tensorflow)
         for name in config.constants:
             if name in _PARAMETERS:
                 raise ConfigError(f"constants.{name}: this name is taken by the library (Parameters.{name}).")
+        if there and self.linker.has("Model"):
+            raise ModelError(
+                f"{self.name}/Model.py is not read: the network belongs to the file of the net group, or to Net.py. Networks "
+                "with equations and optimizers of their own are not there. Rewrite it as docs/tensorflow_model_files.md "
+                "says, and remove it."
+            )
         self._set_parameters(config.constants)
         self._set_parameters(self._built_in_parameters())
+        if there:
+            more = more_parameters(config, without_training(self.policy, 1), self.n_states, self.dtype, self.rng)
+            self._set_parameters(untaken(more, config.constants))
         with self.context():
             if calibration is None:
                 self.calibrated = calibrate(self.linker, config.constants)
             else:
                 self.calibrated = Calibrated(dict(calibration))
-            self.calibration = self.calibrated.values
+            self.calibration = dict(self.calibrated.values)
+            made = self._made_in_python()
+            self.calibration |= {name: np.asarray(value) for name, value in made.items() if _is_array(value)}
+            self._set_parameters({name: value for name, value in made.items() if not _is_array(value)})
             taken = [name for name in self.calibration if name in self.Parameters]
             if taken:
                 raise ModelError(f"{self.name}/Calibration.py: calibrate() returns {taken[0]!r}, a name that is taken.")
@@ -219,12 +277,14 @@ class Model:
             definitions = self.linker.link("Definitions")
             self._set_definitions(definitions)
             dynamics = self.linker.link("Dynamics")
-            self._require(dynamics, "Dynamics", ["shock_probs", "total_step_spec_shock", "total_step_random"])
+            probs = "total_step_spec_probs" if hasattr(dynamics, "total_step_spec_probs") else "shock_probs"
+            self._require(dynamics, "Dynamics", [probs, "total_step_spec_shock", "total_step_random"])
             self._total_step_random = dynamics.total_step_random
             run = config.run
-            self.expectations = Expectations(
+            self.expectations = make_expectations(
                 dynamics, self.policy, run.expectation_type, run.expectation_pseudo_draws, self.rng
             )
+            self.linker.all_nodes = lambda: self.expectations.all_nodes
             self.network = self._define_network()
             self.Parameters.__dict__["policy_net"] = self.network
             equations = self.linker.link("Equations")
@@ -232,6 +292,7 @@ class Model:
             self._equations = equations.equations
             self._link_hooks()
             self._resolve_inits()
+        self.linker.settle()
 
     def _link_hooks(self) -> None:
         hooks: Any = self.linker.link("Hooks") if self.linker.has("Hooks") else None
@@ -255,6 +316,8 @@ class Model:
     def _built_in_parameters(self) -> dict[str, Any]:
         config = self.config
         values: dict[str, Any] = {name: getattr(config.run, name) for name in _RUN_PARAMETERS}
+        if "n_quad_pts" not in config.constants:
+            values["n_quad_pts"] = config.run.n_quad_pts
         values |= {
             "MODEL_NAME": config.MODEL_NAME, "rng": self.rng, "policy": self.policy, "policy_net": None,
             "states": [c.name for c in self.state_columns], "policy_states": [c.name for c in self.policy_columns],
@@ -273,7 +336,17 @@ class Model:
 
     def set_run(self, **values: Any) -> None:
         """Sets what only a run knows: starting_state, LOG_DIR, summary, gradient_steps."""
+        if self.for_tensorflow and values.get("starting_state") is not None:
+            from deqn.tensorflow.tensors import view
+
+            values["starting_state"] = view(values["starting_state"])
         self._set_parameters(values)
+
+    def set_episode(self, done: int) -> None:
+        """Tells a folder written for TensorFlow how many episodes have been trained: its `current_episode` is one more."""
+        counter = self.Parameters.__dict__.get("ckpt")
+        if self.for_tensorflow and isinstance(counter, ReadOnly):
+            counter.current_episode.assign(done + FIRST_EPISODE)
 
     def _as_parameter(self, value: Any) -> Any:
         """Arrays become tensors of the model's type and device; numbers stay numbers."""
@@ -291,10 +364,12 @@ class Model:
         definitions = self.linker.folder / "Definitions.py"
         helpers = functions_of(definitions) if definitions.is_file() else []
         missing = [name for name in self.definition_bounds if name not in helpers]
-        if missing and definitions.is_file():
+        if definitions.is_file() and (missing or _makes_names(source(definitions))):
             self._set_definitions(self.linker.link("Definitions"))  # a definition may be made without `def`
             missing = [name for name in missing if name not in self.Definitions]
-        if missing:
+        if missing and self.lenient:
+            self._leave_out(missing)
+        elif missing:
             raise ModelError(
                 f"{self.folder.name}/Definitions.py does not define what variables.definitions lists",
                 [f"{name}(state, policy_state) is missing.{suggestion(name, helpers)}" for name in missing],
@@ -304,7 +379,16 @@ class Model:
             "Definitions": [*helpers, *self.Definitions, *(f"{n}_RAW" for n in self.definition_bounds)],
         }  # fmt: skip
         hints = {"State": "", "PolicyState": "", "Definitions": "", "Parameters": listed}
-        check_names(self.folder, known, hints)
+        check_names(self.folder, known, hints, list(self.definition_bounds) if self.for_tensorflow else None)
+
+    def _leave_out(self, definitions: list[str]) -> None:
+        """Listed definitions that no function defines: that library fails only where one of them is asked for."""
+        self.definition_bounds = {n: bound for n, bound in self.definition_bounds.items() if n not in definitions}
+        bounds = _bounds_hard(self.definition_bounds)
+        self._set_parameters({"definitions": list(self.definition_bounds), "definition_bounds_hard": bounds})
+        self.notes.append(
+            f"{self.folder.name}/Definitions.py does not define {', '.join(definitions)}: left out of variables.definitions."
+        )
 
     def _set_definitions(self, module: Any) -> None:
         """Top-level Definitions: bounded where the YAML has a bound; helpers as they are."""
@@ -328,7 +412,7 @@ class Model:
             cpu_state = torch.get_rng_state()
             torch.manual_seed(seed)
             try:
-                body = module.define_net(config.net, self)
+                body = self._own_network(module.define_net)
             except Exception as error:
                 if isinstance(error, (ConfigError, ModelError)):
                     raise
@@ -343,6 +427,15 @@ class Model:
         network = PolicyNetwork(body, policies, self.policy_columns, self.n_states, normalize, own, inputs)
         return network.to(device=self.device, dtype=self.dtype).eval()
 
+    def _own_network(self, define_net: Callable[..., Any]) -> torch.nn.Module:
+        if not self.for_tensorflow:
+            return define_net(self.config.net, self)
+        with torch.device("cpu"):  # where the generator is
+            body = define_net(*network_arguments(define_net, self.config, self))
+            with torch.no_grad():
+                body.eval()(torch.zeros(2, self.n_states))  # Keras' layers make their weights when they see an input
+        return body
+
     def _inputs(self) -> list[int] | None:
         """Columns of the state that the network sees; None for all."""
         names = self.config.net.inputs
@@ -353,7 +446,14 @@ class Model:
         return [i for name in names for i in columns[name]] if names else None
 
     def own_activation(self, name: str) -> Any:
-        """A function of the model's Activations.py, which the configuration calls `Activations.<name>`."""
+        """A function of the model's Activations.py, which the configuration calls `Activations.<name>`; or, as
+        `Variables.<policy>`, the one that its Variables.py gives a policy."""
+        if name.startswith(OF_VARIABLES):
+            policy = name.removeprefix(OF_VARIABLES)
+            function = self._variables().activation(policy)
+            if function is None:
+                raise AttributeError(f"{self.name}/Variables.py gives policy {policy!r} no activation any more.")
+            return function
         if not self.linker.has("Activations"):
             raise AttributeError(f"there is no {self.folder / 'Activations.py'}.")
         own = vars(self.linker.link("Activations"))
@@ -361,6 +461,24 @@ class Model:
             known = [entry for entry in own if not entry.startswith("_")]
             raise AttributeError(f"{self.name}/Activations.py has no {name!r}.{suggestion(name, known)}")
         return own[name]
+
+    def _variables(self) -> Variables:
+        """What the model's Variables.py makes."""
+        from deqn.tensorflow import variables  # only for a model that has one
+
+        return variables.read_variables(self.folder, self.config.MODEL_NAME, self.config.run.model_dump())
+
+    def _made_in_python(self) -> dict[str, Any]:
+        """Constants of Variables.py that no YAML file can hold: arrays, functions."""
+        if not self.linker.has("Variables"):
+            return {}
+        from deqn.tensorflow import variables  # only for a model that has one
+
+        if not variables.has_variables(self.folder):
+            return {}
+        made = self._variables().constants
+        known = {*self.config.constants, *self.calibration}
+        return {name: value for name, value in made.items() if name not in known and not variables.is_plain(value)}
 
     def _resolve_inits(self) -> None:
         """Names of constants in `init.kwargs` -> their values."""
@@ -402,10 +520,19 @@ class Model:
 
 def _bounded(function: Callable[[Tensor, Tensor], Any], bound: Any) -> Callable[[Tensor, Tensor], Tensor]:
     @functools.wraps(function)  # an argument that is forgotten is reported under the name of the definition
-    def bounded(state: Tensor, policy_state: Tensor) -> Tensor:
-        return bound.apply(torch.as_tensor(function(state, policy_state)))
+    def bounded(*arguments: Any) -> Tensor:
+        return bound.apply(torch.as_tensor(function(*arguments)))
 
     return bounded
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray | Tensor) and np.asarray(value).dtype.kind in "biuf"
+
+
+def _makes_names(text: str) -> bool:
+    """Whether a file may define names that cannot be read off it."""
+    return "setattr" in text or "globals()" in text
 
 
 def _bounds_hard(bounds: Mapping[str, Any]) -> dict[str, dict[str, float]]:

@@ -11,25 +11,45 @@ from deqn.economy.files import other_model, source
 from deqn.errors import ModelError, count, suggestion
 
 
-def check_names(folder: Path, known: Mapping[str, Sequence[str]], hints: Mapping[str, str]) -> None:
+def check_names(
+    folder: Path,
+    known: Mapping[str, Sequence[str]],
+    hints: Mapping[str, str],
+    only_for: Sequence[str] | None = None,
+) -> None:
     """Reads all files of a model folder, without running them, and reports names that do not exist.
 
     Args:
         known: for `State`, `PolicyState`, `Definitions`, `Parameters`: the attributes that exist.
         hints: for each of them, words that say where its names come from.
+        only_for: names of definitions; where they are given, only files that are linked are read, and of them no function that
+            neither these nor anything that is called refer to.
 
     Raises:
         ModelError: with every problem found.
     """
     problems: list[str] = []
-    for path in sorted(folder.glob("[!.]*.py")):
-        if path.name != "Reference.py":  # independent of the core: sees none of these names
-            problems += _check_file(path, f"{folder.name}/{path.name}", known, hints)
+    names: set[str] | None = None
+    paths = [path for path in folder.glob("[!.]*.py") if path.name != "Reference.py"]  # which sees none of these names
+    if only_for is not None:
+        from deqn.tensorflow.folder import alive, linked
+
+        trees = linked(folder)
+        paths, names = list(trees), alive(trees, only_for)
+    for path in sorted(paths):
+        problems += _check_file(path, f"{path.parent.name}/{path.name}", known, hints, names)
     if problems:
         raise ModelError(f"{count(len(problems), 'problem')} in {folder}", problems)
 
 
-def _check_file(path: Path, label: str, known: Mapping[str, Sequence[str]], hints: Mapping[str, str]) -> list[str]:
+def _check_file(
+    path: Path,
+    label: str,
+    known: Mapping[str, Sequence[str]],
+    hints: Mapping[str, str],
+    names: set[str] | None = None,
+) -> list[str]:
+    """Problems of one file; of functions that are not among `names`, nothing."""
     try:
         tree = ast.parse(source(path), filename=str(path))
     except SyntaxError as error:
@@ -37,26 +57,34 @@ def _check_file(path: Path, label: str, known: Mapping[str, Sequence[str]], hint
     aliases: dict[str, str] = {}  # name in this file -> State, Parameters, ...
     problems: list[tuple[int, str]] = []
     guarded: set[tuple[str, str]] = set()  # hasattr(Parameters, "x"), getattr(Parameters, "x", ...)
-    for node in ast.walk(tree):
+    if names is None:
+        nodes = list(ast.walk(tree))
+    else:
+        from deqn.tensorflow.folder import walk
+
+        nodes = list(walk(tree, names))
+    foreign = False
+    for node in nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 if alias.name in known:
                     aliases[alias.asname or alias.name] = alias.name
-                if alias.name.split(".")[0] in ("tensorflow", "keras"):
-                    problems.append(
-                        (node.lineno, f"{alias.name} is imported; this library runs on PyTorch: use torch.")
-                    )
+                foreign |= alias.name.split(".")[0] in ("tensorflow", "keras")
         elif isinstance(node, ast.ImportFrom):
-            if (node.module or "").split(".")[0] in ("tensorflow", "keras"):
-                problems.append((node.lineno, f"{node.module} is imported; this library runs on PyTorch: use torch."))
-            elif node.module in known:
+            foreign |= (node.module or "").split(".")[0] in ("tensorflow", "keras")
+            if node.module in known:
                 for alias in node.names:
                     problems += _unknown(node.lineno, str(node.module), alias.name, known, hints)
         elif isinstance(node, ast.Call) and len(node.args) > 1:
             match node.func, node.args[0], node.args[1]:
                 case ast.Name(id="hasattr" | "getattr"), ast.Name(id=owner), ast.Constant(value=str(name)):
                     guarded.add((owner, name))
-    for node in ast.walk(tree):
+    if foreign:
+        from deqn.tensorflow.folder import unknown_names
+        from deqn.tensorflow.names import build
+
+        problems += unknown_names(nodes, build())
+    for node in nodes:
         if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name):
             continue
         owner = node.value.id

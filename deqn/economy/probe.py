@@ -13,11 +13,12 @@ from torch import Tensor
 from deqn.economy.check_numerics import first_operation
 from deqn.economy.closed_form import closed_form
 from deqn.economy.columns import Column, describe_state
-from deqn.economy.files import describe, where
+from deqn.economy.files import describe, mentioned, where
 from deqn.economy.guess import find_guess, guess, not_finite
 from deqn.economy.model import Model
 from deqn.economy.reach import cut_ranges
 from deqn.economy.reactions import inert
+from deqn.economy.rehearsal import starting_states
 from deqn.economy.shocks import differing_moments, wrong_probabilities
 from deqn.errors import ModelError, count, text_constants
 
@@ -74,13 +75,13 @@ class _Probe:
     def __init__(self, model: Model) -> None:
         self.model = model
         self.problems: list[str] = []
-        self.report = Report()
+        self.report = Report(notes=list(model.notes))
         self.states: Tensor
         self.policies = torch.empty(0)
 
     def run(self) -> Report:
         model = self.model
-        states = self.states = model.initial_states(BATCH)
+        states = self.states = starting_states(model, BATCH)
         self._finite("the initial states", states, states)
         policies = self._try("the network", lambda: model.policy(states).detach())
         if policies is not _FAILED and self._shape("the network", policies, (BATCH, model.n_policies)):
@@ -93,9 +94,13 @@ class _Probe:
             self.report.notes += cut_ranges(model)
             self._rules(states)
         if self.problems:
-            self.problems += text_constants("\n".join(self.problems), model.config.constants)
+            self.problems += text_constants("\n".join(self.problems), mentioned(model.config.constants, model.folder))
             raise ModelError(f"{count(len(self.problems), 'problem')} in {model.folder}", self.problems)
         return self.report
+
+    def _passed_over(self, remark: str) -> None:
+        """A problem; a note in a folder written for the TensorFlow library, which passes over it."""
+        (self.report.notes if self.model.lenient else self.problems).append(remark)
 
     def _try(self, what: str, function: Callable[[], Any]) -> Any:
         """The function's value, or `_FAILED` with a problem noted; a user's `sys.exit()` ends nothing here."""
@@ -197,7 +202,7 @@ class _Probe:
         """What seven states may not show: definitions and probabilities in many, and where shocks lead."""
         if self.problems:
             return
-        many = self.model.initial_states(_MANY)
+        many = starting_states(self.model, _MANY)
         with torch.no_grad():
             self._finite_definitions(many)
             if not self.model.expectations.drawn:
@@ -223,7 +228,8 @@ class _Probe:
             places += [there] if there is not _FAILED else []
         for place in places:
             wrong = self._try("shock_probs", partial(wrong_probabilities, model, place, model.policy(place)))
-            self.problems += [wrong] if isinstance(wrong, str) and wrong else []
+            if isinstance(wrong, str) and wrong:
+                self._passed_over(wrong)
         if not model.Globals.DISABLE_SHOCKS and not self.problems:
             what = "total_step_random(prev_state, policy_state)"
             remark = self._try(what, partial(differing_moments, model, states, policies))
@@ -254,7 +260,8 @@ class _Probe:
             )
             return False
         wrong = wrong_probabilities(model, states, policies)
-        self.problems += [wrong] if wrong else []
+        if wrong:
+            self._passed_over(wrong)
         values = getattr(model.expectations.dynamics, "shock_values", None)
         if isinstance(values, Tensor) and values.ndim and values.shape[0] != nodes:
             self.problems.append(f"{file}: shock_values has {values.shape[0]} rows, shock_probs has {nodes} entries.")
@@ -313,6 +320,7 @@ class _Probe:
         self.policies = joined.detach()
         expectations = model.expectations
         expectations.stacked_step = expectations.stacked_function = False
+        model.scalar_equations = []
         residuals = self._try("equations()", lambda: self._residuals(states, joined))
         if residuals is _FAILED:
             return
@@ -320,6 +328,8 @@ class _Probe:
             kind = "an empty dictionary" if residuals == {} else type(residuals).__name__
             self.problems.append(f"equations() returns {kind}, expected a dictionary of name -> residual [batch].")
             return
+        if model.lenient:
+            residuals = self._spread_scalars(residuals)
         shapes = {c.shape for c in (*model.state_columns, *model.policy_columns)}
         before = len(self.problems)
         for name, residual in residuals.items():
@@ -333,7 +343,7 @@ class _Probe:
                 self.problems.append(
                     f"{what} with shape {list(residual.shape)}, expected [{BATCH}] for {BATCH} states.{_mixed(residual.shape)}"
                 )
-            elif not residual.requires_grad:
+            elif not residual.requires_grad and (not model.lenient or not self._learns(residuals)):
                 self.problems.append(
                     f"{what}, which does not depend on any policy: no gradient reaches the network. Is there a .detach(), "
                     "a .item() or torch.no_grad() on the way?"
@@ -356,7 +366,10 @@ class _Probe:
                 f"equation {name!r} is {kind}, but for rounding, whatever the policies are: it determines nothing. Is it an "
                 "identity of the definitions?"
             )
-            (self.problems if len(fixed) == len(residuals) else self.report.notes).append(remark)
+            if len(fixed) == len(residuals):
+                self._passed_over(remark)
+            else:
+                self.report.notes.append(remark)
         residuals = {name: residual for name, residual in residuals.items() if name not in fixed}
         if residuals:
             self._dependence(residuals, parts)
@@ -366,6 +379,22 @@ class _Probe:
                 f"{count(n_equations, 'equation')} against {count(model.n_policies, 'policy', 'policies')} (each entry of a "
                 "variable with a shape counts): the equations do not determine the policies."
             )
+
+    def _spread_scalars(self, residuals: dict[str, Any]) -> dict[str, Any]:
+        """Residuals with one number for the whole batch: each state has it, and the loss counts it once."""
+        model = self.model
+        tensors = {name: residual for name, residual in residuals.items() if isinstance(residual, Tensor)}
+        model.scalar_equations = [name for name, residual in tensors.items() if residual.ndim == 0]
+        if model.scalar_equations:
+            names = ", ".join(model.scalar_equations)
+            self.report.notes.append(
+                f"equations {names}: one residual for the whole batch, which counts once in the loss."
+            )
+        return residuals | {name: residuals[name].expand(BATCH) for name in model.scalar_equations}
+
+    def _learns(self, residuals: dict[str, Any]) -> bool:
+        """Whether any equation depends on a policy."""
+        return any(isinstance(residual, Tensor) and residual.requires_grad for residual in residuals.values())
 
     def _dependence(self, residuals: dict[str, Tensor], parts: list[Tensor]) -> None:
         """Every policy must enter some equation, or the network cannot learn it."""
@@ -385,7 +414,7 @@ class _Probe:
             return
         for column, gradient in zip(self.model.policy_columns, gradients, strict=True):
             if gradient is None:
-                self.problems.append(
+                self._passed_over(
                     f"no equation depends on policy {column.name!r}: the network could not learn it. Use it in Equations.py, "
                     "remove a .detach() on the way, or take it out of variables.policies."
                 )
@@ -394,7 +423,7 @@ class _Probe:
                     f"the gradient of the equations with respect to policy {column.name!r} is not finite."
                 )
             elif not bool(gradient.any()) and self._unused(column, torch.cat(parts, dim=-1).detach()):
-                self.problems.append(
+                self._passed_over(
                     f"no equation depends on policy {column.name!r}, today or tomorrow: the network could not learn it. Use it "
                     "in Equations.py, or take it out of variables.policies."
                 )

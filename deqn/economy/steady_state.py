@@ -12,6 +12,7 @@ from torch import Tensor
 
 from deqn.economy.columns import Column
 from deqn.economy.model import Model
+from deqn.economy.rehearsal import starting_states
 
 LARGEST = 200  # entries of states and policies up to which it is looked for: the Jacobian is dense
 _SOLVED = {torch.float32: 1e-4, torch.float64: 1e-7}  # largest entry of the equations that counts as zero
@@ -63,7 +64,7 @@ def steady_state(model: Model, near: Tensor | None = None) -> SteadyState | None
 
 def _starts(model: Model, near: Tensor | None) -> list[Tensor]:
     """`[1, n_states]` each."""
-    drawn = model.initial_states(256)
+    drawn = starting_states(model, 256)
     low, high = (torch.quantile(drawn, q, 0, keepdim=True) for q in (0.1, 0.9))
     starts = [drawn.mean(0, keepdim=True), low, high]
     if near is not None:

@@ -30,6 +30,7 @@ class Expectations:
         stacked_step: call `total_step_spec_shock` once, with the indices of all nodes, instead of once a node.
         stacked_function: evaluate the function under the expectation once, on all nodes, instead of once a node.
             Both are off until the Model's probe has seen that they give the same numbers.
+        all_nodes: whether `total_step_spec_shock` is being called with the indices of all nodes.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Expectations:
         self._draw = Draws(kind, rng or Rng(0))
         self.stacked_step = False
         self.stacked_function = False
+        self.all_nodes = False
 
     def probabilities(self, state: Tensor, policy_state: Tensor) -> Tensor:
         """Probability of each node: `[nodes, *batch]`, or `[nodes, 1, ..., 1]` when it does not depend on the state."""
@@ -63,7 +65,11 @@ class Expectations:
         step = self.dynamics.total_step_spec_shock
         if self.stacked_step:
             index = torch.arange(nodes, device=state.device).reshape(nodes, *[1] * (state.ndim - 1))
-            return step(state, policy_state, index).expand(nodes, *state.shape)
+            self.all_nodes = True
+            try:
+                return step(state, policy_state, index).expand(nodes, *state.shape)
+            finally:
+                self.all_nodes = False
         return torch.stack([step(state, policy_state, i) for i in range(nodes)])
 
     def E_t_gen(self, state: Tensor, policy_state: Tensor) -> Expectation:

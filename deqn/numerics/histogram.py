@@ -94,7 +94,7 @@ class Grid:
             return _search(x, self.nodes)
         # The last clamp also keeps what is not a number inside the grid.
         number = _straighten(x.detach(), self.low, self.kind, self.parameter).mul_(self.slope)
-        return number.long().clamp_(0, len(self) - 2)
+        return number.long().clamp_min_(0).clamp_max_(len(self) - 2)  # torch.func knows no clamp_
 
 
 def _straighten(x: Tensor, low: float, kind: str, parameter: float) -> Tensor:
@@ -132,7 +132,7 @@ def _recognise(nodes: Tensor) -> tuple[str, float, float]:
 
 def _search(x: Tensor, nodes: Tensor) -> Tensor:
     lower = torch.bucketize(x.detach().contiguous(), nodes, right=True).sub_(1)
-    return lower.clamp_(0, len(nodes) - 2)
+    return lower.clamp_min_(0).clamp_max_(len(nodes) - 2)
 
 
 def _nodes(grid: Tensor | Grid) -> Tensor:
@@ -291,14 +291,27 @@ class _Lottery(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, histogram: Tensor, above: Tensor, lower: Tensor, steps: Tensor) -> Tensor:
-        ctx.save_for_backward(histogram, above, lower, steps)
+    def forward(histogram: Tensor, above: Tensor, lower: Tensor, steps: Tensor) -> Tensor:
         mass = torch.zeros_like(histogram).scatter_add_(-1, lower, histogram)
         upper = torch.zeros_like(histogram).scatter_add_(-1, lower, histogram * above).div_(steps).clamp_(min=0)
         torch.minimum(upper, mass, out=upper)  # sums of rounded numbers may leave the segment
         mass.sub_(upper)
         mass[..., 1:].add_(upper[..., :-1])
         return mass
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Tensor) -> tuple[Tensor, int]:
+        """One more leading dimension of all but the steps: least squares take derivatives state by state."""
+        *histograms, steps = inputs
+        leading = [
+            x.expand(info.batch_size, *x.shape) if dim is None else x.movedim(dim, 0)
+            for x, dim in zip(histograms, in_dims, strict=False)
+        ]
+        return _Lottery.apply(*leading, steps), 0
 
     @staticmethod
     @once_differentiable

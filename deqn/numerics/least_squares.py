@@ -42,6 +42,7 @@ from deqn.numerics.normal_equations import (
 _GOOD, _POOR = 0.75, 0.25  # ratio of actual to predicted decrease above which damping falls, below which it grows
 _SMALLEST, _GREATEST = 1e-14, 1e10  # damping
 _WORSE = 10.0  # times the loss on held-out states, beyond which a step is refused
+_LONGEST = 100.0  # of a step, in lengths of the parameters: beyond, the residuals do not depend on them any more
 _AHEAD = 0.1  # share of a step at which its second derivative is looked at
 _GREATEST_TURN = 0.75  # of the second order over the first: beyond it, neither describes the residuals
 
@@ -64,12 +65,17 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         solver: `primal`, `dual` or `matrix_free`; `auto` takes the smaller of the first two, and the last where the Jacobian
             has more than 2e8 entries.
         iterations, tolerance: of conjugate gradients, at most and relative to the gradient.
+        rank: directions of their preconditioner.
+        foresight: share of tomorrow's change of policy that a step reckons with; of no effect here, like `float64`.
 
     Attributes:
         linearise: gives residuals and Jacobian; may be replaced by the compiled form of `normal_equations.linearised`.
+        refused: steps in a row of which every try was refused because a number was not finite or `allowed` said no, or
+            which would have been a hundred times as long as the parameters.
     """
 
     linearise: Linearise = staticmethod(linearised)
+    refused: float = 0
 
     def __init__(
         self,
@@ -84,27 +90,26 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         solver: str = "auto",
         iterations: int = 50,
         tolerance: float = 0.01,
+        rank: int = 20,
+        foresight: float = 0.9,
     ) -> None:
         if damping <= 0 or decrease <= 1 or increase <= 1 or tries < 1:
             raise ValueError("expected damping > 0, decrease > 1, increase > 1 and tries >= 1")
         if solver not in SOLVERS:
             raise ValueError(f"solver = {solver!r}: expected one of {', '.join(SOLVERS)}")
-        if iterations < 1 or not 0 < tolerance < 1:
-            raise ValueError("expected iterations >= 1 and a tolerance between 0 and 1")
+        if iterations < 1 or not 0 < tolerance < 1 or rank < 1:
+            raise ValueError("expected iterations >= 1, a tolerance between 0 and 1 and rank >= 1")
+        if not 0 <= foresight <= 1:
+            raise ValueError("expected a foresight between 0 and 1")
         defaults = {
             "lr": lr, "damping": damping, "decrease": decrease, "increase": increase, "tries": tries,
             "acceleration": acceleration, "float64": float64, "solver": solver, "iterations": iterations, "tolerance": tolerance,
+            "rank": rank, "foresight": foresight,
         }  # fmt: skip
         super().__init__(params, defaults)
         first = self.param_groups[0]["params"][0]
         self.state[first]["damping"] = torch.full_like(first.flatten()[0], damping).detach()
         self.state[first]["refused"] = torch.zeros_like(self.state[first]["damping"])
-
-    @property
-    def refused(self) -> int:
-        """Steps in a row of which every try was refused because a number was not finite or `allowed` said no."""
-        group = self.param_groups[0]
-        return int(self.state[group["params"][0]].get("refused", 0))
 
     def advance(
         self,
@@ -125,63 +130,65 @@ class LevenbergMarquardt(torch.optim.Optimizer):
             processes: of one run; None for one process alone.
 
         Returns:
-            the sum of squares on the batch after the step, over all processes.
+            the sum of squares on the batch after the step, over all processes; not a finite number where it was none before.
         """
         group = self.param_groups[0]
+        state = self.state[group["params"][0]]
         processes = processes or Alone()
-        held = self.state[group["params"][0]]["damping"]
-        values = self._values(module)
+        values = self.values(module)
         exact = all(value.dtype == torch.float64 for value in values.values())  # else differences are rounding
         system = self._system(module, values, states, processes)
         rows = system.rows
         others = rows.new_zeros(()) if held_out is None else _squares(module, values, held_out)
         totals = torch.stack([rows @ rows, others])
         processes.sum_(totals)
-        before, others_before, trace = [*totals.tolist(), float(system.trace)]
-        if before == 0:
-            return before
-        refused = False
+        was_refused = False
         for _ in range(group["tries"]):
-            damping = float(held)
-            step = system.solve(trace * damping, rows)
-            if step is not None:
-                step = -step
-                # of the linear model: |r|^2 - |r + J d|^2 = -d'(g + (g + A d)), where (A + lambda t) d = -g
-                predicted = -(step @ system.gradient) + trace * damping * (step @ step)
-                if group["acceleration"] and exact:
-                    bent = system.second_derivative(step, _AHEAD)
-                    turn = system.solve(trace * damping, bent)
-                    if turn is not None:
-                        step = torch.where(2 * turn.norm() <= _GREATEST_TURN * step.norm(), step - turn / 2, step)
-                processes.broadcast_(step)
-                end = moved(values, step)
-                after, others_after, no, expected = self._judged(
-                    module, end, states, held_out, allowed, processes, predicted
-                )
-                no = no or others_after > _WORSE * max(others_before, before)
-                refused = refused or no
-                if not no and after < before:
-                    ratio = (before - after) / max(expected, 1e-300)
-                    damping *= 1 / group["decrease"] if ratio > _GOOD else 2.0 if ratio < _POOR else 1.0
-                    held.fill_(min(max(damping, _SMALLEST), _GREATEST))
-                    self.state[group["params"][0]]["refused"].zero_()
-                    self._keep(end)
-                    return after
-            held.fill_(min(damping * group["increase"], _GREATEST))
-        held.fill_(min(float(held), group["damping"]))  # this batch is at its minimum up to rounding
-        if refused:
-            self.state[group["params"][0]]["refused"].add_(1)
+            damping = system.trace * state["damping"].double()
+            step = -system.solve(damping, rows)
+            # of the linear model: |r|^2 - |r + J d|^2 = -d'(g + (g + A d)), where (A + lambda t) d = -g
+            predicted = -(step @ system.gradient) + damping * (step @ step)
+            if group["acceleration"] and exact:
+                turn = system.solve(damping, system.second_derivative(step, _AHEAD))
+                step = torch.where(2 * turn.norm() <= _GREATEST_TURN * step.norm(), step - turn / 2, step)
+            processes.broadcast_(step)
+            end = moved(values, step)
+            judged = self._judged(module, end, states, held_out, allowed, processes)
+            # all that the host decides on is brought from the device at once
+            length = step.norm() / (1 + torch.cat([value.flatten() for value in values.values()]).norm())
+            own = torch.stack([length, predicted, *(state[key].double() for key in ("damping", "refused"))])
+            numbers = torch.cat([totals, judged, own]).tolist()
+            before, others_before, after, others_after, refusals, far, expected, held, self.refused = numbers
+            if before == 0 or not math.isfinite(before):
+                return before
+            finite = math.isfinite(after) and math.isfinite(others_after)
+            no = refusals > 0 or not finite or far > _LONGEST or others_after > _WORSE * max(others_before, before)
+            was_refused = was_refused or (no and not math.isnan(expected))  # that is of no step at all
+            if not no and after < before:
+                ratio = (before - after) / max(expected, 1e-300)
+                held *= 1 / group["decrease"] if ratio > _GOOD else 2.0 if ratio < _POOR else 1.0
+                state["damping"].fill_(min(max(held, _SMALLEST), _GREATEST))
+                state["refused"].zero_()
+                self.refused = 0
+                self._keep(end)
+                return after
+            held = min(held * group["increase"], _GREATEST)
+            state["damping"].fill_(held)
+        state["damping"].fill_(min(held, group["damping"]))  # this batch is at its minimum up to rounding
+        if was_refused:
+            state["refused"].add_(1)
+            self.refused += 1
         return before
 
     def rehearse(self, module: nn.Module, states: Tensor) -> None:
         """The part of `advance` that takes its time, without a step."""
         group = self.param_groups[0]
-        system = self._system(module, self._values(module), states, Alone())
-        system.solve(float(system.trace) * group["damping"], system.rows)
+        system = self._system(module, self.values(module), states, Alone())
+        system.solve(system.trace * group["damping"], system.rows)
 
     def _system(self, module: nn.Module, values: Values, states: Tensor, processes: Processes) -> NormalEquations:
         group = self.param_groups[0]
-        form = (group["solver"], group["iterations"], group["tolerance"])
+        form = (group["solver"], group["iterations"], group["tolerance"], group["rank"])
         return normal_equations(module, values, states, processes, *form, self.linearise)
 
     def _judged(
@@ -192,20 +199,16 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         held_out: Tensor | None,
         allowed: Test | None,
         processes: Processes,
-        predicted: Tensor,
-    ) -> tuple[float, float, bool, float]:
-        """Sums of squares after a step on the batch and on held-out states, whether the step is refused whatever they are, and
-        the decrease that was predicted: brought from the device at once."""
+    ) -> Tensor:
+        """Sums of squares after a step on the batch and on held-out states, and how many processes refuse it, `[3]`."""
         after = _squares(module, end, states)
         others = torch.zeros_like(after) if held_out is None else _squares(module, end, held_out)
         no = torch.zeros_like(after) if allowed is None else 1 - allowed(end).to(after.dtype)
         numbers = torch.stack([after, others, no])
         processes.sum_(numbers)
-        on_batch, elsewhere, refusals, expected = torch.cat([numbers, predicted[None]]).tolist()
-        finite = math.isfinite(on_batch) and math.isfinite(elsewhere)
-        return on_batch, elsewhere, refusals > 0 or not finite, expected
+        return numbers
 
-    def _values(self, module: nn.Module) -> Values:
+    def values(self, module: nn.Module) -> Values:
         """The parameters by the module's names, in its type, with what rounding has cut off of them."""
         names = [(name, p.dtype) for name, p in module.named_parameters() if p.requires_grad]
         values = {}

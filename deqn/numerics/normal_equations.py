@@ -1,7 +1,9 @@
 """The damped normal equations of a batch of residuals, (J'J + damping I) x = J'b, in three forms.
 
 Sources: see `least_squares.py`, which takes the steps. The trace: Hutchinson (1990), A stochastic estimator of the trace of the
-influence matrix for Laplacian smoothing splines, Communications in Statistics - Simulation and Computation 19, 433-450.
+influence matrix for Laplacian smoothing splines, Communications in Statistics - Simulation and Computation 19, 433-450. The
+preconditioner: Frangella, Tropp and Udell (2023), Randomized Nystrom preconditioning, SIAM Journal on Matrix Analysis and
+Applications 44, 718-752.
 """
 
 from __future__ import annotations
@@ -66,8 +68,8 @@ class NormalEquations(ABC):
         self.module, self.values, self.states, self.processes = module, values, states, processes
 
     @abstractmethod
-    def solve(self, damping: float, right: Tensor) -> Tensor | None:
-        """x `[parameters]` for the b `[n]` of this process; None where rounding leaves no positive matrix."""
+    def solve(self, damping: Tensor, right: Tensor) -> Tensor:
+        """x `[parameters]` for the b `[n]` of this process; not a number where rounding leaves no positive matrix."""
 
     @abstractmethod
     def product(self, step: Tensor) -> Tensor:
@@ -107,17 +109,16 @@ class Held(NormalEquations):
         if not dual:
             processes.sum_(self._matrix)
         self.trace = self._matrix.trace()
-        self._factor: tuple[float, Tensor | None] = (-1.0, None)
+        self._factor: tuple[Tensor | None, Tensor] = (None, self._matrix)
 
-    def solve(self, damping: float, right: Tensor) -> Tensor | None:
-        if self._factor[0] != damping:
+    def solve(self, damping: Tensor, right: Tensor) -> Tensor:
+        if self._factor[0] is not damping:
             damped = self._matrix.clone()
             damped.diagonal().add_(damping)
             factor, failed = torch.linalg.cholesky_ex(damped)
-            self._factor = (damping, None if failed else factor)
+            factor[0, 0] = torch.where(failed == 0, factor[0, 0], torch.nan)  # a GPU is not waited for
+            self._factor = (damping, factor)
         factor = self._factor[1]
-        if factor is None:
-            return None
         known = self._of_all(right) if self.dual else self.gradient if right is self.rows else self._projected(right)
         solved = torch.cholesky_solve(known[:, None], factor)[:, 0]
         return self._jacobian.T @ solved if self.dual else solved
@@ -142,15 +143,20 @@ class Held(NormalEquations):
 
 
 class MatrixFree(NormalEquations):
-    """The Jacobian is not held: J'u by a backward pass, Jv by a difference, and conjugate gradients.
+    """The Jacobian is not held: J'u by a backward pass, Jv by a difference, and preconditioned conjugate gradients.
+
+    The preconditioner is exact in the span of a few directions, in which J'J is largest (Nystrom; Frangella, Tropp and Udell
+    2023), found from as many random ones at the price of an iteration each.
 
     Args:
         iterations, tolerance: of conjugate gradients, at most and relative to the right-hand side.
+        rank: directions of the preconditioner.
     """
 
     def __init__(
-        self, module: nn.Module, values: Values, states: Tensor, processes: Processes, iterations: int, tolerance: float
-    ) -> None:
+        self, module: nn.Module, values: Values, states: Tensor, processes: Processes, iterations: int, tolerance: float,
+        rank: int,
+    ) -> None:  # fmt: skip
         super().__init__(module, values, states, processes)
         self.iterations, self.tolerance = iterations, tolerance
         leaves = {name: value.detach().requires_grad_() for name, value in values.items()}
@@ -160,26 +166,42 @@ class MatrixFree(NormalEquations):
         self._length = torch.cat([value.flatten() for value in values.values()]).norm().double()
         self.rows = self._graph.detach().double()
         self.gradient = self._transposed(self.rows)
-        signs = torch.randint(0, 2, (len(self.rows),), generator=torch.Generator().manual_seed(processes.rank)).to(
-            self.rows
-        )
-        self.trace = self._transposed(2 * signs - 1).square().sum()
+        generator = torch.Generator(self.rows.device).manual_seed(processes.rank)
+        signs = torch.randint(0, 2, self.rows.shape, generator=generator, device=self.rows.device)
+        self.trace = self._transposed(2 * signs.double() - 1).square().sum()
+        self._directions, self._squares = self._largest(min(rank, len(self.gradient)))
 
-    def solve(self, damping: float, right: Tensor) -> Tensor:
+    def solve(self, damping: Tensor, right: Tensor) -> Tensor:
         left = self.gradient.clone() if right is self.rows else self._transposed(right)
-        x, direction = torch.zeros_like(left), left.clone()
-        squared = left @ left
-        enough = self.tolerance**2 * float(squared)
+        weights = (self._squares.amin() + damping) / (self._squares + damping) - 1
+        x, enough = torch.zeros_like(left), self.tolerance**2 * (left @ left)
+        direction, product = torch.zeros_like(left), torch.ones_like(enough)
         for _ in range(self.iterations):
-            if float(squared) <= enough:
+            if left @ left <= enough:
                 break
+            nearer = left + self._directions @ (weights * (self._directions.T @ left))
+            before, product = product, left @ nearer
+            direction = nearer + product / before * direction
             image = self._transposed(self.product(direction)) + damping * direction
-            along = squared / (direction @ image)
+            along = product / (direction @ image)
             x += along * direction
             left -= along * image
-            before, squared = squared, left @ left
-            direction = left + squared / before * direction
         return x
+
+    def _largest(self, rank: int) -> tuple[Tensor, Tensor]:
+        """Orthonormal directions `[parameters, rank]` and the squares of J'J along them, `[rank]`."""
+        n, device = len(self.gradient), self.rows.device
+        generator = torch.Generator(device).manual_seed(0)  # the same on all processes
+        random = torch.randn(rank, n, generator=generator, dtype=torch.float64, device=device)
+        images = torch.stack([self.product(each) for each in random], dim=1)
+        inner = images.T @ images
+        self.processes.sum_(inner)
+        spanned = (
+            images @ _inverse_root(inner)[0]
+        )  # orthonormal columns over all processes, but for a span that is smaller
+        back = torch.stack([self._transposed(each) for each in spanned.T], dim=1)
+        root, squares = _inverse_root(back.T @ back)
+        return back @ root, squares
 
     def product(self, step: Tensor) -> Tensor:
         length = step.norm()
@@ -204,13 +226,14 @@ def normal_equations(
     solver: str = "auto",
     iterations: int = 50,
     tolerance: float = 0.01,
+    rank: int = 20,
     linearise: Linearise | None = None,
 ) -> NormalEquations:
     """The form that `solver` names; of `auto` the smaller system, and no Jacobian where it would be too large to hold."""
     if solver == "auto":
         solver = chosen(module, values, states, processes)
     if solver == "matrix_free":
-        return MatrixFree(module, values, states, processes, iterations, tolerance)
+        return MatrixFree(module, values, states, processes, iterations, tolerance, rank)
     return Held(module, values, states, processes, solver == "dual", linearise or linearised)
 
 
@@ -234,6 +257,13 @@ def linearised(module: nn.Module, values: Values, states: Tensor) -> tuple[Tenso
     blocks, rows = vmap(jacrev(of_state, has_aux=True), in_dims=(None, 0))(values, states)
     jacobian = torch.cat([blocks[name].flatten(2) for name in values], dim=-1)
     return rows.flatten().double(), jacobian.flatten(0, 1).double()
+
+
+def _inverse_root(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """V / sqrt(e) and e of a matrix V diag(e) V', `[n, n]` and `[n]`; columns of zeros where e is rounding."""
+    squares, vectors = torch.linalg.eigh(matrix)
+    real = squares > 1e-12 * squares.amax()
+    return torch.where(real, vectors * squares.rsqrt(), 0.0), torch.where(real, squares, 0.0)
 
 
 def moved(values: Values, step: Tensor) -> Values:

@@ -51,6 +51,17 @@ class Rng:
         self._source: Source | None = None
         self._key = next(_serial)
         _generators[self._key] = self.generator
+        self._branches: list[Rng] = []
+
+    def branch(self, seed: int | None = None) -> Rng:
+        """Another generator, whose state is kept and put back with that of this one.
+
+        Args:
+            seed: its seed; by default one that follows from this one's first seed and the number of branches.
+        """
+        own = (self.generator.initial_seed() + (len(self._branches) + 1) * 1_000_003) % 2**62
+        self._branches.append(Rng(own if seed is None else seed, self.device, self.dtype))
+        return self._branches[-1]
 
     def _draw(self, shape: Sequence[int], normal: bool) -> Tensor:
         return self.own(shape, normal) if self._source is None else self._source(tuple(shape), normal)
@@ -114,8 +125,19 @@ class Rng:
         """An integer from 0 to 2**62 - 1: the seed of another generator."""
         return int(torch.randint(2**62, (), generator=self.generator, device=self.device))
 
+    def seed(self, seed: int) -> None:
+        """Starts it and its branches anew."""
+        for i, rng in enumerate((self, *self._branches)):
+            rng.generator.manual_seed(seed + i)
+
     def get_state(self) -> Tensor:
-        return self.generator.get_state()
+        """Its state and those of its branches, one after the other: `[bytes]`, uint8."""
+        states = [rng.generator.get_state() for rng in (self, *self._branches)]
+        return torch.cat(states) if self._branches else states[0]
 
     def set_state(self, state: Tensor) -> None:
-        self.generator.set_state(state)
+        """Puts it back, and its branches, where the state has as many."""
+        parts = state.split(len(self.generator.get_state()))
+        branches = self._branches if len(parts) == 1 + len(self._branches) else []
+        for rng, part in zip((self, *branches), parts, strict=False):
+            rng.generator.set_state(part.clone())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -15,6 +16,7 @@ from deqn.numerics.least_squares import LevenbergMarquardt
 from deqn.numerics.normal_equations import Values, linearised
 from deqn.training import loss
 from deqn.training.first_order import BadStep
+from deqn.training.foresight import Foresight
 from deqn.training.gradient import Gradient
 from deqn.training.train_state import TrainState
 
@@ -101,6 +103,7 @@ class LeastSquares:
         self.model, self.state, self.optimizer, self.gradient, self.terms = model, state, optimizer, gradient, terms
         self.exact = model.in_float64() if optimizer.param_groups[0]["float64"] else model
         self._residuals, self._ahead = Residuals(self.exact, state.loss_weights), Ahead(self.exact)
+        self._foresight = Foresight(self.exact)
         self._n_states = config.run.N_minibatch_size
         if config.run.compile:
             optimizer.linearise = torch.compile(linearised, fullgraph=True, dynamic=False)
@@ -135,13 +138,13 @@ class LeastSquares:
         with torch.no_grad():
             terms = self.terms(self.model, states)
         self.gradient.flat.zero_()
-        if not torch.isfinite(self.gradient.average(terms.loss, self.state.step)):
-            raise BadStep(states)
+        self.gradient.average(terms.loss, self.state.step)
         training = self.model.network.training
         self.exact.network.eval()
         try:
-            with self.exact.context():
-                self.optimizer.advance(
+            share = self.optimizer.param_groups[0]["foresight"]
+            with self.exact.context(), self._foresight(self.optimizer.values(self._residuals), share):
+                after = self.optimizer.advance(
                     self._residuals, states.to(self.exact.dtype), self._held_out, self._stays, self.gradient.comm
                 )
         except (RuntimeError, NotImplementedError, TypeError) as error:
@@ -153,10 +156,12 @@ class LeastSquares:
             ) from error
         finally:
             self.model.network.train(training)
+        if not math.isfinite(after):
+            raise BadStep(states)
         if self.optimizer.refused >= _REFUSED:
             raise Stuck(
                 f"least squares find no way on in episode {self.state.episode + 1}: {_REFUSED} steps in a row would have thrown "
-                f"the simulated states out of {_FURTHER:g} times their range, or given no finite number"
+                f"the simulated states out of {_FURTHER:g} times their range, or given no finite number, or led nowhere"
             )
         return terms
 

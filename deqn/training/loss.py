@@ -69,6 +69,8 @@ def terms(model: Model, states: Tensor) -> LossTerms:
     policies = model.policy(states)
     residuals = model.equations(states, policies)
     deviations = {name: squared_sum(residual) for name, residual in residuals.items()}
+    for name in model.scalar_equations:  # one residual for the whole batch counts once
+        deviations[name] = deviations[name] / len(states)
     penalties = bound_penalties(model, states, policies)
     n_equations = len(residuals)
     net_loss = _sum(deviations) / n_equations if n_equations > 1 else _sum(deviations)

@@ -81,6 +81,8 @@ class Losses:
         penalties = loss.bound_penalties(model, states, policies)
         again = model.equations(states, policies) if self.settings.all_in_one else residuals  # other draws
         parts = {name: loss.batch_sum(self._of(x, again[name], states)) for name, x in residuals.items()}
+        for name in model.scalar_equations:  # one residual for the whole batch counts once
+            parts[name] = parts[name] / len(states)
         net_loss = (self.weights * torch.stack(list(parts.values()))).sum() / len(parts)
         kept = {name: residual.detach() for name, residual in residuals.items()}
         deviations = {name: loss.squared_sum(residual) for name, residual in kept.items()}

@@ -181,7 +181,7 @@ class Monitor:
             self.model.set_run(gradient_steps=record.step)
             try:
                 with torch.no_grad():
-                    self.model.cycle_hook(state, record.episode)
+                    self.model.cycle_hook(state, record.episode - 1 + self.config.run.hook_counts_from)
             except OSError as error:
                 if error.errno in FULL_DISK:
                     raise

@@ -26,10 +26,12 @@ def episode(step: Callable[[Tensor], Tensor], start: Tensor, length: int) -> tup
     return states, _fill(states, step, start)
 
 
-def _fill(states: Tensor, step: Callable[[Tensor], Tensor], state: Tensor) -> Tensor:
+def _fill(states: Tensor, step: Callable[[Tensor], Tensor], state: Tensor, overlap: bool = False) -> Tensor:
+    """Writes periods from `state` on; returns the state after the last of them, or the last one where episodes overlap."""
     for t in range(len(states)):
         states[t] = state
-        state = step(state)
+        if not (overlap and t == len(states) - 1):
+            state = step(state)
     return state
 
 
@@ -45,25 +47,33 @@ class Episode:
         pieces: periods of each piece.
         network: gives the policy in `step`.
         rng: draws the shocks in `step`; between the pieces, gradient steps may draw from it too.
+        overlap: the next episode begins with the last state of this one, and not with the state after it.
 
     Attributes:
-        end: after a pass, the state after the last period, where the next episode begins.
+        end: after a pass, the state where the next episode begins.
     """
 
     def __init__(
-        self, step: Callable[[Tensor], Tensor], start: Tensor, pieces: Sequence[int], network: torch.nn.Module, rng: Rng
-    ) -> None:  # fmt: skip
+        self,
+        step: Callable[[Tensor], Tensor],
+        start: Tensor,
+        pieces: Sequence[int],
+        network: torch.nn.Module,
+        rng: Rng,
+        overlap: bool = False,
+    ) -> None:
         self._step, self._start, self._pieces, self._network, self._rng = step, start, pieces, network, rng
+        self._overlap = overlap
         self._states = start.new_empty(max(pieces), *start.shape)
         self.end = start
         if len(pieces) == 1:
             with self._simulating():
-                self.end = _fill(self._states, step, start)
+                self.end = _fill(self._states, step, start, overlap)
             return
         self._policy = [(tensor, tensor.detach().clone()) for tensor in _tensors(network)]
         seed = rng.integer()
         self._draws = rng.get_state()  # of the shocks; those of gradient steps come from a generator of their own
-        rng.generator.manual_seed(seed)
+        rng.seed(seed)
 
     def __iter__(self) -> Iterator[Tensor]:
         """The pieces `[periods, batch, n_states]`; each is overwritten by the next one."""
@@ -71,11 +81,12 @@ class Episode:
             yield self._states
             return
         state, draws = self._start, self._draws
-        for periods in self._pieces:
+        for i, periods in enumerate(self._pieces):
+            last = i == len(self._pieces) - 1
             with self._simulating(), self._as_at_the_start():
                 gradient_steps = self._rng.get_state()
                 self._rng.set_state(draws)
-                state = _fill(self._states[:periods], self._step, state)
+                state = _fill(self._states[:periods], self._step, state, self._overlap and last)
                 draws = self._rng.get_state()
                 self._rng.set_state(gradient_steps)
             yield self._states[:periods]

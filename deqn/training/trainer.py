@@ -15,7 +15,7 @@ from torch import Tensor
 from deqn.configuration import optimizers, schedules
 from deqn.configuration.schema import Config
 from deqn.disk import checkpoint
-from deqn.disk.cache import keep_compiled
+from deqn.disk.cache import keep_compiled, keep_trial
 from deqn.disk.run_folder import RunFolder
 from deqn.economy.model import Model
 from deqn.economy.pseudo_states import moving
@@ -210,13 +210,13 @@ class Trainer:
         with self.model.context(), self.signals:
             saver.set_aside()
             if state.episode == 0 and not saver.resumed:
-                if self.config.net.use_weight_adjustment:
+                if self.config.net.unit_variance:
                     with torch.no_grad():
                         unit_variance(self.model)
                 if self.config.net.warm_start != "none":
                     self._say(warm_start(self.model))
-                if self.model.post_init is not None:
-                    self._post_init()
+                self.model.set_episode(0)
+                self.model.run_post_init()
             self._broadcast_network()
             good = self._finite_payload()
             self._beginning = good if self.config.on_nonfinite == "rollback" else None
@@ -258,6 +258,8 @@ class Trainer:
                 raise
             finally:
                 self.model.network.eval()
+            if run.compile:
+                keep_trial()
             saver.save(good)
             if self.comm.size > 1:
                 received = self.comm.gather(self.signals.received or 0)
@@ -285,14 +287,6 @@ class Trainer:
                 self.comm.broadcast_(received)
                 tensor.detach().copy_(received)
 
-    def _post_init(self) -> None:
-        try:
-            with torch.no_grad():
-                if self.model.post_init is not None:
-                    self.model.post_init()
-        except Exception as error:
-            raise self.model.failed("post_init()", error) from error
-
     # -- the loop -------------------------------------------------------------------------------------------------
 
     def episode(self) -> Record:
@@ -300,12 +294,15 @@ class Trainer:
         state, config = self.state, self.config
         began, self._steps_before = time.perf_counter(), state.step
         network = self.model.network
+        self.model.set_episode(state.episode)
         if self._phase_of_step != (state.phase, state.phase_began):
             self.step_of_phase = self._make_step()
         now = curriculum.in_episode(self.phase, state.episode + 1)
         self.gradient.attach()
         with self._shocks.of_size(curriculum.shock_size(config.run, state.episode + 1)):
-            simulated = simulate.Episode(self.simulated_step, state.starting_state, now.pieces, network, state.rng)
+            simulated = simulate.Episode(
+                self.simulated_step, state.starting_state, now.pieces, network, state.rng, config.run.episodes_overlap
+            )
             network.train()
             epochs = self._epochs(simulated, now)
             network.eval()
@@ -317,6 +314,7 @@ class Trainer:
             start = self.model.with_new_pseudo_states(start)
         state.starting_state.copy_(start)
         state.episode += 1
+        self.model.set_episode(state.episode)
         numbers = self._record(epochs, began)
         state.after_episode(numbers.epochs[-1][0])
         self._end_phase(numbers)
@@ -422,7 +420,7 @@ class Trainer:
             ModelError: on all processes, with the first state.
         """
         model = self.model
-        if model.expectations.drawn or not callable(model.expectations.dynamics.shock_probs):
+        if model.expectations.drawn or not callable(model.expectations.dynamics.shock_probs) or model.lenient:
             return
         states = simulated.some(self.config.run.N_minibatch_size)
         wrong = wrong_probabilities(model, states, model.policy(states))

@@ -1,4 +1,4 @@
-"""`net.use_weight_adjustment`: layers begin with outputs of variance one.
+"""`net.unit_variance`: layers begin with outputs of variance one.
 
 Source: Mishkin and Matas (2016), All you need is a good init, ICLR 2016 (layer-sequential unit variance).
 """
@@ -24,7 +24,7 @@ def unit_variance(model: Model) -> int:
     layers = [module for module in model.network.modules() if isinstance(module, nn.Linear)]
     before, torchs = model.rng.get_state(), torch.get_rng_state()
     torch.manual_seed(model.config.seed)  # all processes begin with the same weights
-    model.rng.generator.manual_seed(model.config.seed)
+    model.rng.seed(model.config.seed)
     states = model.initial_states(_STATES)
     dense = [module for module in model.network.modules() if isinstance(module, Dense)]
     products = [module.products for module in dense]

@@ -105,7 +105,7 @@ TYPED = {
         ["variables.policies[0] 's'", "0.995", "0.99", "not below"],
     ),
     "a bound of zero without a penalty": (
-        ["variables.policies.0.bounds.lower=0"],
+        ["variables.policies.0.bounds.lower=0", "variables.policies.0.activation=null"],
         ["variables.policies[0] 's'", "1/bound**2", "Set bounds.penalty_lower"],
     ),
     "`implied` without bounds": (
@@ -165,6 +165,7 @@ def test_all_problems_are_reported_at_once_and_numbered(answer):
         "optimizer.lerning_rate=1",
         "run.N_episodes=0",
         "variables.policies.0.bounds.lower=0",
+        "variables.policies.0.activation=null",
         "net.layers.0.hidden.units=x",
     )
     assert result.code == 2

@@ -13,6 +13,7 @@ from deqn.disk.checkpoint import Checkpoints
 from deqn.economy.model import Model
 from deqn.numerics.least_squares import LevenbergMarquardt
 from deqn.training import loss
+from deqn.training.foresight import Foresight
 from deqn.training.least_squares import Residuals
 from tests.conftest import ROOT, TINY, assert_same, own_model, train
 from tests.distributed.launches import BOTH, last, launch, needs_horovod, needs_mpirun, several
@@ -207,10 +208,10 @@ def test_a_step_of_least_squares_is_that_of_one_process_with_both_minibatches(in
     model = Model(compose(LEAST_SQUARES).config)
     torch.nn.utils.vector_to_parameters(steps[0]["before"].clone(), model.network.parameters())
     model.fit_normalization()
-    with model.context():
-        LevenbergMarquardt(model.network.parameters()).advance(
-            Residuals(model), torch.cat([step["batch"] for step in steps])
-        )
+    optimizer = LevenbergMarquardt(model.network.parameters())
+    here = {name: p.detach() for name, p in model.network.named_parameters()}
+    with model.context(), Foresight(model)(here, optimizer.param_groups[0]["foresight"]):
+        optimizer.advance(Residuals(model), torch.cat([step["batch"] for step in steps]))
     alone = torch.cat([p.detach().flatten() for p in model.network.parameters()])
     assert not torch.allclose(steps[0]["before"], alone, rtol=1e-3)
     torch.testing.assert_close(steps[0]["after"], alone, rtol=1e-6, atol=1e-9)

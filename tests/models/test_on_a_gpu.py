@@ -16,17 +16,17 @@ from deqn.economy.probe import probe
 from deqn.training import warm_start
 from deqn.training.estimate import estimate_seconds
 from deqn.training.trainer import Trainer
-from tests.pretend_cuda import pretend_cuda
+from tests.pretend_cuda import pretend_cuda, waits
 
 SIZES = ["run.N_sim_batch=8", "run.N_episode_length=4", "run.N_minibatch_size=16", "run.N_episodes=2", "device=cuda"]
-FIRST_ORDER = ["optimizer=brock_mirman", "net.warm_start=none"]  # torch.func does not know tensors that only pretend
+FEW = ["optimizer.N_steps_per_episode=2"]
 MODELS = {
-    "analytic": FIRST_ORDER,
+    "analytic": FEW,
     "bm1972": [],
     "brock_mirman": [],
     "krusell_smith": ["constants.nA=40"],
     "krusell_smith_1998": ["constants.nA=40"],
-    "rbc_labor": FIRST_ORDER,
+    "rbc_labor": FEW,
 }
 SETTINGS = {
     "dropout and batch normalisation": [
@@ -93,9 +93,41 @@ def test_two_episodes_and_two_more_and_what_is_shown_of_them(model, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["guess", "linear"])
-def test_a_warm_start(monkeypatch, kind):
-    monkeypatch.setattr(warm_start, "_WORK", 0)  # torch.func knows no pretended GPU: by L-BFGS
+def test_a_warm_start(kind):
     trains("brock_mirman", f"net.warm_start={kind}")
+
+
+def test_a_warm_start_of_a_large_network(monkeypatch):
+    monkeypatch.setattr(warm_start, "_WORK", 0)  # by L-BFGS
+    trains("brock_mirman", "net.warm_start=guess")
+
+
+@pytest.mark.parametrize("solver", ["primal", "dual", "matrix_free"])
+def test_least_squares(solver):
+    trains("brock_mirman", "optimizer=levenberg_marquardt", f"+optimizer.optimizer_kwargs.solver={solver}")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the pretended GPU lists what a real one does not")
+@pytest.mark.parametrize("solver", ["primal", "dual"])
+def test_the_host_waits_once_for_each_try_of_a_least_squares_step(monkeypatch, solver):
+    made = trainer("brock_mirman", "optimizer=levenberg_marquardt", f"+optimizer.optimizer_kwargs.solver={solver}")
+    stays, step, tries = made.step_of_phase._stays, made.step, []
+
+    def first_refused(values):
+        tries.append(stays(values))
+        return tries[-1] if len(tries) > 1 else torch.zeros_like(tries[-1])
+
+    def counted(states):
+        tries.clear()
+        waits.clear()
+        terms = step(states)
+        assert len(tries) > 1
+        assert len(waits) == len(tries)
+        return terms
+
+    monkeypatch.setattr(made.step_of_phase, "_stays", first_refused)
+    monkeypatch.setattr(made, "step", counted)
+    made.fit(quiet=True)
 
 
 @pytest.mark.parametrize("setting", SETTINGS)

@@ -12,8 +12,8 @@ from tests.conftest import ROOT
 
 # from the top down, as in CONTRIBUTING.md; a room imports from those below it
 ROOMS = [
-    "__main__", "commands", "api", "analysis", "training", "disk", "economy", "configuration", "processes", "numerics", "shipped",
-    "errors",
+    "__main__", "commands", "api", "analysis", "training", "disk", "economy", "configuration", "tensorflow", "processes",
+    "numerics", "shipped", "errors",
 ]  # fmt: skip
 
 

@@ -108,6 +108,12 @@ def test_letters_of_papers_are_names(tree, name):
     assert parse(tree).variables.states[0].name == name
 
 
+def test_a_bound_of_zero_needs_no_penalty_where_the_activation_keeps_within_it(tree):
+    tree["variables"]["policies"][0] |= {"bounds": {"lower": 0.0, "upper": 2.0}, "activation": "implied"}
+    bound = parse(tree).variables.policies[0].bound()
+    assert (bound.penalty_lower, bound.penalty_upper) == (0.0, 0.25)
+
+
 def test_the_default_penalty_is_one_over_the_bound_squared(tree):
     tree["variables"]["policies"][0]["bounds"] = {"lower": -0.5, "upper": 4.0}
     bound = parse(tree).variables.policies[0].bound()

@@ -47,6 +47,18 @@ def test_update_dict_writes_each_value_into_its_own_column():
     assert torch.equal(STATE.mass(new), STATE.mass(X))
 
 
+def test_update_dict_of_all_columns_copies_none_and_lets_gradients_through():
+    both = Columns("State", lay_out([("K", (), Bound()), ("z", (), Bound())]))
+    old = torch.zeros(2, 2, requires_grad=True)
+    z = torch.tensor([[1.0], [2.0], [3.0]], requires_grad=True)
+    new = both.update_dict(old, {"z": z, "K": 4})
+    assert new.tolist() == [[[4.0, i], [4.0, i]] for i in (1.0, 2.0, 3.0)]
+    assert new.is_contiguous()
+    new.sum().backward()
+    assert z.grad.tolist() == [[2.0], [2.0], [2.0]]
+    assert old.grad is None
+
+
 def test_update_takes_a_value_in_the_shape_of_the_variable():
     value = torch.arange(12.0).reshape(2, 2, 3)
     assert torch.equal(STATE.mass(STATE.update(X, "mass", value)), value)

@@ -130,6 +130,13 @@ def test_a_text_where_a_number_is_meant_is_named(tmp_path, use):
         probe(own(tmp_path, "+constants.grid=power", Equations=text))
 
 
+def test_a_text_that_no_file_of_the_model_reads_is_no_reason(tmp_path):
+    text = equations('{"euler": euler + None}')
+    with pytest.raises(ModelError, match="TypeError") as error:
+        probe(own(tmp_path, "+constants.Version='2016'", Equations=text))
+    assert "is a text" not in str(error.value)
+
+
 def test_initial_states_outside_the_domain_are_named_with_the_state():
     with pytest.raises(ModelError, match=r"not finite for \d of 7 initial states, first at K=-"):
         probe(

@@ -95,7 +95,7 @@ def test_every_form_solves_the_damped_normal_equations(n, solver):
     module, _ = linear(0.5)
     values = {name: p.detach() for name, p in module.named_parameters()}
     system = normal_equations(module, values, both, Alone(), solver, tolerance=1e-12)
-    step = system.solve(7.0, system.rows)
+    step = system.solve(torch.tensor(7.0, dtype=torch.float64), system.rows)
     inputs = torch.cat([both[:, :3], torch.ones(n, 1, dtype=torch.float64)], dim=1)
     exact = torch.linalg.solve(
         inputs.T @ inputs + 7.0 * torch.eye(4, dtype=torch.float64), inputs.T @ module(both).detach()
@@ -103,6 +103,54 @@ def test_every_form_solves_the_damped_normal_equations(n, solver):
     torch.testing.assert_close(step, torch.cat([exact[:3].T.flatten(), exact[3]]), rtol=1e-7, atol=1e-9)
     trace = 2 * inputs.square().sum()
     assert float(system.trace) == pytest.approx(float(trace), rel=0.5 if solver == "matrix_free" else 1e-12)
+
+
+class Fading(nn.Module):
+    """Residuals A p - 1, where A has singular values from 1 down to 1e-4."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(2)
+        left, right = (
+            torch.linalg.qr(torch.randn(n, 40, generator=generator, dtype=torch.float64)).Q for n in (60, 40)
+        )
+        self.matrix = left * torch.logspace(0, -4, 40, dtype=torch.float64) @ right.T
+        self.p = nn.Parameter(torch.zeros(40, dtype=torch.float64))
+
+    def forward(self, states):
+        return (self.matrix @ self.p - 1).expand(len(states), -1)
+
+
+def without_a_jacobian(module: nn.Module, rank: int, iterations: int):
+    states, values = torch.zeros(1, 1, dtype=torch.float64), {"p": torch.zeros(40, dtype=torch.float64)}
+    return normal_equations(
+        module, values, states, Alone(), "matrix_free", iterations=iterations, tolerance=1e-8, rank=rank
+    )
+
+
+def test_the_preconditioner_is_near_the_largest_singular_vectors():
+    module = Fading()
+    system = without_a_jacobian(module, rank=20, iterations=1)
+    exact = torch.linalg.svd(module.matrix)
+    torch.testing.assert_close(
+        system._directions.T @ system._directions, torch.eye(20, dtype=torch.float64), rtol=0, atol=1e-8
+    )
+    found = system._squares.flip(0).sqrt()
+    torch.testing.assert_close(found[:8], exact.S[:8], rtol=0.05, atol=0)
+    within = system._directions.T @ exact.Vh[:3].T  # lengths of what lies in their span
+    torch.testing.assert_close(within.norm(dim=0), torch.ones(3, dtype=torch.float64), rtol=0, atol=0.01)
+
+
+def test_with_a_preconditioner_few_iterations_reach_what_dense_algebra_gives():
+    module, damping = Fading(), torch.tensor(1e-7, dtype=torch.float64)
+    normal = module.matrix.T @ module.matrix + damping * torch.eye(40, dtype=torch.float64)
+    exact = torch.linalg.solve(normal, -module.matrix.sum(0))
+    errors = {}
+    for rank in (1, 30):
+        system = without_a_jacobian(module, rank, iterations=10)
+        errors[rank] = float((system.solve(damping, system.rows) - exact).norm() / exact.norm())
+    assert errors[30] < 1e-3
+    assert errors[1] > 0.1
 
 
 def test_the_units_of_the_residuals_do_not_matter():
@@ -183,8 +231,10 @@ def test_two_processes_take_the_step_of_one_that_has_both_batches(solver, proces
     values = {name: p.detach() for name, p in module.named_parameters()}
     shared = normal_equations(module, values, both, processes, solver, tolerance=1e-12)
     alone = normal_equations(module, values, torch.cat([both, both]), Alone(), "primal")
-    expected = alone.solve(3.0, alone.rows)
-    torch.testing.assert_close(shared.solve(3.0, shared.rows), expected, rtol=1e-7, atol=1e-9)
+    expected = alone.solve(torch.tensor(3.0, dtype=torch.float64), alone.rows)
+    torch.testing.assert_close(
+        shared.solve(torch.tensor(3.0, dtype=torch.float64), shared.rows), expected, rtol=1e-7, atol=1e-9
+    )
 
 
 def test_all_processes_end_at_the_same_parameters():
@@ -210,6 +260,24 @@ def test_a_step_that_gains_on_its_batch_and_does_harm_elsewhere_is_not_taken():
         left[held_out is not None] = module(far).square().sum().item() / start
     assert left[False] > 100
     assert left[True] <= 10
+
+
+def test_where_residuals_hardly_depend_on_the_parameters_no_step_of_any_length_is_taken():
+    """Of 1 - p / 1e12 the full step is 1e12 long, and helps."""
+
+    class Flat(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.p = nn.Parameter(torch.tensor([1.0], dtype=torch.float64))
+
+        def forward(self, states):
+            return 1 - 1e-12 * self.p.expand(len(states), 1)
+
+    module = Flat()
+    optimizer = LevenbergMarquardt(module.parameters())
+    optimizer.advance(module, torch.zeros(1, 1, dtype=torch.float64))
+    assert module.p.item() == 1
+    assert optimizer.refused == 1
 
 
 def test_what_is_not_allowed_is_not_done_and_is_counted():
@@ -244,7 +312,7 @@ def test_a_network_in_float32_is_fitted_in_float64():
     "wrong",
     [
         {"damping": 0.0}, {"decrease": 1.0}, {"increase": 0.5}, {"tries": 0}, {"solver": "qr"}, {"iterations": 0},
-        {"tolerance": 1.0},
+        {"tolerance": 1.0}, {"rank": 0},
     ],
 )  # fmt: skip
 def test_arguments_without_a_meaning_are_refused(wrong):

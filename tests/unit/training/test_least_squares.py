@@ -7,6 +7,7 @@ import torch
 
 import deqn
 from deqn.disk.checkpoint import Checkpoints
+from deqn.numerics.normal_equations import linearised
 from deqn.training import loss
 from deqn.training.least_squares import Residuals
 from tests.conftest import TINY, Listener, assert_same, own_model, shipped, train
@@ -85,13 +86,32 @@ def test_what_does_not_go_with_least_squares_is_refused(override, words):
 def test_without_a_jacobian_a_network_is_trained_on_residuals_with_a_shape():
     overrides = [
         "constants.nA=12", "optimizer=levenberg_marquardt", "+optimizer.optimizer_kwargs.solver=matrix_free",
-        "+optimizer.optimizer_kwargs.iterations=10", "run.N_sim_batch=4", "run.N_episode_length=2", "run.N_minibatch_size=4",
+        "+optimizer.optimizer_kwargs.iterations=5", "+optimizer.optimizer_kwargs.rank=5", "run.N_sim_batch=4",
+        "run.N_episode_length=2", "run.N_minibatch_size=4",
         "run.N_episodes=2",
     ]  # fmt: skip
     watcher = Listener()
     deqn.Trainer(deqn.load_model("krusell_smith", overrides), watcher=watcher).fit()
     first, last = (record.epochs[0][0] for record in watcher.records)
     assert last < 0.5 * first
+
+
+@pytest.mark.parametrize("name", ["krusell_smith", "krusell_smith_1998"])
+def test_the_jacobian_of_a_model_with_histograms_is_that_of_one_backward_pass_for_each_residual(name):
+    economy = deqn.load_model(name, ["constants.nA=8", "run.keras_precision=float64"])
+    with torch.no_grad():
+        for parameter in economy.network.parameters():  # its last layer is zero at the start
+            parameter.add_(0.02 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0)))
+    states = economy.initial_states(2)
+    with economy.context():
+        rows = Residuals(economy)
+        values = {key: p.detach() for key, p in rows.named_parameters()}
+        found, jacobian = linearised(rows, values, states)
+        graph, parameters = rows(states).flatten(), list(rows.parameters())
+        exact = [torch.autograd.grad(row, parameters, retain_graph=True, materialize_grads=True) for row in graph]
+    torch.testing.assert_close(found, graph.detach(), rtol=0, atol=1e-12)
+    flat = torch.stack([torch.cat([part.flatten() for part in parts]) for parts in exact])
+    torch.testing.assert_close(jacobian, flat, rtol=1e-9, atol=1e-12)
 
 
 def test_float32_is_trained_to_the_digits_of_float64():

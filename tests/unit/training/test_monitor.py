@@ -215,16 +215,18 @@ def test_tensorboard_has_means_a_state_by_gradient_step_and_bins_over_the_range(
     assert all(sum(n > 0 for n in event.histogram_value.bucket) > 4 for event in histograms)
 
 
-def test_the_hook_gets_the_states_and_the_number_of_each_episode(capsys, tmp_path):
+@pytest.mark.parametrize("first", [1, 0])
+def test_the_hook_gets_the_states_and_the_number_of_each_episode(capsys, tmp_path, first):
     models = own_model(tmp_path / "models", Hooks=HOOK)
-    model = deqn.Model(compose([*TINY, "MODEL_NAME=mine", f"MODELS_DIR={models}", "run.N_episodes=2"]).config)
+    own = ["MODEL_NAME=mine", f"MODELS_DIR={models}", "run.N_episodes=2", f"run.hook_counts_from={first}"]
+    model = deqn.Model(compose([*TINY, *own]).config)
     folder = RunFolder(tmp_path / "run")
     folder.path.mkdir()
     monitor = Monitor(model, folder, Console(file=io.StringIO()))
     with monitor:
         Trainer(model, None, monitor).fit()
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("hook")]
-    assert lines == [f"hook {i} (16, 2) {folder.path}" for i in (1, 2)]
+    assert lines == [f"hook {i} (16, 2) {folder.path}" for i in (first, first + 1)]
 
 
 def test_a_hook_that_fails_is_an_error_and_no_remark(tmp_path):

@@ -146,3 +146,11 @@ def test_one_piece_is_simulated_once():
 def test_finite_marks_states_with_a_number_that_is_not():
     states = torch.tensor([[1.0, 2.0], [float("nan"), 0.0], [0.0, float("inf")]])
     assert simulate.finite(states).tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize("pieces", [[3], [2, 1]])
+def test_where_episodes_overlap_the_last_state_is_the_first_of_the_next(pieces):
+    made = simulate.Episode(lambda x: x + 1, torch.zeros(1, 1), pieces, torch.nn.Linear(1, 1), Rng(0), overlap=True)
+    states = torch.cat([piece.clone() for piece in made])
+    assert states[:, 0, 0].tolist() == [0, 1, 2]
+    assert made.end.tolist() == [[2]]

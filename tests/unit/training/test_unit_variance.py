@@ -51,7 +51,7 @@ def test_no_generator_moves():
 
 def test_a_run_begins_with_them_and_learns():
     listener = Listener()
-    train(None, "net.use_weight_adjustment=true", "optimizer.learning_rate=0.01", "run.N_episodes=40", watcher=listener)
+    train(None, "net.unit_variance=true", "optimizer.learning_rate=0.01", "run.N_episodes=40", watcher=listener)
     plain = Listener()
     train(None, "run.N_episodes=1", watcher=plain)
     losses = [record.scalars["loss"] for record in listener.records]
