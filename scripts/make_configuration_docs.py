@@ -110,6 +110,8 @@ def text() -> str:
         schedules_text(),
         "## run (`config/run/<name>.yaml`)\n",
         table(s.Run),
+        "`loss:` ([formulas and sources](losses.md)):\n",
+        table(s.Loss),
         HYDRA,
     ]
     return "\n".join(parts)
@@ -207,7 +209,8 @@ def optimizers_text() -> str:
         lines.append(f"| `{name}` | {', '.join(f'`{k} = {v:g}`' for k, v in defaults.items()) or 'none'} |")
     return (
         "\n".join(lines)
-        + "\n\nEvery other optimizer of `torch.optim` has PyTorch's defaults; LBFGS, Muon and SparseAdam are "
+        + "\n\nOf this library: `LevenbergMarquardt`, `AdaHessian`, `MAO`, `NaturalGradient`, `Lion`, `Ftrl` "
+        "([what they do](optimizers.md)). Every other optimizer of `torch.optim` has PyTorch's defaults; Muon and SparseAdam are "
         "refused, since they cannot train this network step by step. `optimizer_kwargs` takes PyTorch's argument names, and "
         "`beta_1`, `beta_2`, `epsilon`, `rho` of Keras. The optimizer's fused form is used where there is one.\n"
     )
@@ -220,9 +223,11 @@ def schedules_text() -> str:
         lines.append(f"| `{name}` | {', '.join(f'`{a}`' for a in arguments)} |")
     return (
         "\n".join(lines)
-        + "\n\nThese have Keras' formulas, with ends given as factors of `learning_rate`. `decay_steps` is the "
+        + "\n\nThese have Keras' formulas, with ends given as factors of `learning_rate`; Keras' own arguments "
+        "`initial_learning_rate`, `end_learning_rate`, `warmup_target` and `values` are taken too. `decay_steps` is the "
         "whole run (without its warm-up) where it is not set. The names of `torch.optim.lr_scheduler` are known as well, except "
-        "those that take functions, other schedules or the loss.\n"
+        "those that take functions or other schedules. `ReduceLROnPlateau` advances once an episode, by its loss: `patience` and "
+        "`cooldown` are in episodes.\n"
     )
 
 

@@ -17,6 +17,7 @@ N_episodes: int
 sorted_within_batch: bool
 expectation_type: str
 expectation_pseudo_draws: int
+n_quad_pts: int
 initialize_each_episode: bool
 device: torch.device
 dtype: torch.dtype

@@ -15,11 +15,13 @@ def update(x: Tensor, name: str, value: Any) -> Tensor:
 def update_dict(x: Tensor, values: Mapping[str, Any]) -> Tensor:
     """`x` with several variables replaced; `x` itself is unchanged."""
 
-def monomial_rule(scale_list: float | Sequence[float] | np.ndarray | Tensor) -> tuple[Tensor, Tensor]:
-    """shock_values [2 d, d] and shock_probs [2 d] for d independent normal shocks."""
+_Scales = float | Sequence[Any] | np.ndarray | Tensor
 
-def gauss_hermite(scale_list: float | Sequence[float] | np.ndarray | Tensor, n_nodes: int = 5) -> tuple[Tensor, Tensor]:
-    """shock_values [n_nodes**d, d] and shock_probs [n_nodes**d] for d independent normal shocks."""
+def monomial_rule(scale_list: _Scales, degree: int = 3, correlation: _Scales | None = None) -> tuple[Tensor, Tensor]:
+    """shock_values [nodes, d] and shock_probs [nodes] for d normal shocks: 2 d nodes, for degree 5 2 d**2 + 1."""
+
+def gauss_hermite(scale_list: _Scales, n_nodes: int = 5, correlation: _Scales | None = None) -> tuple[Tensor, Tensor]:
+    """shock_values [n_nodes**d, d] and shock_probs [n_nodes**d] for d normal shocks."""
 
 def __getattr__(name: str) -> Callable[[Tensor], Tensor]:
     """`State.K(x)`, cut to its bounds; `State.K_RAW(x)`, as it is."""

@@ -10,6 +10,7 @@ from deqn.economy import calibration
 from deqn.economy.model import Model
 from deqn.economy.probe import probe
 from deqn.processes import launch
+from deqn.training.shares import shares_table
 from deqn.training.terminal import escape, show_header, show_model, steady_state_lines, terminal
 from deqn.training.trainer import Trainer
 from deqn.training.try_hooks import try_hooks
@@ -27,7 +28,7 @@ def check(composed: Composed) -> int:
     model = Model(composed.config)
     report = probe(model)
     report.notes[:0] = composed.notes
-    Trainer(model)  # optimizer and schedule
+    trainer = Trainer(model)  # optimizer and schedule
     try_hooks(model)
     calibration.keep(model.calibrated, model.folder, composed.config.constants)
     console = terminal()
@@ -36,5 +37,6 @@ def check(composed: Composed) -> int:
     for line in steady_state_lines(model):
         console.print(escape(line))
     console.print(checkup_table(Run(model, composed.run_dir)))
+    console.print(shares_table(trainer))
     console.print("check passed: nothing was trained or written")
     return 0

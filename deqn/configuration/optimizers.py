@@ -10,7 +10,12 @@ import torch
 
 from deqn.configuration.schema import Step
 from deqn.errors import ConfigError, suggestion
+from deqn.numerics.adahessian import AdaHessian
+from deqn.numerics.ftrl import Ftrl
 from deqn.numerics.least_squares import LevenbergMarquardt
+from deqn.numerics.lion import Lion
+from deqn.numerics.mao import MAO
+from deqn.numerics.natural_gradient import NaturalGradient
 
 _KERAS_DEFAULTS: dict[str, dict[str, Any]] = {
     "Adam": {"eps": 1e-7},
@@ -24,7 +29,10 @@ _KERAS_DEFAULTS: dict[str, dict[str, Any]] = {
 }
 _KERAS_CLASSES = {"Nadam": "NAdam"}
 _KERAS_ARGUMENTS = {"epsilon": "eps", "rho": "alpha"}
-_OWN = {"LevenbergMarquardt": LevenbergMarquardt}
+_OWN: dict[str, type[torch.optim.Optimizer]] = {
+    cls.__name__: cls for cls in (LevenbergMarquardt, AdaHessian, Ftrl, Lion, MAO, NaturalGradient)
+}
+_WHOLE_STEPS = ("LBFGS", "LevenbergMarquardt", "NaturalGradient")  # whose learning rate is the share of a step
 # of a batch that is fitted as far as it goes; PyTorch's defaults stop near a loss of 1e-9
 _DEFAULTS: dict[str, dict[str, Any]] = {
     **_KERAS_DEFAULTS,
@@ -95,7 +103,7 @@ def optimizer_arguments(
 
 def scales(step: Step) -> bool:
     """Whether the learning rate grows with the number of processes: not where it is the length of a whole step."""
-    return step.scale_learning_rate and step.optimizer not in ("LBFGS", *_OWN)
+    return step.scale_learning_rate and step.optimizer not in _WHOLE_STEPS
 
 
 def _default(accepted: Mapping[str, inspect.Parameter], key: str) -> Any:

@@ -27,6 +27,22 @@ def _cosine_decay(
     return factor
 
 
+def _cosine_decay_restarts(
+    first_decay_steps: int, t_mul: float = 2.0, m_mul: float = 1.0, alpha: float = 0.0
+) -> Callable[[int], float]:
+    """Keras' CosineDecayRestarts (Loshchilov and Hutter 2017): half cosines, each `t_mul` times as long and `m_mul` as high."""
+    if t_mul < 1 or first_decay_steps < 1:
+        raise ValueError("expected first_decay_steps and t_mul to be at least 1")
+
+    def factor(step: int) -> float:
+        length, height, left = float(first_decay_steps), 1.0, float(step)
+        while left >= length:
+            left, length, height = left - length, length * t_mul, height * m_mul
+        return alpha + (1.0 - alpha) * height * 0.5 * (1.0 + math.cos(math.pi * left / length))
+
+    return factor
+
+
 def _exponential_decay(decay_steps: int, decay_rate: float, staircase: bool = False) -> Callable[[int], float]:
     """Keras' ExponentialDecay: decay_rate ** (step / decay_steps)."""
     return lambda step: decay_rate ** (step // decay_steps if staircase else step / decay_steps)
@@ -49,8 +65,11 @@ def _piecewise_constant_decay(boundaries: list[int], factors: list[float]) -> Ca
     return lambda step: factors[sum(step > boundary for boundary in boundaries)]
 
 
+PLATEAU = "ReduceLROnPlateau"  # advances once an episode, by its loss
+
 _KERAS_SCHEDULES: dict[str, Callable[..., Callable[[int], float]]] = {
     "CosineDecay": _cosine_decay,
+    "CosineDecayRestarts": _cosine_decay_restarts,
     "ExponentialDecay": _exponential_decay,
     "InverseTimeDecay": _inverse_time_decay,
     "PolynomialDecay": _polynomial_decay,
@@ -70,7 +89,7 @@ Factory = Callable[[torch.optim.Optimizer], torch.optim.lr_scheduler.LRScheduler
 
 
 def schedule(name: str | None, kwargs: dict[str, Any], total_steps: int, where: str = "optimizer") -> Factory | None:
-    """What makes the learning-rate schedule behind a Keras or PyTorch name; it advances once a gradient step.
+    """What makes the learning-rate schedule behind a Keras or PyTorch name; all but `PLATEAU` advance once a gradient step.
 
     Args:
         total_steps: gradient steps of the whole run, the default of `decay_steps`.
@@ -90,6 +109,7 @@ def schedule(name: str | None, kwargs: dict[str, Any], total_steps: int, where: 
         return None
     library = torch.optim.lr_scheduler
     known = schedules()
+    given, kwargs = kwargs, as_factors(name, kwargs, 1.0)[1]
     if name not in known:
         raise ConfigError(
             f"{where}.learning_rate_schedule = {name!r} is not a schedule.{suggestion(name, known)} "
@@ -112,13 +132,14 @@ def schedule(name: str | None, kwargs: dict[str, Any], total_steps: int, where: 
             f"{where}.schedule_kwargs = {kwargs}: {missing[0]!r} is missing for {name}({', '.join(names)})."
         )
     arguments = dict(kwargs)
+    kwargs = given
     try:
         if keras is None:
             inspect.signature(getattr(library, name)).bind(None, **arguments)
             return partial(
                 _torch_schedule, getattr(library, name), arguments, f"{where}.schedule_kwargs = {kwargs} for {name}"
             )
-        for key, value in kwargs.items():
+        for key, value in arguments.items():
             if isinstance(value, str):
                 raise ConfigError(f"{where}.schedule_kwargs.{key} = {value!r}: expected a number.")
         if "decay_steps" in accepted:
@@ -132,21 +153,47 @@ def schedule(name: str | None, kwargs: dict[str, Any], total_steps: int, where: 
     return partial(library.LambdaLR, lr_lambda=factor)
 
 
+def as_factors(name: str | None, kwargs: dict[str, Any], learning_rate: float) -> tuple[float, dict[str, Any]]:
+    """Keras' rates in a schedule's arguments as factors of its first one: that rate, and the other arguments.
+
+    Args:
+        learning_rate: of the optimizer, which holds where the schedule has none of its own.
+    """
+    rest = dict(kwargs)
+    try:
+        if name == "PiecewiseConstantDecay" and "values" in rest:
+            values = rest.pop("values")
+            return values[0], rest | {"factors": [value / values[0] for value in values]}
+        rate = rest.pop("initial_learning_rate", learning_rate) if name in _KERAS_SCHEDULES else learning_rate
+        if name == "PolynomialDecay" and "end_learning_rate" in rest:
+            rest["end_factor"] = rest.pop("end_learning_rate") / rate
+        if name == "CosineDecay" and rest.get("warmup_target") is not None:
+            rate, start = rest.pop("warmup_target"), rate
+            rest["initial_factor"] = start / rate
+        if name == PLATEAU and "min_delta" in rest:
+            rest |= {"threshold": rest.pop("min_delta"), "threshold_mode": "abs"}
+    except (TypeError, ZeroDivisionError, IndexError, KeyError) as error:
+        raise ConfigError(
+            f"schedule_kwargs = {kwargs} for {name}: expected learning rates above 0 ({error})."
+        ) from error
+    return rate, rest
+
+
 def scaled_rates(kwargs: dict[str, Any], factor: float) -> dict[str, Any]:
     """A schedule's arguments with its learning rates multiplied: those that it has beside the optimizer's."""
 
     def scaled(value: Any) -> Any:
         return [scaled(v) for v in value] if isinstance(value, list) else factor * value
 
-    rates = ("max_lr", "base_lr", "eta_min")
+    rates = ("max_lr", "base_lr", "eta_min", "min_lr")
     return {k: scaled(v) if k in rates and isinstance(v, (int, float, list)) else v for k, v in kwargs.items()}
 
 
 def schedules() -> list[str]:
-    """Names of `learning_rate_schedule`: Keras' and those of PyTorch that are a function of the step."""
+    """Names of `learning_rate_schedule`: Keras', and those of PyTorch that are a function of the step or of the loss."""
     library = torch.optim.lr_scheduler
     others = (
-        "LRScheduler", "ReduceLROnPlateau", "ChainedScheduler", "SequentialLR", "LambdaLR", "MultiplicativeLR",
+        "LRScheduler", "ChainedScheduler", "SequentialLR", "LambdaLR", "MultiplicativeLR",
     )  # fmt: skip
     torch_names = {
         n for n, c in vars(library).items() if isinstance(c, type) and issubclass(c, library.LRScheduler) and n not in others

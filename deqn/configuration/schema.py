@@ -10,21 +10,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from deqn.configuration.fields import Group, Number, PositiveFloat, PositiveInt, Rate, Share
+from deqn.configuration.loss_schema import Loss
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-PositiveInt = Annotated[int, Field(gt=0)]
-PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Number = Annotated[float, Field(allow_inf_nan=False)]
-Rate = Annotated[float, Field(ge=0, lt=1)]
-
-
-class Group(BaseModel):
-    """Keys of one part of the configuration: unknown ones are refused, values are not converted."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
 
 
 class Bounds(Group):
@@ -86,6 +78,10 @@ class Variable(Group):
 
 class StateVariable(Variable):
     init: Init | None = Field(None, description="distribution at the start; 1 in every place without it")
+    pseudo_state: bool = Field(
+        False,
+        description="(new) a parameter that is a state: drawn anew for each episode, by `run.pseudo_design`, and constant in it",
+    )
 
 
 class PolicyVariable(Variable):
@@ -124,6 +120,9 @@ class HiddenLayer(Group):
         description="Keras, TensorFlow or PyTorch name, dotted path of a function, or `Activations.<f>` of the model's folder",
     )
     init_scale: PositiveFloat = Field(1.0, description="scale of Keras' VarianceScaling")
+    skip: bool = Field(
+        False, description="(new) what enters the layer is added to what leaves it; both have the same width"
+    )
     dropout_rate: Rate | None = Field(None, description="dropout before this layer, active in gradient steps only")
     batch_normalize: dict[str, Any] | None = Field(
         None, description="batch normalisation before this layer: momentum, epsilon, center, scale, in Keras' meaning"
@@ -162,6 +161,12 @@ class Net(Group):
         description="(new) what the network is fitted to first: nothing, guess(state) of the model's Guess.py, the policy of the "
         "steady state without shocks, or the linear solution around it",
     )
+    inputs: list[str] = Field(
+        default_factory=list, description="(new) names of the states that the network sees; empty: all"
+    )
+    unit_variance: bool = Field(
+        False, description="(new) layers begin orthogonal and with outputs of variance one over initial states"
+    )
     options: dict[str, Any] = Field(default_factory=dict, description="(new) options of a model's own Net.py")
 
 
@@ -174,6 +179,12 @@ class Step(Group):
         True, description="(new) with several processes, learning rate times their number"
     )
     clipvalue: PositiveFloat | None = Field(None, description="each gradient entry is cut to [-clipvalue, clipvalue]")
+    clipnorm: PositiveFloat | None = Field(
+        None, description="(new) the gradient of each parameter is scaled down to this norm, as in Keras"
+    )
+    global_clipnorm: PositiveFloat | None = Field(
+        None, description="(new) the gradient of all parameters together is scaled down to this norm"
+    )
     optimizer_kwargs: dict[str, Any] = Field(
         default_factory=dict, description="(new) more arguments: beta_1, epsilon, ... or PyTorch's names"
     )
@@ -211,6 +222,37 @@ class Run(Group):
 
     N_sim_batch: PositiveInt = Field(description="trajectories simulated in parallel")
     N_episode_length: PositiveInt = Field(description="periods of an episode")
+    N_episode_length_min: PositiveInt | None = Field(
+        None, description="(new) periods of the first episode, which grow to N_episode_length; null: all are as long"
+    )
+    N_increment_steps: Annotated[int, Field(ge=0)] = Field(
+        0, description="(new) periods by which an episode is longer than the one before"
+    )
+    curriculum_breakpoints: list[PositiveInt] = Field(
+        default_factory=list, description="(new) lengths at which the next of `curriculum_steps` begins"
+    )
+    curriculum_steps: list[PositiveInt] = Field(
+        default_factory=list, description="(new) periods by which episodes grow up to each breakpoint"
+    )
+    shock_size_start: Rate = Field(
+        1 / 8, description="(new) size of the shocks in the first episode, as a share of their own"
+    )
+    N_episodes_of_small_shocks: PositiveInt | None = Field(
+        None, description="(new) episodes in which shocks grow to their own size; null: they have it from the start"
+    )
+    pseudo_design: Literal["independent", "latin_hypercube", "halton"] = Field(
+        "independent", description="(new) how the pseudo-states of all trajectories are drawn together"
+    )
+    pseudo_edge_share: Share = Field(
+        0.0, description="(new) share of the trajectories of which one pseudo-state lies at an end of its distribution"
+    )
+    pseudo_edge_width: Annotated[float, Field(gt=0, le=0.5)] = Field(
+        0.02, description="(new) probability of what counts as an end"
+    )
+    replay_share: Rate = Field(0.0, description="(new) share of each minibatch that are states of earlier episodes")
+    replay_episodes: PositiveInt = Field(
+        10, description="(new) of how many episodes states are kept, as many of each as a minibatch has"
+    )
     N_epochs_per_episode: PositiveInt = Field(1, description="passes over the states of an episode")
     N_minibatch_size: PositiveInt = Field(description="states of a gradient step")
     N_episodes: PositiveInt = Field(description="episodes in all; a resumed run ends there")
@@ -229,10 +271,17 @@ class Run(Group):
         1,
         description="(new) `i` of the first `cycle_hook(state, i)`: 1; 0 as in the TensorFlow library, which `--from` sets",
     )
-    expectation_type: Literal["product", "monomial", "pseudo_random"] = Field(
-        "product", description="quadrature on the nodes of Dynamics.py, or random draws"
+    expectation_type: Literal[
+        "product", "monomial", "gauss-hermite", "gauss_hermite", "pseudo_random", "antithetic", "quasi_random"
+    ] = Field(
+        "product",
+        description="quadrature on the nodes of Dynamics.py, which may ask for this name, or draws: independent ones, pairs with "
+        "opposite signs (new), or a shifted Sobol sequence (new)",
     )
-    expectation_pseudo_draws: PositiveInt = Field(5, description="draws of `pseudo_random`")
+    expectation_pseudo_draws: PositiveInt = Field(5, description="number of draws")
+    n_quad_pts: PositiveInt = Field(
+        3, description="(new) nodes of each shock, for a Dynamics.py that reads `Parameters.n_quad_pts`"
+    )
     keras_precision: Literal["float32", "float64"] = Field("float32", description="floating type, from end to end")
     compile: bool = Field(False, description="(new) torch.compile for the loss and the simulated period")
     products: Literal["auto", "plain", "turned", "onednn"] = Field(
@@ -241,6 +290,7 @@ class Run(Group):
         "thin layers laid out anew, `onednn` also by oneDNN; `auto`: by the processor. They differ by rounding",
     )
     threads: PositiveInt = Field(1, le=1024, description="(new) CPU threads; small networks are fastest with one")
+    loss: Loss = Field(default_factory=Loss, description="(new) what is made of the residuals; see below")
 
 
 class About(Group):
@@ -301,12 +351,16 @@ class Config(Group):
     def n_phases(self) -> int:
         return max(1, len(self.optimizer.phases))
 
+    def first_episode(self, i: int) -> int:
+        """Episodes before the i-th phase, as far as they are known."""
+        return sum(phase.N_episodes or 0 for phase in self.optimizer.phases[:i])
+
     def in_phase(self, i: int) -> Config:
         """What holds in the i-th phase of training: the optimizer without phases, its states a step, its episodes at most."""
         phases = self.optimizer.phases
         step = phases[i] if phases else self.optimizer
         optimizer = Optimizer(**{name: getattr(step, name) for name in Step.model_fields})
-        earlier = sum(phase.N_episodes or 0 for phase in phases[:i])
+        earlier = self.first_episode(i)
         own = getattr(step, "N_episodes", None)
         run = self.run.model_copy(
             update={

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from deqn.configuration.activations import activation
+from deqn.configuration.check_training import check_training
 from deqn.configuration.distributions import distribution
 from deqn.configuration.optimizers import optimizer_arguments
 from deqn.configuration.places import moved
@@ -237,6 +238,8 @@ def _check_groups(groups: dict[str, Group]) -> list[str]:
             f"N_episode_length {run.N_episode_length} = {run.N_sim_batch * run.N_episode_length} states): no step would "
             "be taken. Make it smaller, or the episode larger."
         )
+    if isinstance(run, Run):
+        problems += check_training(run, optimizer if isinstance(optimizer, Optimizer) else None)
     if isinstance(run, Run) and run.N_states_held is not None:
         at_least = run.N_sim_batch * -(-run.N_minibatch_size // run.N_sim_batch)
         if run.N_states_held < min(at_least, run.N_sim_batch * run.N_episode_length):
@@ -271,6 +274,9 @@ def _check_optimizer(optimizer: Optimizer, run: Run | None) -> list[str]:
         elif not last and not ends:
             problems.append(f"optimizer.phases[{i}] needs an end: give its N_episodes, or until_loss, or both.")
     for where, step in steps.items():
+        cut = [name for name in ("clipvalue", "clipnorm", "global_clipnorm") if getattr(step, name) is not None]
+        if len(cut) > 1:
+            problems.append(f"{where}.{cut[0]} and {where}.{cut[1]}: give one of them, as in Keras.")
         problems += _problems(partial(optimizer_arguments, step.optimizer, step.optimizer_kwargs, where))
         problems += _problems(partial(schedule, step.learning_rate_schedule, step.schedule_kwargs, 1, where))
         if run is not None and (step.N_minibatch_size or 0) > run.N_sim_batch * run.N_episode_length:
@@ -288,6 +294,8 @@ def _check_variables(variables: Variables) -> list[str]:
         for i, variable in enumerate(getattr(variables, kind)):
             where = f"variables.{kind}[{i}] {variable.name!r}"
             problems += _check_bounds(where, variable, is_state=kind == "states")
+            if isinstance(variable, StateVariable) and variable.pseudo_state and variable.init is None:
+                problems.append(f"{where}: a pseudo_state is drawn from its init, and there is none.")
             if isinstance(variable, StateVariable) and variable.init is not None:
                 init = variable.init
                 problems += _problems(partial(distribution, init.distribution, init.kwargs, f"{where}.init"))

@@ -77,7 +77,6 @@ def more_parameters(config: Config, policy: Callable[..., Any], n_states: int, d
         "optimizer_starting_iteration": 0,
         "global_default_dtype": dtype,
         "n_states": n_states,
-        "n_quad_pts": getattr(config.run, "n_quad_pts", None) or 3,
         "ENABLE_TB": True,
         "VERBOSE": 0,
         "writer": writer,

@@ -31,9 +31,10 @@ from deqn.economy.for_tensorflow import (
 from deqn.economy.linker import Linker
 from deqn.economy.names import check_names, functions_of, refuse_misspelt
 from deqn.economy.network import PolicyNetwork, dense_network
+from deqn.economy.pseudo_states import draw_pseudo_states
 from deqn.errors import ConfigError, ModelError, suggestion
 from deqn.numerics.at_once import make_expectations
-from deqn.numerics.expectations import gauss_hermite, monomial_rule
+from deqn.numerics.quadrature import gauss_hermite, monomial_rule
 from deqn.numerics.rng import Rng
 from deqn.tensorflow.folder import asks_for_tensorflow
 
@@ -141,7 +142,20 @@ class Model:
             if init is not None:
                 draw, kwargs, _ = init
                 states[:, column.start : column.stop] = draw(self.rng, (n, *column.shape), **kwargs).reshape(n, -1)
-        return states
+        run = self.config.run
+        together = run.pseudo_design != "independent" or run.pseudo_edge_share > 0
+        return self.with_new_pseudo_states(states) if together else states
+
+    @property
+    def pseudo_columns(self) -> list[Column]:
+        """Columns of the parameters that are states."""
+        named = zip(self.state_columns, self.config.variables.states, strict=True)
+        return [column for column, variable in named if variable.pseudo_state]
+
+    def with_new_pseudo_states(self, states: Tensor) -> Tensor:
+        """`[n, n_states]` with pseudo-states drawn anew."""
+        drawn = [(column, self._inits[self.state_columns.index(column)]) for column in self.pseudo_columns]
+        return draw_pseudo_states(states, drawn, self.config.run, self.rng)
 
     def run_post_init(self) -> None:
         """Calls the hook, without gradient.
@@ -268,7 +282,7 @@ class Model:
             self._total_step_random = dynamics.total_step_random
             run = config.run
             self.expectations = make_expectations(
-                dynamics, self.policy, run.expectation_type, run.expectation_pseudo_draws
+                dynamics, self.policy, run.expectation_type, run.expectation_pseudo_draws, self.rng
             )
             self.linker.all_nodes = lambda: self.expectations.all_nodes
             self.network = self._define_network()
@@ -302,6 +316,8 @@ class Model:
     def _built_in_parameters(self) -> dict[str, Any]:
         config = self.config
         values: dict[str, Any] = {name: getattr(config.run, name) for name in _RUN_PARAMETERS}
+        if "n_quad_pts" not in config.constants:
+            values["n_quad_pts"] = config.run.n_quad_pts
         values |= {
             "MODEL_NAME": config.MODEL_NAME, "rng": self.rng, "policy": self.policy, "policy_net": None,
             "states": [c.name for c in self.state_columns], "policy_states": [c.name for c in self.policy_columns],
@@ -388,6 +404,7 @@ class Model:
 
     def _define_network(self) -> PolicyNetwork:
         config = self.config
+        inputs = self._inputs()
         seed = config.seed  # without the rank: every process starts from the same network
         if self.linker.has("Net"):
             module = self.linker.link("Net")
@@ -403,10 +420,11 @@ class Model:
             finally:
                 torch.set_rng_state(cpu_state)
         else:
-            body = dense_network(config.net, self.n_states, self.n_policies, seed, self.own_activation)
+            n_inputs = self.n_states if inputs is None else len(inputs)
+            body = dense_network(config.net, n_inputs, self.n_policies, seed, self.own_activation)
         policies = config.variables.policies
         normalize, own = config.net.normalize_inputs, self.own_activation
-        network = PolicyNetwork(body, policies, self.policy_columns, self.n_states, normalize, own)
+        network = PolicyNetwork(body, policies, self.policy_columns, self.n_states, normalize, own, inputs)
         return network.to(device=self.device, dtype=self.dtype).eval()
 
     def _own_network(self, define_net: Callable[..., Any]) -> torch.nn.Module:
@@ -417,6 +435,15 @@ class Model:
             with torch.no_grad():
                 body.eval()(torch.zeros(2, self.n_states))  # Keras' layers make their weights when they see an input
         return body
+
+    def _inputs(self) -> list[int] | None:
+        """Columns of the state that the network sees; None for all."""
+        names = self.config.net.inputs
+        columns = {column.name: range(column.start, column.stop) for column in self.state_columns}
+        wrong = [name for name in names if name not in columns]
+        if wrong:
+            raise ConfigError(f"net.inputs: there is no state {wrong[0]!r}.{suggestion(wrong[0], columns)}")
+        return [i for name in names for i in columns[name]] if names else None
 
     def own_activation(self, name: str) -> Any:
         """A function of the model's Activations.py, which the configuration calls `Activations.<name>`; or, as

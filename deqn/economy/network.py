@@ -50,6 +50,13 @@ class Activation(nn.Module):
         return self.function(x)
 
 
+class Skip(nn.Sequential):
+    """A layer whose input is added to its output: He, Zhang, Ren and Sun (2016), Deep residual learning, CVPR, 770-778."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + super().forward(x)
+
+
 def dense_network(
     net: Net, n_inputs: int, n_outputs: int, seed: int, own: Callable[[str], Any] | None = None
 ) -> Dense:  # fmt: skip
@@ -73,6 +80,7 @@ def dense_network(
         layer = entry.output or entry.hidden
         assert layer is not None  # the schema has seen to it
         units = layer.units if isinstance(layer, HiddenLayer) else n_outputs
+        first = len(modules)
         if layer.dropout_rate is not None:
             modules.append(nn.Dropout(layer.dropout_rate))
         if layer.batch_normalize is not None:
@@ -85,6 +93,12 @@ def dense_network(
         modules.append(dense)
         if not _is_linear(layer):
             modules.append(Activation(activations.activation(layer.activation, f"{where}.activation", own)))
+        if isinstance(layer, HiddenLayer) and layer.skip:
+            if units != width:
+                raise ConfigError(
+                    f"{where}.skip: the layer has {units} units, and {width} numbers enter it: make them the same."
+                )
+            modules[first:] = [Skip(*modules[first:])]
         width = units
     return Dense(*modules)
 
@@ -122,6 +136,7 @@ class PolicyNetwork(nn.Module):
         n_states: columns of the state.
         normalize: whether inputs are normalised.
         own: gives the functions of the model's Activations.py.
+        inputs: columns of the state that the body sees; None for all.
     """
 
     def __init__(
@@ -132,8 +147,10 @@ class PolicyNetwork(nn.Module):
         n_states: int,
         normalize: bool,
         own: Callable[[str], Any] | None = None,
+        inputs: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
+        self.inputs = None if inputs is None else list(inputs)
         self.normalization = Normalization(n_states) if normalize else None
         self.body = body
         self.n_outputs = columns[-1].stop
@@ -144,6 +161,8 @@ class PolicyNetwork(nn.Module):
         x = states if states.ndim == 2 else states.reshape(-1, states.shape[-1])
         if self.normalization is not None:
             x = self.normalization(x)
+        if self.inputs is not None:
+            x = x[:, self.inputs]
         raw = self.body(x)
         if raw.shape[-1] != self.n_outputs:
             raise ValueError(f"it has {raw.shape[-1]} outputs, expected {self.n_outputs}, one for each policy entry")

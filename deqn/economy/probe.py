@@ -205,7 +205,7 @@ class _Probe:
         many = starting_states(self.model, _MANY)
         with torch.no_grad():
             self._finite_definitions(many)
-            if self.model.expectations.kind != "pseudo_random":
+            if not self.model.expectations.drawn:
                 self._nodes(many, states[:_DRAWN_FROM], policies[:_DRAWN_FROM])
 
     def _finite_definitions(self, states: Tensor) -> None:
@@ -245,7 +245,7 @@ class _Probe:
 
     def _shocks(self, states: Tensor, policies: Tensor) -> bool:
         model = self.model
-        if model.expectations.kind == "pseudo_random":
+        if model.expectations.drawn:
             self.report.nodes = model.expectations.draws
             return True
         probs = self._try("shock_probs", lambda: model.expectations.probabilities(states, policies))
@@ -274,7 +274,7 @@ class _Probe:
         steps: dict[str, Callable[[], Any]] = {
             "total_step_random(prev_state, policy_state)": lambda: dynamics.total_step_random(states, policies)
         }
-        if self.model.expectations.kind != "pseudo_random":
+        if not self.model.expectations.drawn:
             steps["total_step_spec_shock(prev_state, policy_state, 0)"] = lambda: dynamics.total_step_spec_shock(
                 states, policies, 0
             )
@@ -450,7 +450,7 @@ class _Probe:
                 )
                 return False
             for switch in ("stacked_step", "stacked_function"):
-                if switch == "stacked_step" and expectations.kind == "pseudo_random":
+                if switch == "stacked_step" and expectations.drawn:
                     continue
                 setattr(expectations, switch, True)
                 try:

@@ -18,12 +18,14 @@ def wrong_probabilities(model: Model, states: Tensor, policies: Tensor) -> str:
     Args:
         states, policies: `[batch, n_states]`, `[batch, n_policies]`.
     """
-    if model.expectations.kind == "pseudo_random":
+    if model.expectations.drawn:
         return ""
     good = torch.isfinite(states).all(-1) & torch.isfinite(policies).all(-1)
     states, policies = states[good], policies[good]
     probs = model.expectations.probabilities(states, policies)
-    proper = ((probs.sum(0) - 1).abs() <= 1e-4) & (probs >= 0).all(0)  # false for what is not a number
+    # weights of a monomial rule may be negative; false for what is not a number
+    signed = model.expectations.kind == "monomial" and not callable(model.expectations.dynamics.shock_probs)
+    proper = ((probs.sum(0) - 1).abs() <= 1e-4) & ((probs >= 0).all(0) | signed)
     if bool(proper.all()):
         return ""
     first = int((~proper).nonzero()[0])
@@ -32,7 +34,7 @@ def wrong_probabilities(model: Model, states: Tensor, policies: Tensor) -> str:
         where = f" First of {int((~proper).sum())} of {len(proper)} states: {describe_state(model.state_columns, states[first])}."
     here = probs[:, first]
     file = f"{model.folder.name}/Dynamics.py"
-    if not bool(torch.isfinite(here).all()) or bool((here < 0).any()):
+    if not bool(torch.isfinite(here).all()) or (bool((here < 0).any()) and not signed):
         return f"{file}: shock_probs has an entry that is negative or not finite.{where}"
     return (
         f"{file}: shock_probs sums to {float(here.sum()):.6g}, not 1. Divide it by its sum, or add the node that is missing."

@@ -1,79 +1,18 @@
-"""Conditional expectations over next period's shocks, and the nodes to take them on.
-
-Sources: Stroud (1971), Approximate Calculation of Multiple Integrals, Prentice-Hall; Judd (1998), Numerical Methods in
-Economics, MIT Press, chapter 7.
-"""
+"""Conditional expectations over next period's shocks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from deqn.numerics.draws import KINDS, Draws
+from deqn.numerics.rng import Rng
+
 Function = Callable[[Tensor, Tensor], Any]
 Expectation = Callable[[Function], Tensor]
-Scales = float | Sequence[float] | np.ndarray | Tensor
-
-
-def _scales(scale_list: Scales) -> list[float]:
-    """Standard deviations as numbers: of one shock, of a list of shocks, or of an array or a tensor of them."""
-    values = scale_list.tolist() if isinstance(scale_list, (np.ndarray, Tensor)) else scale_list
-    numbers = list(values) if isinstance(values, Sequence) else [values]
-    if any(isinstance(number, Sequence) for number in numbers):
-        raise ValueError(
-            f"scale_list: expected one standard deviation for each shock, [d], got {scale_list}. Of a covariance matrix take "
-            "the standard deviations of independent shocks, and multiply the nodes by its Cholesky factor."
-        )
-    return [float(number) for number in numbers]
-
-
-def monomial_rule(scale_list: Scales) -> tuple[Tensor, Tensor]:
-    """Degree-3 monomial rule for independent normal shocks with mean zero (Stroud, 1971; Judd, 1998, eq. 7.5.11).
-
-    Args:
-        scale_list: standard deviation of each of the d shocks: numbers, an array or a tensor `[d]` (one number for one shock).
-
-    Returns:
-        shock_values `[2 d, d]` and shock_probs `[2 d]`.
-
-    Example:
-        >>> values, probs = monomial_rule([0.1, 0.2])
-        >>> values.shape, float(probs.sum())
-        (torch.Size([4, 2]), 1.0)
-    """
-    scales = _scales(scale_list)
-    d = len(scales)
-    nodes = torch.diag(torch.tensor(scales, dtype=torch.get_default_dtype())) * (d**0.5)
-    return torch.cat([nodes, -nodes]), torch.full([2 * d], 1.0 / (2 * d), dtype=nodes.dtype)
-
-
-def gauss_hermite(scale_list: Scales, n_nodes: int = 5) -> tuple[Tensor, Tensor]:
-    """Product Gauss-Hermite rule for independent normal shocks with mean zero (Judd, 1998, section 7.2).
-
-    Args:
-        scale_list: standard deviation of each of the d shocks: numbers, an array or a tensor `[d]` (one number for one shock).
-        n_nodes: nodes of each shock.
-
-    Returns:
-        shock_values `[n_nodes**d, d]` and shock_probs `[n_nodes**d]`.
-
-    Example:
-        >>> values, probs = gauss_hermite(0.1, 3)
-        >>> values.shape, round(float((probs * values[:, 0] ** 2).sum()), 6)
-        (torch.Size([3, 1]), 0.01)
-    """
-    scales = _scales(scale_list)
-    nodes, weights = np.polynomial.hermite_e.hermegauss(n_nodes)
-    weights = weights / weights.sum()
-    grids = np.meshgrid(*(scale * nodes for scale in scales), indexing="ij")
-    values = np.stack([grid.ravel() for grid in grids], axis=-1)
-    products = np.meshgrid(*(weights for _ in scales), indexing="ij")
-    probs = np.prod([product.ravel() for product in products], axis=0)
-    dtype = torch.get_default_dtype()
-    return torch.tensor(values, dtype=dtype), torch.tensor(probs, dtype=dtype)
 
 
 class Expectations:
@@ -82,21 +21,27 @@ class Expectations:
     Args:
         dynamics: the linked Dynamics.py.
         policy: states -> policies.
-        kind: `product` and `monomial` use the nodes of Dynamics.py, `pseudo_random` draws.
-        draws: number of draws of `pseudo_random`.
+        kind: `run.expectation_type`: the nodes of Dynamics.py, or draws.
+        draws: number of draws.
+        rng: the generator of the model's files, which `antithetic` and `quasi_random` need.
 
     Attributes:
+        drawn: whether expectations are means over draws, not over the nodes of Dynamics.py.
         stacked_step: call `total_step_spec_shock` once, with the indices of all nodes, instead of once a node.
         stacked_function: evaluate the function under the expectation once, on all nodes, instead of once a node.
             Both are off until the Model's probe has seen that they give the same numbers.
         all_nodes: whether `total_step_spec_shock` is being called with the indices of all nodes.
     """
 
-    def __init__(self, dynamics: Any, policy: Callable[[Tensor], Tensor], kind: str, draws: int) -> None:
+    def __init__(
+        self, dynamics: Any, policy: Callable[[Tensor], Tensor], kind: str, draws: int, rng: Rng | None = None
+    ) -> None:  # fmt: skip
         self.dynamics = dynamics
         self.policy = policy
         self.kind = kind
         self.draws = draws
+        self.drawn = kind in KINDS
+        self._draw = Draws(kind, rng or Rng(0))
         self.stacked_step = False
         self.stacked_function = False
         self.all_nodes = False
@@ -104,7 +49,7 @@ class Expectations:
     def probabilities(self, state: Tensor, policy_state: Tensor) -> Tensor:
         """Probability of each node: `[nodes, *batch]`, or `[nodes, 1, ..., 1]` when it does not depend on the state."""
         batch = state.ndim - 1
-        if self.kind == "pseudo_random":
+        if self.drawn:
             return state.new_full((self.draws, *[1] * batch), 1.0 / self.draws)
         probs = self.dynamics.shock_probs
         if callable(probs):
@@ -114,8 +59,9 @@ class Expectations:
 
     def next_states(self, state: Tensor, policy_state: Tensor, nodes: int) -> Tensor:
         """Next period's state at each node: `[*batch, n_states]` -> `[nodes, *batch, n_states]`."""
-        if self.kind == "pseudo_random":
-            return torch.stack([self.dynamics.total_step_random(state, policy_state) for _ in range(nodes)])
+        if self.drawn:
+            random_step = self.dynamics.total_step_random
+            return torch.stack(self._draw(lambda: random_step(state, policy_state), nodes, state.shape[:-1]))
         step = self.dynamics.total_step_spec_shock
         if self.stacked_step:
             index = torch.arange(nodes, device=state.device).reshape(nodes, *[1] * (state.ndim - 1))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -22,6 +23,9 @@ def _fill_random(out: Tensor, normal: bool, generator: int) -> None:
         out.uniform_(generator=_generators[generator])
 
 
+Source = Callable[[tuple[int, ...], bool], Tensor]  # shape, normal or uniform -> standard draws
+
+
 class Rng:
     """Draws from one `torch.Generator`; its state is part of a checkpoint.
 
@@ -29,6 +33,9 @@ class Rng:
         seed: seed of the generator; each process adds its rank.
         device: device of the draws.
         dtype: floating type of the draws.
+
+    Attributes:
+        shock_size: what standard deviations of `normal` are multiplied by.
 
     Example:
         >>> Rng(1).uniform([2], minval=0.1, maxval=1.0).shape
@@ -40,6 +47,8 @@ class Rng:
         self.dtype = dtype
         self.generator = torch.Generator(device=self.device)
         self.generator.manual_seed(seed)
+        self.shock_size = 1.0
+        self._source: Source | None = None
         self._key = next(_serial)
         _generators[self._key] = self.generator
         self._branches: list[Rng] = []
@@ -55,14 +64,29 @@ class Rng:
         return self._branches[-1]
 
     def _draw(self, shape: Sequence[int], normal: bool) -> Tensor:
+        return self.own(shape, normal) if self._source is None else self._source(tuple(shape), normal)
+
+    def own(self, shape: Sequence[int], normal: bool) -> Tensor:
+        """Standard normal draws of the generator, or uniform ones on [0, 1)."""
         out = torch.empty(tuple(shape), device=self.device, dtype=self.dtype)
         if torch.compiler.is_compiling():
             _fill_random(out, normal, self._key)
             return out
         return out.normal_(generator=self.generator) if normal else out.uniform_(generator=self.generator)
 
+    @contextlib.contextmanager
+    def drawing_from(self, source: Source) -> Iterator[None]:
+        """All draws come from a function meanwhile."""
+        before, self._source = self._source, source
+        try:
+            yield
+        finally:
+            self._source = before
+
     def normal(self, shape: Sequence[int], mean: float = 0.0, stddev: float = 1.0) -> Tensor:
         """Normal draws of the given shape."""
+        if self.shock_size != 1.0:
+            stddev = self.shock_size * stddev
         return mean + stddev * self._draw(shape, normal=True)
 
     def uniform(self, shape: Sequence[int], minval: float = 0.0, maxval: float = 1.0) -> Tensor:

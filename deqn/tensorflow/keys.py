@@ -62,7 +62,7 @@ RUN: dict[str, Key] = {
         "Leave it out, and give bounds.penalty_lower and bounds.penalty_upper that much larger.",
         off=_NO,
     ),
-    "n_quad_pts": Key("was the number of quadrature nodes", "handed"),
+    "n_quad_pts": Key("was the number of quadrature nodes", "taken", "run.n_quad_pts"),
     "exp_samples": Key("was the number of samples of an expectation", "handed"),
     "quad_order_f": Key("was the number of quadrature nodes of a shock", "handed"),
     "quad_order_T": Key("was the number of quadrature nodes of a shock", "handed"),

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from deqn.training import curriculum
 from deqn.training.least_squares import LeastSquares
 from deqn.training.trainer import Trainer
 
@@ -43,9 +44,11 @@ def estimate_seconds(trainer: Trainer) -> float | None:
     left = run.N_episodes - trainer.state.episode
     if left <= 0:
         return 0.0
+    whole = run.N_episodes * config.steps_per_episode
+    shorter = curriculum.steps(config) / whole if whole else 1.0  # than the longest episodes, on average
     periods = run.N_episode_length * (run.N_epochs_per_episode if len(config.pieces) > 1 else 1)
     once = _START + (_FIGURES if _draws(trainer.model.cycle_hook) else 0.0)
-    return once + left * (periods * period + config.steps_per_episode * step + _EPISODE)
+    return once + left * (shorter * (periods * period + config.steps_per_episode * step) + _EPISODE)
 
 
 def _draws(hook: Callable[..., Any] | None) -> bool:

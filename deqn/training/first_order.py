@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,9 +13,13 @@ from torch import Tensor
 from deqn.configuration.schema import Config
 from deqn.economy.check_numerics import CheckNumerics, NotFinite
 from deqn.economy.model import Model
+from deqn.numerics.beyond_gradient import BeyondGradient, Problem
+from deqn.training.clipping import Clip
 from deqn.training.gradient import Gradient
 from deqn.training.loss import LossTerms, Terms
 from deqn.training.train_state import TrainState
+
+Linearise = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 class BadStep(Exception):
@@ -36,15 +41,18 @@ class FirstOrder:
     Args:
         config: of the phase.
         terms: the loss, compiled or not.
+        linearise: gives residuals whose squares add up to the loss, and their Jacobian, for optimizers that take it.
 
     Attributes:
         on_device: whether a bad step is skipped on the device, which is asked for it only now and then.
     """
 
-    def __init__(self, model: Model, config: Config, state: TrainState, gradient: Gradient, terms: Terms) -> None:
+    def __init__(
+        self, model: Model, config: Config, state: TrainState, gradient: Gradient, terms: Terms, linearise: Linearise,
+    ) -> None:  # fmt: skip
         self.model, self.state, self.gradient, self.terms = model, state, gradient, terms
-        clip = config.optimizer.clipvalue
-        self._clip = None if clip is None else min(clip, torch.finfo(model.dtype).max)
+        self._clip = Clip(config.optimizer, [p.numel() for p in gradient.parameters], model.dtype)
+        self._linearise = linearise
         self._check_numerics = config.enable_check_numerics
         # a check on the host would wait for the GPU in every step; there the optimizer itself skips the step
         skips = getattr(state.optimizer, "_step_supports_amp_scaling", False) and not config.enable_check_numerics
@@ -79,8 +87,9 @@ class FirstOrder:
             optimizer.found_inf = self._bad  # type: ignore[attr-defined]
         elif not math.isfinite(total.item()):
             raise BadStep(states, found)
-        if self._clip is not None:
-            flat.clamp_(-self._clip, self._clip)
+        self._clip(flat)
+        if isinstance(optimizer, BeyondGradient) and optimizer.has_gradients:
+            self._clip(optimizer.more)
         optimizer.step()
         assert terms is not None
         return terms
@@ -93,12 +102,26 @@ class FirstOrder:
         try:
             with self._numerics():
                 terms = self.terms(self.model, states)
-                terms.loss.backward()
+                self._differentiate(terms, states)
             value = terms.loss.detach()
         except NotFinite as error:
             found = str(error)
             value = flat.fill_(float("nan")).sum()  # so that the other processes stop too
-        return terms, self.gradient.average(value, self.state.step), found
+        value = self.gradient.average(value, self.state.step)
+        if isinstance(self.state.optimizer, BeyondGradient) and not found:
+            self.gradient.comm.mean_(self.state.optimizer.more)
+            value = value + 0 * self.state.optimizer.more.sum()  # not finite where that is not
+        return terms, value, found
+
+    def _differentiate(self, terms: LossTerms, states: Tensor) -> None:
+        """Fills `gradient.flat`, and what the optimizer takes beyond it."""
+        optimizer, parameters = self.state.optimizer, self.gradient.parameters
+        if not isinstance(optimizer, BeyondGradient):
+            terms.loss.backward()
+            return
+        problem = Problem(list(terms.components().values()), parameters, lambda: self._linearise(states))
+        flat, optimizer.more = optimizer.differentiate(problem)
+        self.gradient.flat.copy_(flat)
 
     def _several(self, optimizer: torch.optim.LBFGS, states: Tensor) -> LossTerms:
         """L-BFGS on one minibatch; the curvature of another one's loss is forgotten."""

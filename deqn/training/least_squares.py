@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -33,11 +34,14 @@ class Residuals(nn.Module):
     """All residuals of a state in one row, weighted so that their squares add up to the loss.
 
     A row has each entry of each equation, and for each bound with a penalty the square root of penalty times the excess.
+
+    Args:
+        weights: of the equations, `[n_equations]`; None where all are 1.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, weights: Tensor | None = None) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.weights = model, weights
         self.network = model.network
 
     def forward(self, states: Tensor) -> Tensor:
@@ -45,6 +49,8 @@ class Residuals(nn.Module):
         policies = self.model.policy(states)
         residuals = self.model.equations(states, policies)
         rows = [_row(residual, states) for residual in residuals.values()]
+        if self.weights is not None:
+            rows = [w * row for w, row in zip(self.weights.to(states.dtype).sqrt(), rows, strict=True)]
         for _, raw, bound in loss.penalised(self.model, states, policies):
             if bound.lower is not None and bound.penalty_lower:
                 rows.append(bound.penalty_lower**0.5 * _row((bound.lower - raw).clamp(min=0), states))
@@ -96,7 +102,7 @@ class LeastSquares:
     ) -> None:  # fmt: skip
         self.model, self.state, self.optimizer, self.gradient, self.terms = model, state, optimizer, gradient, terms
         self.exact = model.in_float64() if optimizer.param_groups[0]["float64"] else model
-        self._residuals, self._ahead = Residuals(self.exact), Ahead(self.exact)
+        self._residuals, self._ahead = Residuals(self.exact, state.loss_weights), Ahead(self.exact)
         self._foresight = Foresight(self.exact)
         self._n_states = config.run.N_minibatch_size
         if config.run.compile:
@@ -144,10 +150,8 @@ class LeastSquares:
         except (RuntimeError, NotImplementedError, TypeError) as error:
             if type(error).__module__.startswith("torch._"):  # of the compiler
                 raise
-            reason = " ".join(str(error).split())[:300]
             raise ModelError(
-                f"{self.model.folder}: the residuals cannot be differentiated state by state (torch.func.vmap), which "
-                f"LevenbergMarquardt needs: {reason}\n  Use a first-order optimizer, "
+                f"{_one_by_one(self.model, 'LevenbergMarquardt', error)}\n  Use a first-order optimizer, "
                 "+optimizer.optimizer_kwargs.solver=matrix_free, or write without a Python `if` on a tensor."
             ) from error
         finally:
@@ -175,28 +179,64 @@ class LeastSquares:
 
 
 def refuse(model: Model, config: Config) -> None:
-    """What does not go together with Levenberg-Marquardt.
+    """What does not go together with Levenberg-Marquardt, or with another optimizer that takes the Jacobian of the residuals.
 
     Raises:
         ConfigError: with every reason.
     """
     problems = []
     optimizer, run = config.optimizer, config.run
-    if optimizer.clipvalue is not None:
+    if optimizer.optimizer == LevenbergMarquardt.__name__:
+        for name in ("clipvalue", "clipnorm", "global_clipnorm"):
+            if getattr(optimizer, name) is not None:
+                problems.append(
+                    f"optimizer.{name} cuts gradients, and there are none: leave it out (optimizer.{name}=null)."
+                )
+        if optimizer.learning_rate_schedule is not None:
+            problems.append(
+                "optimizer.learning_rate_schedule moves a learning rate, and the damping takes its place: leave it out."
+            )
+    if model.expectations.drawn:
         problems.append(
-            "optimizer.clipvalue cuts gradients, and there are none: leave it out (optimizer.clipvalue=null)."
+            f"run.expectation_type = {run.expectation_type!r} draws anew in each evaluation: use product or monomial."
         )
-    if optimizer.learning_rate_schedule is not None:
+    if run.loss.kind != "mse" or run.loss.trace_decay:
         problems.append(
-            "optimizer.learning_rate_schedule moves a learning rate, and the damping takes its place: leave it out."
+            "run.loss: least squares take squares of residuals, with weights or without: leave out kind and trace_decay."
         )
-    if run.expectation_type == "pseudo_random":
-        problems.append(
-            "run.expectation_type = 'pseudo_random' draws anew in each evaluation: use product or monomial."
-        )
+    if run.N_episodes_of_small_shocks is not None:
+        problems.append("run.N_episodes_of_small_shocks changes shocks that the steps do not see: leave it out.")
     if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.network.modules()):
         problems.append(
             "batch normalisation ties the states of a batch to each other: no state has a Jacobian of its own."
         )
     if problems:
-        raise ConfigError("optimizer.optimizer = 'LevenbergMarquardt' cannot be used here", problems)
+        raise ConfigError(f"optimizer.optimizer = {optimizer.optimizer!r} cannot be used here", problems)
+
+
+def linearise(model: Model, weights: Tensor | None) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    """Gives residuals whose squares add up to the loss, and their Jacobian: `[batch, n_states]` -> `[n]`, `[n, parameters]`.
+
+    Raises:
+        ModelError: where the model's files cannot be differentiated state by state.
+    """
+    rows = Residuals(model, weights)
+
+    def at(states: Tensor) -> tuple[Tensor, Tensor]:
+        values = {name: p.detach() for name, p in rows.named_parameters() if p.requires_grad}
+        try:
+            return linearised(rows, values, states)
+        except (RuntimeError, NotImplementedError, TypeError) as error:
+            raise ModelError(
+                f"{_one_by_one(model, 'this optimizer', error)}\n  Use another one, or write without a Python `if` on a tensor."
+            ) from error
+
+    return at
+
+
+def _one_by_one(model: Model, what: str, error: Exception) -> str:
+    reason = " ".join(str(error).split())[:300]
+    return (
+        f"{model.folder}: the residuals cannot be differentiated state by state (torch.func.vmap), which {what} needs: "
+        f"{reason}"
+    )

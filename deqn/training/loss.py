@@ -31,6 +31,8 @@ class LossTerms:
             with a shape).
         penalties: by bound, the sum over the batch of penalty * (raw - bounded)**2.
         residuals: by equation, `[batch, ...]`, without gradient.
+        parts: by equation, what the loss adds up, before it is weighted; the deviations unless `run.loss` says otherwise.
+        weights: of the parts, `[n_equations]`; None where all are 1.
     """
 
     loss: Tensor
@@ -38,6 +40,18 @@ class LossTerms:
     deviations: dict[str, Tensor]
     penalties: dict[str, Tensor]
     residuals: dict[str, Tensor]
+    parts: dict[str, Tensor]
+    weights: Tensor | None = None
+
+    def components(self) -> dict[str, Tensor]:
+        """What adds up to `loss`: each equation, and all penalties together where there are any."""
+        n = len(self.parts)
+        parts = torch.stack(list(self.parts.values())) / n
+        weighted = parts if self.weights is None else self.weights * parts
+        found = dict(zip(self.parts, weighted.unbind(), strict=True))
+        if self.penalties:
+            found["penalties"] = _sum(self.penalties) / n
+        return found
 
 
 Terms = Callable[["Model", Tensor], LossTerms]
@@ -60,10 +74,15 @@ def terms(model: Model, states: Tensor) -> LossTerms:
     penalties = bound_penalties(model, states, policies)
     n_equations = len(residuals)
     net_loss = _sum(deviations) / n_equations if n_equations > 1 else _sum(deviations)
-    loss = net_loss
-    if penalties:
-        loss = net_loss + (_sum(penalties) / n_equations if n_equations > 1 else _sum(penalties))
-    return LossTerms(loss, net_loss, deviations, penalties, {k: r.detach() for k, r in residuals.items()})
+    loss = with_penalties(net_loss, penalties, n_equations)
+    return LossTerms(loss, net_loss, deviations, penalties, {k: r.detach() for k, r in residuals.items()}, deviations)
+
+
+def with_penalties(net_loss: Tensor, penalties: dict[str, Tensor], n_equations: int) -> Tensor:
+    """The loss with the penalties of bounds, which count as the deviations do."""
+    if not penalties:
+        return net_loss
+    return net_loss + (_sum(penalties) / n_equations if n_equations > 1 else _sum(penalties))
 
 
 def _sum(scalars: dict[str, Tensor]) -> Tensor:
@@ -73,7 +92,12 @@ def _sum(scalars: dict[str, Tensor]) -> Tensor:
 
 def squared_sum(x: Tensor) -> Tensor:
     """Sum over the first dimension of the squares, mean over the others."""
-    total = x.square().sum()
+    return batch_sum(x.square())
+
+
+def batch_sum(x: Tensor) -> Tensor:
+    """Sum over the first dimension, mean over the others."""
+    total = x.sum()
     return total if x.ndim == 1 else total * (x.shape[0] / x.numel())
 
 

@@ -194,8 +194,8 @@ class Monitor:
         with (self.folder.path / self.config.error_filename).open("a", encoding="utf-8") as file:
             for mse, net in record.epochs:
                 file.write(
-                    f"MSE:            {mse:.8g}  RMSE:            {math.sqrt(mse):.8g}  "
-                    f"MSE_no_penalty: {net:.8g}  RMSE_no_penalty: {math.sqrt(net):.8g}\n"
+                    f"MSE:            {mse:.8g}  RMSE:            {_root(mse):.8g}  "
+                    f"MSE_no_penalty: {net:.8g}  RMSE_no_penalty: {_root(net):.8g}\n"
                 )
 
     def _tensorboard(self, record: Record, state: Tensor) -> None:
@@ -295,6 +295,11 @@ class Monitor:
         self.console.print(f"  {command_line(self.folder, 'post')}", markup=False)
 
 
+def _root(x: float) -> float:
+    """nan for a product of two draws that is negative."""
+    return math.sqrt(x) if x >= 0 else math.nan
+
+
 def _log10(x: float) -> float:
-    """-inf for zero."""
+    """-inf for zero, nan for what is negative."""
     return float(torch.tensor(x, dtype=torch.float64).log10())

@@ -7,6 +7,8 @@ from typing import Protocol
 
 from torch import Tensor
 
+from deqn.training.loss import LossTerms
+
 
 @dataclass
 class Record:
@@ -27,6 +29,26 @@ class Record:
     learning_rate: float
     n_steps: int
     seconds: float
+
+
+def scalars(terms: LossTerms) -> dict[str, Tensor]:
+    """What is summed up over the steps of an episode, by TensorBoard name."""
+    found = {"loss": terms.loss, "net_loss": terms.net_loss}
+    found |= {f"dev_{name}": deviation for name, deviation in terms.deviations.items()} | terms.penalties
+    if terms.weights is not None:
+        found |= {f"part_{name}": part for name, part in terms.parts.items()}
+    return found
+
+
+def shares(means: dict[str, float], terms: LossTerms) -> dict[str, float]:
+    """`share_<equation>` and `share_penalties`: what each adds to the loss, of 1; from the means of an episode."""
+    kind = "dev" if terms.weights is None else "part"
+    weights = [1.0] * len(terms.parts) if terms.weights is None else terms.weights.tolist()
+    added = {name: w * means[f"{kind}_{name}"] for name, w in zip(terms.parts, weights, strict=True)}
+    if terms.penalties:
+        added["penalties"] = sum(means[name] for name in terms.penalties)
+    total = sum(added.values())
+    return {f"share_{name}": value / total for name, value in added.items()} if total else {}
 
 
 class Watcher(Protocol):

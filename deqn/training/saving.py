@@ -199,7 +199,7 @@ class Saver:
         n = len(self.state.starting_state)
         dealt = torch.cat([part["starting_state"] for part in parts])[rank * n : (rank + 1) * n]
         states = torch.cat([dealt.to(drawn["starting_state"]), drawn["starting_state"][len(dealt) :]])
-        return payload | {name: own[name] for name in PART_OF_RANK} | {"starting_state": states}
+        return payload | {name: own[name] for name in PART_OF_RANK if name in own} | {"starting_state": states}
 
     def _other_sizes(self, payload: dict[str, Any], name: str) -> list[str]:
         """What the user is told where the checkpoint is that of another kind of device, number of processes or trajectories."""

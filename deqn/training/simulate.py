@@ -92,9 +92,14 @@ class Episode:
             yield self._states[:periods]
         self.end, self._draws_at_the_end = state, draws
 
+    @property
+    def held(self) -> Tensor:
+        """The piece that is held: `[periods, batch, n_states]`."""
+        return self._states[: self._pieces[-1]]
+
     def some(self, n: int) -> Tensor:
         """About `n` states of the piece that is held, evenly spaced: `[<= n, n_states]`."""
-        states = self._states[: self._pieces[-1]].flatten(0, 1)
+        states = self.held.flatten(0, 1)
         return states[:: -(-len(states) // n) | 1]
 
     def close(self) -> None:

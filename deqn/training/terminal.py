@@ -181,8 +181,9 @@ def show_model(console: Console, model: Model, report: Report) -> None:
     for name, (shape, median) in report.equations.items():
         table.add_row("equation", escape(name), _shape(shape), "", f"median residual {median:.2e}")
     kind = model.config.run.expectation_type
-    nodes = count(report.nodes, "draw" if kind == "pseudo_random" else "node")
-    table.add_row("shocks", kind, nodes, "", "" if kind == "pseudo_random" else "probabilities add up to 1")
+    drawn = model.expectations.drawn
+    nodes = count(report.nodes, "draw" if drawn else "node")
+    table.add_row("shocks", kind, nodes, "", "" if drawn else "probabilities add up to 1")
     console.print(table)
     for note in (*model.calibrated.notes, *report.notes):
         console.print(f"note: {escape(note)}")

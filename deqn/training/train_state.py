@@ -9,16 +9,19 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from deqn.disk.checkpoint import snapshot
 from deqn.numerics.rng import Rng
+from deqn.training.replay import Replay
+from deqn.training.reweighting import Weights
 
 # entries of an optimizer's group that schedules move: they come from the checkpoint, all others from today's configuration
 _RATES = {"lr", "initial_lr", "max_lr", "min_lr"}
 _MOMENTUM = {"betas", "momentum", "base_momentum", "max_momentum"}  # only where a schedule cycles it
 
 # what each process of a run has of its own
-PART_OF_RANK = ("rng", "torch_rng", "cuda_rng", "starting_state")
+PART_OF_RANK = ("rng", "torch_rng", "cuda_rng", "starting_state", "replay")
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,17 @@ class TrainState:
         episode, step: how many have been taken.
         phase, phase_began: which phase training is in, and after which episode it began.
         returns: how often least squares found no way on and gradients were taken again.
+        weights: of the equations, where they are not all 1.
+        replay: states of earlier episodes.
     """
+
+    weights: Weights | None = None
+    replay: Replay
+
+    @property
+    def loss_weights(self) -> Tensor | None:
+        """Weights of the equations, `[n_equations]`; None where all are 1."""
+        return None if self.weights is None else self.weights.tensor
 
     def __init__(
         self, policy: torch.nn.Module, drivers: Callable[[int], Driver], rng: Rng, starting_state: Tensor
@@ -83,6 +96,17 @@ class TrainState:
         self._enter(phase, self.episode)
         self._scale_learning_rate(self.rollbacks.factor)
 
+    def after_step(self) -> None:
+        """A step has been taken."""
+        if self.schedule is not None and not isinstance(self.schedule, ReduceLROnPlateau):
+            self.schedule.step()
+        self.step += 1
+
+    def after_episode(self, loss: float) -> None:
+        """An episode has ended, with this loss in all processes."""
+        if isinstance(self.schedule, ReduceLROnPlateau):
+            self.schedule.step(loss)
+
     def payload(self) -> dict[str, Any]:
         """A copy as tensors and plain values."""
         return (
@@ -98,6 +122,7 @@ class TrainState:
                     "phase_began": self.phase_began,
                     "returns": self.returns,
                     "rollbacks": asdict(self.rollbacks),
+                    "weights": self.weights.state_dict() if self.weights else None,
                 }
             )
             | self.part_of_rank()
@@ -105,7 +130,7 @@ class TrainState:
 
     def part_of_rank(self) -> dict[str, Any]:
         """A copy of the generators and states of this process."""
-        return snapshot(self.generators() | {"starting_state": self.starting_state})
+        return snapshot(self.generators() | {"starting_state": self.starting_state, "replay": self.replay.states})
 
     def generators(self) -> dict[str, Any]:
         """Where the generators of this process are."""
@@ -143,8 +168,11 @@ class TrainState:
         self._restore_optimizer(payload)
         self.set_generators(payload)
         self.starting_state.copy_(payload["starting_state"])
+        self.replay.states = payload.get("replay", self.replay.states[:0]).to(self.starting_state)
         self.episode, self.step, self.returns = payload["episode"], payload["step"], payload.get("returns", 0)
         self.rollbacks = Rollbacks(**payload.get("rollbacks", {}))
+        if self.weights is not None and payload.get("weights") is not None:
+            self.weights.load_state_dict(payload["weights"])
 
     def roll_back(self, payload: dict[str, Any], rollbacks: Rollbacks) -> None:
         """Takes everything from a payload but the learning rate, which is smaller from now on."""
@@ -174,9 +202,9 @@ class TrainState:
         for group in self.optimizer.param_groups:
             group.update({key: group[key] * ratio for key in _RATES if key in group})
         if self.schedule is not None:
-            self.schedule.base_lrs = [rate * ratio for rate in self.schedule.base_lrs]
-            if hasattr(self.schedule, "max_lrs"):  # of CyclicLR
-                self.schedule.max_lrs = [rate * ratio for rate in self.schedule.max_lrs]
+            for name in ("base_lrs", "max_lrs", "min_lrs"):  # of most, of CyclicLR, of ReduceLROnPlateau
+                if hasattr(self.schedule, name):
+                    setattr(self.schedule, name, [rate * ratio for rate in getattr(self.schedule, name)])
 
 
 def _plain(state: dict[str, Any]) -> dict[str, Any]:

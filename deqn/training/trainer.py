@@ -18,21 +18,27 @@ from deqn.disk import checkpoint
 from deqn.disk.cache import keep_compiled, keep_trial
 from deqn.disk.run_folder import RunFolder
 from deqn.economy.model import Model
+from deqn.economy.pseudo_states import moving
 from deqn.economy.shocks import wrong_probabilities
 from deqn.errors import ConfigError, DEQNError, ModelError, ProcessError, SaveError, TrainingError
+from deqn.numerics.beyond_gradient import BeyondGradient
 from deqn.numerics.least_squares import LevenbergMarquardt
+from deqn.numerics.natural_gradient import NaturalGradient
 from deqn.numerics.products import chosen, register_onednn
 from deqn.processes.comm import Comm
 from deqn.processes.signals import Signals
-from deqn.training import diagnose, least_squares, loss, simulate
+from deqn.training import curriculum, diagnose, least_squares, loss, losses, record, simulate
 from deqn.training.cpu import configure_cpu
 from deqn.training.first_order import BadStep, FirstOrder
 from deqn.training.gradient import Gradient
 from deqn.training.least_squares import LeastSquares, Stuck
 from deqn.training.progress import Progress
 from deqn.training.record import Record, Watcher
+from deqn.training.replay import Replay
+from deqn.training.reweighting import Weights
 from deqn.training.saving import Saver
 from deqn.training.train_state import Driver, Rollbacks, TrainState
+from deqn.training.unit_variance import unit_variance
 from deqn.training.warm_start import warm_start
 
 _RETURNS = 3  # from least squares to a first-order phase
@@ -68,6 +74,7 @@ class Trainer:
         parameters = [p for p in model.network.parameters() if p.requires_grad]
         starting_state = model.initial_states(config.run.N_sim_batch)
         self.state = TrainState(model.network, self._driver, model.rng, starting_state)
+        self.state.replay = Replay(config.run, starting_state)
         self.signals = Signals(passed_on=self.comm.size > 1)
         self.gradient = Gradient(parameters, self.comm, lambda: self.signals.received is not None)
         self.saver = Saver(model, self.state, folder, self.comm, self._say)
@@ -75,16 +82,45 @@ class Trainer:
         self._beginning: dict[str, Any] | None = None
         self._steps_before = 0  # this episode
         self._last: loss.LossTerms
-        self.terms, self.simulated_step = loss.terms, model.step
+        self.state.weights = self._weights()
+        terms = losses.loss_function(config, self.state.loss_weights)
+        self.terms, self.simulated_step = terms, model.step
         if config.run.compile:
             if self.saver.header["products"] == "onednn":
                 register_onednn()
-            self.terms = torch.compile(loss.terms, fullgraph=True, dynamic=False)
+            self.terms = torch.compile(terms, fullgraph=True, dynamic=False)
             self.simulated_step = torch.compile(model.step, fullgraph=True, dynamic=False)
+        self._refuse_moving_pseudo_states()
+        self._shocks = curriculum.Shocks(model)
+        if config.run.N_episodes_of_small_shocks is not None:
+            self._shocks.refuse_others()
         model.set_run(starting_state=starting_state)
         for phase in range(config.n_phases):  # what is wrong with a later one is said now
             self._check_phase(phase)
         self.step_of_phase = self._make_step()
+
+    def _weights(self) -> Weights | None:
+        """Weights of the equations; None where the loss is the plain mean square."""
+        settings = self.config.run.loss
+        if settings.is_default:
+            return None
+        shapes = losses.equation_shapes(self.model)
+        losses.check(settings, shapes)
+        return Weights(settings, list(shapes), self.state.starting_state, self.config.seed)
+
+    def _refuse_moving_pseudo_states(self) -> None:
+        columns = self.model.pseudo_columns
+        if not columns:
+            return
+        with self.state.untouched_generators():
+            moved = moving(self.state.starting_state, self.model.step(self.state.starting_state), columns)
+        if moved:
+            raise _shared(
+                ModelError(
+                    f"variables.states {moved[0]!r} is a pseudo_state, and {self.model.folder.name}/Dynamics.py changes it: let "
+                    "State.update leave it as it is."
+                )
+            )
 
     def _driver(self, phase: int) -> Driver:
         """Optimizer and schedule of a phase, new."""
@@ -92,22 +128,28 @@ class Trainer:
         settings = config.optimizer
         where = f"optimizer.phases.{phase}" if self.config.optimizer.phases else "optimizer"
         scale = self.comm.size if optimizers.scales(settings) else 1
-        learning_rate = settings.learning_rate * scale
+        kind = settings.learning_rate_schedule
+        rate, kwargs = schedules.as_factors(kind, settings.schedule_kwargs, settings.learning_rate)
+        learning_rate = rate * scale
         parameters = [p for p in self.model.network.parameters() if p.requires_grad]
         optimizer = optimizers.optimizer(
             settings.optimizer, parameters, learning_rate, settings.optimizer_kwargs, where
         )
-        total_steps = config.run.N_episodes * config.steps_per_episode
-        kwargs = schedules.scaled_rates(settings.schedule_kwargs, scale)
-        make_schedule = schedules.schedule(settings.learning_rate_schedule, kwargs, total_steps, where)
+        total_steps = curriculum.steps(config, first=1 + self.config.first_episode(phase))
+        make_schedule = schedules.schedule(kind, schedules.scaled_rates(kwargs, scale), total_steps, where)
         return Driver(optimizer, make_schedule(optimizer) if make_schedule is not None else None, learning_rate)
 
     def _check_phase(self, phase: int) -> None:
         """Raises ConfigError where a phase cannot be trained in as it is configured."""
         config = self.config.in_phase(phase)
         driver = self._driver(phase)
-        if isinstance(driver.optimizer, LevenbergMarquardt):
+        if isinstance(driver.optimizer, (LevenbergMarquardt, NaturalGradient)):
             least_squares.refuse(self.model, config)
+        if isinstance(driver.optimizer, BeyondGradient) and config.run.compile:
+            raise ConfigError(
+                f"optimizer.optimizer = {config.optimizer.optimizer!r} takes more than one derivative of the loss, which "
+                "run.compile cannot: leave one out."
+            )
         self._refuse_short_schedule(driver, config)
 
     def _make_step(self) -> FirstOrder | LeastSquares:
@@ -117,7 +159,8 @@ class Trainer:
         self._phase_of_step = state.phase, state.phase_began
         if isinstance(state.optimizer, LevenbergMarquardt):
             return LeastSquares(model, self.phase, state, state.optimizer, self.gradient, self._terms)
-        return FirstOrder(model, self.phase, state, self.gradient, self._terms)
+        linearise = least_squares.linearise(model, state.loss_weights)
+        return FirstOrder(model, self.phase, state, self.gradient, self._terms, linearise)
 
     def _terms(self, model: Model, states: Tensor) -> loss.LossTerms:
         return self.terms(model, states)
@@ -134,7 +177,7 @@ class Trainer:
 
     def _refuse_short_schedule(self, driver: Driver, config: Config) -> None:
         """OneCycleLR fails after its end; a checkpoint brings back the end that it had."""
-        steps = config.run.N_episodes * config.steps_per_episode
+        steps = curriculum.steps(config)
         ends = getattr(driver.schedule, "total_steps", None)
         if ends is None or ends >= steps:
             return
@@ -167,6 +210,9 @@ class Trainer:
         with self.model.context(), self.signals:
             saver.set_aside()
             if state.episode == 0 and not saver.resumed:
+                if self.config.net.unit_variance:
+                    with torch.no_grad():
+                        unit_variance(self.model)
                 if self.config.net.warm_start != "none":
                     self._say(warm_start(self.model))
                 self.model.set_episode(0)
@@ -177,7 +223,7 @@ class Trainer:
             try:
                 while state.episode < run.N_episodes and not self.stopping:
                     try:
-                        record = self.episode()
+                        numbers = self.episode()
                         good = self._finite_payload()
                     except Stuck as error:
                         good = self._back_to_gradients(good, error)
@@ -191,7 +237,7 @@ class Trainer:
                         saver.save(good)
                     if self.watcher is not None:
                         with state.untouched_generators():  # a hook may draw
-                            self.watcher.episode(record, state.starting_state)
+                            self.watcher.episode(numbers, state.starting_state)
             except Interrupted:
                 state.restore(good)  # the episode under way is simulated anew, from the same generators
             except TrainingError as error:
@@ -251,31 +297,32 @@ class Trainer:
         self.model.set_episode(state.episode)
         if self._phase_of_step != (state.phase, state.phase_began):
             self.step_of_phase = self._make_step()
-        simulated = simulate.Episode(
-            self.simulated_step,
-            state.starting_state,
-            self.phase.pieces,
-            network,
-            state.rng,
-            config.run.episodes_overlap,
-        )
+        now = curriculum.in_episode(self.phase, state.episode + 1)
         self.gradient.attach()
-        network.train()
-        epochs = self._epochs(simulated)
-        network.eval()
-        simulated.close()
+        with self._shocks.of_size(curriculum.shock_size(config.run, state.episode + 1)):
+            simulated = simulate.Episode(
+                self.simulated_step, state.starting_state, now.pieces, network, state.rng, config.run.episodes_overlap
+            )
+            network.train()
+            epochs = self._epochs(simulated, now)
+            network.eval()
+            simulated.close()
         self._refuse_wrong_probabilities(simulated)
+        state.replay.after_episode(simulated.held, state.rng)
         start = self.model.initial_states(config.run.N_sim_batch) if config.redraw else simulated.end
+        if not config.redraw:
+            start = self.model.with_new_pseudo_states(start)
         state.starting_state.copy_(start)
         state.episode += 1
         self.model.set_episode(state.episode)
-        record = self._record(epochs, began)
-        self._end_phase(record)
-        return record
+        numbers = self._record(epochs, began)
+        state.after_episode(numbers.epochs[-1][0])
+        self._end_phase(numbers)
+        return numbers
 
-    def _epochs(self, simulated: simulate.Episode) -> list[tuple[int, Tensor]]:
+    def _epochs(self, simulated: simulate.Episode, now: Config) -> list[tuple[int, Tensor]]:
         """Passes over the states; of each its steps, and the sums over them of loss, net loss, deviations and penalties."""
-        run, state, left = self.phase.run, self.state, self.phase.steps_per_episode
+        run, state, left = now.run, self.state, now.steps_per_episode
         epochs: list[tuple[int, Tensor]] = []
         while left > 0:
             sums, steps = state.starting_state.new_zeros(()), 0
@@ -285,9 +332,8 @@ class Trainer:
                 for batch in simulate.minibatches(states, run.N_minibatch_size, run.sorted_within_batch, state.rng):
                     if steps == left:
                         break
-                    self._last = terms = self.step(batch)
-                    scalars = [terms.loss, terms.net_loss, *terms.deviations.values(), *terms.penalties.values()]
-                    sums = sums + torch.stack([scalar.detach() for scalar in scalars])
+                    self._last = terms = self.step(state.replay.mix(batch, state.rng))
+                    sums = sums + torch.stack([scalar.detach() for scalar in record.scalars(terms).values()])
                     steps += 1
                     if self.stopping:
                         raise Interrupted
@@ -305,9 +351,7 @@ class Trainer:
             terms = self.step_of_phase(states)
         except BadStep as bad:
             self._stop_not_finite(bad)
-        if self.state.schedule is not None:
-            self.state.schedule.step()
-        self.state.step += 1
+        self.state.after_step()
         return terms
 
     def _record(self, epochs: list[tuple[int, Tensor]], began: float) -> Record:
@@ -317,12 +361,15 @@ class Trainer:
         steps, size = [n for n, _ in epochs], self.phase.run.N_minibatch_size
         numbers = torch.cat([rows, rows.sum(0, keepdim=True)]).tolist()
         terms = self._last
-        names = ["loss", "net_loss", *(f"dev_{name}" for name in terms.deviations), *terms.penalties]
+        means = {name: x / (sum(steps) * size) for name, x in zip(record.scalars(terms), numbers[-1], strict=True)}
+        means |= record.shares(means, terms)
+        if self.state.weights is not None:
+            self.state.weights.after_episode([means[f"part_{name}"] for name in terms.parts], self.state.episode)
         return Record(
             episode=self.state.episode,
             step=self.state.step,
             epochs=[(row[0] / (n * size), row[1] / (n * size)) for n, row in zip(steps, numbers[:-1], strict=True)],
-            scalars={name: value / (sum(steps) * size) for name, value in zip(names, numbers[-1], strict=True)},
+            scalars=means,
             residuals=terms.residuals,
             learning_rate=float(self.state.optimizer.param_groups[0]["lr"]),
             n_steps=sum(steps),
@@ -331,12 +378,12 @@ class Trainer:
 
     # -- phases -----------------------------------------------------------------------------------------------
 
-    def _end_phase(self, record: Record) -> None:
+    def _end_phase(self, numbers: Record) -> None:
         """Goes on to the next phase where this one has had its episodes, or its loss is small enough."""
         state, phases = self.state, self.config.optimizer.phases
         if state.phase + 1 >= len(phases):
             return
-        phase, loss_now = phases[state.phase], record.epochs[-1][0]
+        phase, loss_now = phases[state.phase], numbers.epochs[-1][0]
         over = phase.N_episodes is not None and state.episode - state.phase_began >= phase.N_episodes
         if over or (phase.until_loss is not None and loss_now < phase.until_loss):
             state.enter(state.phase + 1)
@@ -373,8 +420,7 @@ class Trainer:
             ModelError: on all processes, with the first state.
         """
         model = self.model
-        fixed = model.expectations.kind == "pseudo_random" or not callable(model.expectations.dynamics.shock_probs)
-        if fixed or model.lenient:
+        if model.expectations.drawn or not callable(model.expectations.dynamics.shock_probs) or model.lenient:
             return
         states = simulated.some(self.config.run.N_minibatch_size)
         wrong = wrong_probabilities(model, states, model.policy(states))

@@ -28,6 +28,19 @@ SGD = [
     "optimizer.schedule_kwargs={}",
 ]  # fmt: skip
 LEAST_SQUARES = [*TINY, "optimizer=levenberg_marquardt", "run.keras_precision=float64"]
+RBC = [
+    "model=rbc_labor", "optimizer=brock_mirman", "run.N_sim_batch=16", "run.N_episode_length=4", "run.N_minibatch_size=16",
+    "run.N_epochs_per_episode=1", "optimizer.learning_rate_schedule=null", "optimizer.schedule_kwargs={}",
+]  # fmt: skip
+KEEPING = {  # what has a state of its own that all processes must have the same
+    "reweighting": [*RBC, "run.loss.reweighting=relobralo", "run.loss.lookback=0.5"],
+    "MAO": [*RBC, "optimizer.optimizer=MAO", "run.loss.reweighting=inverse", "optimizer.clipnorm=0.1"],
+    "AdaHessian": [
+        *RBC, "optimizer.optimizer=AdaHessian", "optimizer.learning_rate=0.01",
+        "optimizer.learning_rate_schedule=ReduceLROnPlateau", "optimizer.schedule_kwargs={patience: 0, min_delta: 1.0}",
+    ],
+    "NaturalGradient": [*RBC, "optimizer.optimizer=NaturalGradient", "optimizer.learning_rate=0.1"],
+}  # fmt: skip
 DROPOUT = "++net.layers.1.hidden.dropout_rate=0.5"
 BATCH_NORM = "++net.layers.1.hidden.batch_normalize={momentum: 0.5}"
 CLIP = 1e-3
@@ -62,6 +75,14 @@ def least_squares(comm: Comm, solver: str) -> dict:
     return {"batch": batch, "before": before, "after": after}
 
 
+def kept(comm: Comm, settings: list[str]) -> dict:
+    """What a process holds after three episodes, of what belongs to all of them."""
+    made = trainer(comm, *settings, "run.N_episodes=3")
+    made.fit()
+    payload = made.state.payload()
+    return {name: payload[name] for name in ("policy", "optimizer", "schedule", "weights")}
+
+
 def inside(comm: Comm) -> dict:
     with_statistics = trainer(comm, *TINY, BATCH_NORM)
     with with_statistics.model.context():
@@ -85,6 +106,7 @@ def inside(comm: Comm) -> dict:
         told = [comm.gather({"rank": comm.rank, "x": same}), comm.first(lambda: [7, same])]
     return {
         "told": told,
+        "kept": {name: kept(comm, settings) for name, settings in KEEPING.items()},
         "step": one_step(comm, "null"),
         "clipped": one_step(comm, str(CLIP)),
         "least_squares": {solver: least_squares(comm, solver) for solver in ("primal", "dual")},

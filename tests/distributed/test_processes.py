@@ -17,7 +17,7 @@ from deqn.training.foresight import Foresight
 from deqn.training.least_squares import Residuals
 from tests.conftest import ROOT, TINY, assert_same, own_model, train
 from tests.distributed.launches import BOTH, last, launch, needs_horovod, needs_mpirun, several
-from tests.distributed.several import BATCH_NORM, CLIP, DROPOUT, LEAST_SQUARES, SGD
+from tests.distributed.several import BATCH_NORM, CLIP, DROPOUT, KEEPING, LEAST_SQUARES, SGD
 
 KRUSELL_SMITH = [
     "model=krusell_smith", "constants.nA=40", "run.N_sim_batch=8", "run.N_episode_length=4", "run.N_minibatch_size=16",
@@ -34,6 +34,7 @@ SETTINGS = {
         *TINY, "optimizer=phases",
         "optimizer.phases=[{optimizer: Adam, N_episodes: 1}, {optimizer: LevenbergMarquardt, N_steps_per_episode: 2}]",
     ],
+    **{name: KEEPING[name] for name in ("reweighting", "MAO", "AdaHessian")},
 }  # fmt: skip
 ON = {
     "torchrun": [*SETTINGS],
@@ -156,6 +157,11 @@ def test_dropout_masks_differ_by_rank(inside):
 def test_every_rank_has_the_same_network(inside):
     assert_same(inside[0]["network"], inside[1]["network"])
     assert_same(inside[0]["after_post_init"], inside[1]["after_post_init"])
+
+
+@pytest.mark.parametrize("name", KEEPING)
+def test_every_rank_has_the_same_weights_and_moments(inside, name):
+    assert_same(inside[0]["kept"][name], inside[1]["kept"][name])
 
 
 def test_what_processes_tell_each_other_does_not_depend_on_the_default_device(inside):

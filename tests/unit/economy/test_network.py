@@ -13,6 +13,7 @@ from deqn.configuration.schema import Net, PolicyVariable
 from deqn.economy.columns import lay_out
 from deqn.economy.network import Normalization, PolicyNetwork, dense_network
 from deqn.economy.probe import probe
+from deqn.errors import ConfigError
 from tests.conftest import own_model
 
 
@@ -194,3 +195,38 @@ def test_the_layers_are_drawn_on_the_cpu_whatever_the_device_of_the_model():
         elsewhere = dense_network(net, 2, 1, seed=1)
     here = dense_network(net, 2, 1, seed=1)
     assert all(torch.equal(a, b) for a, b in zip(elsewhere.parameters(), here.parameters(), strict=True))
+
+
+def test_a_skipped_layer_adds_its_input():
+    skipping = [{"hidden": {"units": 5, "activation": "tanh"}}, {"hidden": {"units": 5, "activation": "tanh", "skip": True}},
+                {"output": {}}]  # fmt: skip
+    plain = [skipping[0], {"hidden": {"units": 5, "activation": "tanh"}}, {"output": {}}]
+    with_skip, without = (
+        dense_network(Net.model_validate({"layers": layers}), 3, 2, 0) for layers in (skipping, plain)
+    )
+    x = torch.randn(7, 3)
+    modules = list(without)
+    first = modules[1](modules[0](x))
+    expected = modules[4](first + modules[3](modules[2](first)))
+    torch.testing.assert_close(with_skip(x), expected)
+
+
+def test_a_skipped_layer_of_another_width_is_refused():
+    layers = [{"hidden": {"units": 5, "skip": True}}, {"output": {}}]
+    with pytest.raises(
+        ConfigError, match=r"net.layers\[0\].hidden.skip: the layer has 5 units, and 3 numbers enter it"
+    ):
+        dense_network(Net.model_validate({"layers": layers}), 3, 2, 0)
+
+
+def test_a_network_sees_only_its_inputs():
+    model = deqn.load_model("brock_mirman", ["net.inputs=[z]"])
+    states = model.initial_states(5).requires_grad_()
+    (slope,) = torch.autograd.grad(model.policy(states).sum(), states)
+    assert slope[:, 0].tolist() == [0.0] * 5
+    assert bool((slope[:, 1] != 0).all())
+
+
+def test_an_input_that_is_no_state_is_refused():
+    with pytest.raises(ConfigError, match=r"net.inputs: there is no state 'k'. Did you mean K"):
+        deqn.load_model("brock_mirman", ["net.inputs=[k]"])

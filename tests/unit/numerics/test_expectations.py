@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import types
 
-import numpy as np
 import pytest
 import torch
 
 import deqn
-from deqn.numerics.expectations import Expectations, gauss_hermite, monomial_rule
+from deqn.numerics.expectations import Expectations
 
 
 @pytest.fixture(autouse=True)
@@ -18,65 +16,6 @@ def _double():
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)
-
-
-def moment(rule, *powers: int) -> float:
-    values, probs = rule
-    product = probs.clone()
-    for i, power in enumerate(powers):
-        product = product * values[:, i] ** power
-    return product.sum().item()
-
-
-@pytest.mark.parametrize("power", range(10))
-def test_five_gauss_hermite_nodes_have_the_moments_of_the_normal_up_to_nine(power):
-    """E x**k = sigma**k (k - 1)!! for even k, 0 for odd k."""
-    exact = 0.3**power * math.prod(range(1, power, 2)) if power % 2 == 0 else 0.0
-    assert moment(gauss_hermite(0.3, 5), power) == pytest.approx(exact, abs=1e-14)
-
-
-def test_gauss_hermite_of_the_exponential_is_the_log_normal_mean():
-    values, probs = gauss_hermite(0.2, 7)
-    assert (probs * values[:, 0].exp()).sum().item() == pytest.approx(math.exp(0.2**2 / 2), abs=1e-12)
-
-
-def test_gauss_hermite_of_two_shocks_is_the_product_rule():
-    rule = gauss_hermite([0.1, 0.5], 3)
-    assert rule[0].shape == (9, 2)
-    assert moment(rule, 2, 0) == pytest.approx(0.01)
-    assert moment(rule, 0, 4) == pytest.approx(3 * 0.5**4)
-    assert moment(rule, 2, 2) == pytest.approx(0.01 * 0.25)
-    assert moment(rule, 1, 1) == pytest.approx(0, abs=1e-16)
-
-
-@pytest.mark.parametrize("rule", [gauss_hermite, monomial_rule])
-def test_a_rule_takes_standard_deviations_as_an_array_or_a_tensor(rule):
-    for scales in (np.array([0.25, 0.5]), torch.tensor([0.25, 0.5])):
-        for one, other in zip(rule(scales), rule([0.25, 0.5]), strict=True):
-            assert torch.equal(one, other)
-    assert torch.equal(rule(torch.tensor(0.25))[0], rule([0.25])[0])
-
-
-@pytest.mark.parametrize("rule", [gauss_hermite, monomial_rule])
-def test_a_covariance_matrix_is_no_list_of_standard_deviations(rule):
-    with pytest.raises(ValueError, match="expected one standard deviation for each shock"):
-        rule(np.eye(2))
-
-
-@pytest.mark.parametrize("d", [1, 2, 5])
-def test_the_monomial_rule_has_two_nodes_a_shock_and_is_exact_to_degree_three(d):
-    scales = [0.1 * (i + 1) for i in range(d)]
-    rule = monomial_rule(scales)
-    assert rule[0].shape == (2 * d, d)
-    assert moment(rule) == pytest.approx(1)
-    for i, scale in enumerate(scales):
-        powers = [0] * d
-        for power, exact in ((1, 0.0), (2, scale**2), (3, 0.0)):
-            powers[i] = power
-            assert moment(rule, *powers) == pytest.approx(exact, abs=1e-16)
-    if d > 1:
-        assert moment(rule, 1, 1) == pytest.approx(0, abs=1e-16)
-        assert moment(rule, 2, 1) == pytest.approx(0, abs=1e-16)
 
 
 # -- the operator -----------------------------------------------------------------------------------------------------

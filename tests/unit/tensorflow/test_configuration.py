@@ -161,9 +161,14 @@ def test_a_harmless_key_of_a_newer_version_is_ignored_with_a_note(key):
 
 
 def test_keys_that_only_the_models_files_read_are_handed_to_them():
-    tree, notes = translated(run={"n_quad_pts": 5}, theta_lhs_frac=0.3)
-    assert tree["constants"] == {"beta": 0.9, "n_quad_pts": 5, "theta_lhs_frac": 0.3}
-    assert "run.n_quad_pts: the model's files read it as Parameters.n_quad_pts." in notes
+    tree, notes = translated(run={"exp_samples": 5}, theta_lhs_frac=0.3)
+    assert tree["constants"] == {"beta": 0.9, "exp_samples": 5, "theta_lhs_frac": 0.3}
+    assert "run.exp_samples: the model's files read it as Parameters.exp_samples." in notes
+
+
+def test_the_number_of_quadrature_nodes_is_a_key_of_run_wherever_it_stands():
+    for changes in ({"run": {"n_quad_pts": 5}}, {"n_quad_pts": 5}):
+        assert translated(**changes)[0]["run"]["n_quad_pts"] == 5
 
 
 @pytest.mark.parametrize(
