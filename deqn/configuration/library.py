@@ -233,7 +233,9 @@ def _add_variables(tree: dict[str, Any], folder: Path, typed: Mapping[str, str])
         if variables.is_plain(value):
             inner.setdefault(name, value)
     ignored = []
-    for name, value in made.config.items():
+    settings = [(name, value) for name, value in made.config.items() if not isinstance(value, Mapping)]
+    settings += [entry for value in made.config.values() if isinstance(value, Mapping) for entry in value.items()]
+    for name, value in settings:
         group = next(
             (g for g in ("run", "optimizer") if name in known_fields(g)), "" if name in known_fields("") else None
         )

@@ -179,6 +179,12 @@ def test_settings_of_the_run_in_variables_count_unless_they_are_typed(tmp_path):
     assert composed.notes == ("growth/Variables.py: of `config`, my_width are not read.",)
 
 
+def test_settings_in_variables_that_stand_in_a_group_leave_the_rest_of_the_group(tmp_path):
+    before = config(with_variables(tmp_path / "a")).run
+    run = config(with_variables(tmp_path / "b", VARIABLES + "config = {'run': {'N_episodes': 11}}\n")).run
+    assert run == before.model_copy(update={"N_episodes": 11})
+
+
 def test_the_model_has_the_activation_the_arrays_and_the_functions_of_variables(tmp_path):
     model = deqn.Model(config(with_variables(tmp_path)))
     states = model.initial_states(3)
