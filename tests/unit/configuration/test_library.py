@@ -97,6 +97,15 @@ def test_of_a_key_that_stands_twice_the_last_one_counts_and_a_note_says_so(tmp_p
     assert "growth.yaml: learning_rate, optimizer stands there twice" in note
 
 
+def test_a_plugin_of_hydra_that_colours_messages_is_not_read(tmp_path):
+    file = library(tmp_path) / "config" / "config.yaml"
+    text = file.read_text()
+    file.write_text(text.replace("defaults:\n", "defaults:\n  - override hydra/job_logging: colorlog\n"))
+    composed = compose(library=tmp_path)
+    assert composed.config.MODEL_NAME == "growth"
+    assert f"{file}: hydra/job_logging of its defaults is not read" in composed.notes[0]
+
+
 @pytest.mark.parametrize("place", ["config", "..", "nowhere"])
 def test_another_folder_is_refused_with_what_to_type(tmp_path, place):
     library(tmp_path / "lib")
