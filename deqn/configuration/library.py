@@ -119,13 +119,13 @@ class Library:
             warnings.filterwarnings("ignore", message=r"[\s\S]*Defaults list is missing `_self_`")
             notes, copies = self._others(chosen, model), []
             for file in files:
-                text, twice = yaml_files.without_duplicates(self.config / file)
-                if twice:
+                text, said = yaml_files.readable(self.config / file)
+                if said:
                     copy = Path(place) / file
                     copy.parent.mkdir(exist_ok=True)
                     copy.write_text(text, encoding="utf-8")
                     copies = [Path(place)]
-                    notes.append(f"{self.config / file}: {', '.join(twice)} stands there twice; the last one counts.")
+                    notes += [f"{self.config / file}: {sentence}" for sentence in said]
             yield copies, notes
 
     def _others(self, chosen: Mapping[str, str], model: str | None) -> list[str]:
@@ -233,7 +233,9 @@ def _add_variables(tree: dict[str, Any], folder: Path, typed: Mapping[str, str])
         if variables.is_plain(value):
             inner.setdefault(name, value)
     ignored = []
-    for name, value in made.config.items():
+    settings = [(name, value) for name, value in made.config.items() if not isinstance(value, Mapping)]
+    settings += [entry for value in made.config.values() if isinstance(value, Mapping) for entry in value.items()]
+    for name, value in settings:
         group = next(
             (g for g in ("run", "optimizer") if name in known_fields(g)), "" if name in known_fields("") else None
         )

@@ -78,14 +78,39 @@ def default_options(file: Path) -> list[tuple[str, str, int]]:
     return found
 
 
-def without_duplicates(file: Path) -> tuple[str, list[str]]:
-    """The text of a file with the last one of each key that stands twice, and these keys; its own text where there are none."""
+def readable(file: Path) -> tuple[str, list[str]]:
+    """The text of a file of the TensorFlow library as Hydra can read it, and what is to be said; '' where it can as it is.
+
+    Of a key that stands twice there is the last one; the defaults list has no plugins of Hydra, which may not be here.
+    """
     root = _nodes(file, lenient=True)[0]
-    twice = [str(key.value) for key in _duplicates(root)]
-    if root is None or not twice:
+    if root is None:
+        return "", []
+    twice, plugins = [str(key.value) for key in _duplicates(root)], _without_plugins(root)
+    said = [f"{', '.join(twice)} stands there twice; the last one counts."] if twice else []
+    said += (
+        [f"{', '.join(plugins)} of its defaults is not read: messages look the same in all runs."] if plugins else []
+    )
+    if not said:
         return "", []
     header = [line for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("# @package")]
-    return "\n".join([*header, yaml.serialize(_last_ones(root), allow_unicode=True)]), twice
+    return "\n".join([*header, yaml.serialize(_last_ones(root), allow_unicode=True)]), said
+
+
+def _without_plugins(root: yaml.MappingNode) -> list[str]:
+    """Takes `override hydra/job_logging: colorlog` and the like out of a defaults list; their groups."""
+    found = []
+    for key, value in root.value:
+        if key.value == "defaults" and isinstance(value, yaml.SequenceNode):
+            groups = {
+                id(e): e.value[0][0].value.split()[-1]
+                for e in value.value
+                if isinstance(e, yaml.MappingNode) and e.value
+            }
+            plugins = {entry: group for entry, group in groups.items() if group.lstrip("/").endswith("_logging")}
+            value.value = [entry for entry in value.value if id(entry) not in plugins]
+            found += list(plugins.values())
+    return found
 
 
 def _last_ones(node: yaml.Node) -> yaml.Node:

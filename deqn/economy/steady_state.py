@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -118,7 +119,7 @@ def _solve(model: Model, start: Tensor, policy: Tensor) -> SteadyState | None:
             result = least_squares(
                 value, (x0 / scale).double().cpu().numpy(), slopes, xtol=1e-14, ftol=1e-14, gtol=1e-14, max_nfev=100
             )
-        except (ValueError, np.linalg.LinAlgError):  # of a start where nothing is finite
+        except (ValueError, np.linalg.LinAlgError, IndexError):  # nothing is finite; no row of a table for such a state
             return None
         entries = torch.as_tensor(result.x).to(x0) * scale
         entries = torch.where(entries.abs() < _ZERO, 0.0, entries)
@@ -148,8 +149,19 @@ def jacobian(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 @contextlib.contextmanager
 def replaced_policy(model: Model, rule: Callable[[Tensor], Tensor]) -> Iterator[None]:
-    """Wherever the network is asked, a rule answers: states `[*batch, n_states]` to what broadcasts to `[*batch, n_policies]`."""
-    hook = model.network.register_forward_hook(lambda _, inputs, output: rule(inputs[0]).expand(*output.shape))
+    """Wherever the network is asked, a rule answers: states `[*batch, n_states]` to what broadcasts to `[*batch, n_policies]`.
+
+    Where the nodes of each state are rows that follow each other, as in a step to all nodes at once, it may answer with a row
+    a state.
+    """
+
+    def answer(_: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        own = rule(inputs[0])
+        if own.ndim == output.ndim == 2 and len(own) > 1:
+            own = own.repeat_interleave(len(output) // len(own), 0)
+        return own.expand(*output.shape)
+
+    hook = model.network.register_forward_hook(answer)
     try:
         yield
     finally:

@@ -86,6 +86,9 @@ class AtOnce(Expectations):
         flat, flat_policy = state.reshape(-1, state.shape[-1]), policy_state.reshape(-1, policy_state.shape[-1])
         parts = self._module.total_step_spec_shock(flat, flat_policy)
         probs = self._probs(flat, flat_policy)
+        if "next_states" in vars(self):  # replaced from outside: shocks are off
+            ahead = self.next_states(flat, flat_policy, probs.shape[1]).movedim(0, 1).flatten(0, 1)
+            parts = (*parts[:2], ahead, self.policy(ahead))
 
         def E_t(evalFun: Callable[..., Any]) -> Tensor:
             values = torch.as_tensor(evalFun(*parts), dtype=state.dtype, device=state.device)

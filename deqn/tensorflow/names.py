@@ -6,6 +6,7 @@ runs.
 
 from __future__ import annotations
 
+import functools
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -74,6 +75,10 @@ _INSTEAD = {
     "scan": "a loop in Python", "foldl": "a loop in Python", "data": "plain tensors", "io": "Python's open",
     "train": "the checkpoints of the run", "estimator": "deqn train", "TensorArray": "a list, and tf.stack",
 }  # fmt: skip
+
+
+# which call the method of that name with NumPy's arguments, which a tensor of PyTorch does not take
+_METHODS = ("mean", "sum", "max", "min", "amax", "amin", "std", "var", "prod", "all", "any", "flip")
 
 
 class Names:
@@ -201,9 +206,18 @@ def imported(root: Names, name: str, fromlist: Sequence[str] | None = ()) -> Any
 
 
 def old_numpy() -> types.ModuleType:
-    """NumPy with the names that it has dropped since: `np.int`, `np.Inf`, ..."""
+    """NumPy with the names that it has dropped since (`np.int`, `np.Inf`, ...) and with reductions that take tensors."""
     module = types.ModuleType("numpy")
     module.__dict__.update(vars(np))
+    module.__dict__.update({name: _of_arrays(getattr(np, name)) for name in _METHODS})
     for name, value in _OLD_NUMPY.items():
         module.__dict__.setdefault(name, value)
     return module
+
+
+def _of_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def call(a: Any, *arguments: Any, **named: Any) -> Any:
+        return function(a.cpu().numpy() if isinstance(a, Tensor) else a, *arguments, **named)
+
+    return call

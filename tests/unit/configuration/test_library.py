@@ -97,6 +97,15 @@ def test_of_a_key_that_stands_twice_the_last_one_counts_and_a_note_says_so(tmp_p
     assert "growth.yaml: learning_rate, optimizer stands there twice" in note
 
 
+def test_a_plugin_of_hydra_that_colours_messages_is_not_read(tmp_path):
+    file = library(tmp_path) / "config" / "config.yaml"
+    text = file.read_text()
+    file.write_text(text.replace("defaults:\n", "defaults:\n  - override hydra/job_logging: colorlog\n"))
+    composed = compose(library=tmp_path)
+    assert composed.config.MODEL_NAME == "growth"
+    assert f"{file}: hydra/job_logging of its defaults is not read" in composed.notes[0]
+
+
 @pytest.mark.parametrize("place", ["config", "..", "nowhere"])
 def test_another_folder_is_refused_with_what_to_type(tmp_path, place):
     library(tmp_path / "lib")
@@ -177,6 +186,12 @@ def test_settings_of_the_run_in_variables_count_unless_they_are_typed(tmp_path):
     run, optimizer = composed.config.run, composed.config.optimizer
     assert (run.N_episodes, run.N_sim_batch, optimizer.learning_rate) == (11, 16, 0.5)
     assert composed.notes == ("growth/Variables.py: of `config`, my_width are not read.",)
+
+
+def test_settings_in_variables_that_stand_in_a_group_leave_the_rest_of_the_group(tmp_path):
+    before = config(with_variables(tmp_path / "a")).run
+    run = config(with_variables(tmp_path / "b", VARIABLES + "config = {'run': {'N_episodes': 11}}\n")).run
+    assert run == before.model_copy(update={"N_episodes": 11})
 
 
 def test_the_model_has_the_activation_the_arrays_and_the_functions_of_variables(tmp_path):

@@ -12,6 +12,7 @@ import torch
 import deqn
 from deqn.economy.probe import probe
 from deqn.economy.rehearsal import starting_states
+from deqn.economy.steady_state import steady_state
 from deqn.errors import ModelError
 from tests.pretend_cuda import pretend_cuda
 from tests.unit.tensorflow.folders import MODEL, STATES, check, load, overrides, residual, write
@@ -109,6 +110,31 @@ def test_numpys_dropped_names(tmp_path):
         tmp_path,
         Dynamics="+\nimport numpy as np\nfrom numpy import linalg\nn = np.int(3)\nlow = np.NINF\nnp.random.rand(n)\n",
     )
+
+
+def test_numpys_reductions_take_tensors(tmp_path):
+    """Of PyTorch's tensors NumPy calls the methods of that name, which take other arguments."""
+    check(
+        tmp_path,
+        Hooks="""
+            import numpy as np
+            import tensorflow as tf
+            import Definitions, Parameters
+
+            def cycle_hook(state, i):
+                x = tf.constant([[1.0, 2.0], [3.0, 6.0]])
+                assert np.mean(x) == 3.0 and np.max(x) == 6.0 and np.std(x[0]) == 0.5
+                assert np.sum(x, axis=0).tolist() == [4.0, 8.0] and np.flip(x)[0, 0] == 6.0
+                assert np.min(Definitions.C(state, Parameters.policy(state))) > 0
+            """,
+    )
+
+
+def test_a_search_for_a_steady_state_ends_where_a_table_has_no_row(tmp_path):
+    """z goes to 2, and the table that it chooses from has one row."""
+    table = "tf.gather(tf.constant([2.0]), tf.cast(State.z(prev_state), tf.int32))"
+    model = load(tmp_path, Dynamics=MODEL["Dynamics"].replace("Parameters.rho * State.z(prev_state)", table))
+    assert steady_state(model) is None
 
 
 def test_setattr_on_the_module_makes_names_that_no_file_lists(tmp_path):

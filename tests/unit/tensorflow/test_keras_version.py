@@ -6,7 +6,9 @@ import pytest
 import torch
 
 import deqn
+from deqn.economy.linear import linear_solution
 from deqn.economy.probe import probe
+from deqn.economy.steady_state import steady_state
 from deqn.errors import ModelError
 from tests.unit.tensorflow.folders import MODEL, STATES, check, load, residual
 
@@ -93,3 +95,14 @@ def test_another_return_is_said(tmp_path):
 def test_a_file_with_networks_of_its_own_is_refused_with_the_way_out(tmp_path):
     with pytest.raises(ModelError, match=r"tiny/Model.py is not read: .*docs/tensorflow_model_files.md"):
         load(tmp_path, Model="class Model:\n    pass\n")
+
+
+def test_the_steady_state_is_that_of_the_same_steps_node_by_node(tmp_path):
+    """Shocks are off under E_t, too: one next state a state."""
+    at_once = load(tmp_path / "at once", "run.keras_precision=float64", Dynamics=AT_ONCE, Equations=FOUR)
+    by_node = load(tmp_path / "by node", "run.keras_precision=float64", Dynamics=BY_NODE)
+    found, expected = steady_state(at_once), steady_state(by_node)
+    torch.testing.assert_close(found.state, expected.state, rtol=1e-6, atol=1e-8)
+    torch.testing.assert_close(found.policy, expected.policy, rtol=1e-6, atol=1e-8)
+    assert found.policy.item() == pytest.approx(0.36 * 0.96)
+    linear_solution(at_once, found)
