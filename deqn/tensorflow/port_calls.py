@@ -5,6 +5,7 @@ Of the names that a folder may use as it is (names.py), those with a one-to-one 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -36,6 +37,7 @@ class Call(NamedTuple):
         before: as it was.
         kind: kind of an expression of the file as it was.
         spreads: whether the call only spreads one value over the batch, where a single value does as well.
+        inside: whether it is part of a larger formula, so that an operator in it needs brackets.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Call(NamedTuple):
     before: cst.Call
     kind: Callable[[cst.BaseExpression], Kind]
     spreads: bool
+    inside: bool
 
 
 _ELEMENTWISE = {
@@ -157,7 +160,14 @@ def _is_float32(node: cst.BaseExpression) -> bool:
 
 
 def _template(text: str, **parts: cst.BaseExpression) -> cst.BaseExpression:
+    """An expression with parts put in: of `({x}) + 1`, the brackets stay where x needs them."""
+    for name, part in parts.items():
+        if isinstance(part, _ATOMS) or part.lpar:
+            text = re.sub(rf"(?<![\w\]])\(\{{{name}\}}\)", f"{{{name}}}", text)
     return parse_template_expression(text, **parts)
+
+
+_ATOMS = (cst.Name, cst.Attribute, cst.Call, cst.Subscript, cst.List, cst.ListComp, cst.Dict)
 
 
 def _tensor(x: Argument) -> cst.BaseExpression:
@@ -195,7 +205,7 @@ def _form(call: Call, target: str, parameters: str) -> cst.BaseExpression:
     if call.name == "where" and len(bound) < 3:
         raise Unported("torch.nonzero")
     arguments = []
-    for name, argument in zip(_names(call, list(here)), call.node.args, strict=True):
+    for i, (name, argument) in enumerate(zip(_names(call, list(here)), call.node.args, strict=True)):
         if name in dropped or name not in bound:
             continue
         value = _tensor(bound[name]) if name in tensors else argument.value
@@ -203,7 +213,7 @@ def _form(call: Call, target: str, parameters: str) -> cst.BaseExpression:
             value = _listed(bound[name])
         if _SHAPES.get(call.name) == name and bound[name].kind == NUMBER:
             value = _template("[{x}]", x=value)
-        keyword = cst.Name(here[name]) if argument.keyword or argument is not call.node.args[len(arguments)] else None
+        keyword = cst.Name(here[name]) if argument.keyword or len(arguments) < i else None
         equal = argument.equal if argument.keyword else _EQUAL if keyword else cst.MaybeSentinel.DEFAULT
         arguments.append(argument.with_changes(value=value, keyword=keyword, equal=equal))
     if call.name in _NEEDS_DIM and "axis" not in bound:
@@ -232,7 +242,8 @@ def _operator(call: Call) -> cst.BaseExpression:
     """`tf.add(x, y)` is `(x + y)`, for numbers and tensors."""
     x, y = _two(call)
     sides = [_tensor(side) if side.kind in (LIST, ARRAY) else side.now for side in (x, y)]
-    return _template(f"(({{x}}) {OPERATORS[call.name]} ({{y}}))", x=sides[0], y=sides[1])
+    left, right = ("(", ")") if call.inside else ("", "")
+    return _template(f"{left}({{x}}) {OPERATORS[call.name]} ({{y}}){right}", x=sides[0], y=sides[1])
 
 
 def _two(call: Call) -> tuple[Argument, Argument]:
@@ -270,7 +281,7 @@ def _constant(call: Call) -> cst.BaseExpression:
         if call.spreads and x.kind != NUMBER:
             return x.now
         if x.kind == NUMBER and dtype is None:
-            return _template("torch.full({shape}, {x})", shape=_shape(shape), x=_decimal(x))
+            return _template("torch.full({shape}, {x})", shape=_shape(shape), x=x.now)
         made = _template("({x}).reshape({shape})", x=_made(x, dtype), shape=shape.now)
         return made if x.kind == LIST else _template("({x}).expand({shape})", x=_made(x, dtype), shape=_shape(shape))
     return _made(x, dtype)
@@ -300,10 +311,6 @@ def _of_numbers(node: cst.BaseExpression) -> bool:
     if isinstance(node, cst.BinaryOperation):
         return _of_numbers(node.left) and _of_numbers(node.right)
     return isinstance(node, cst.Integer | cst.Float)
-
-
-def _decimal(x: Argument) -> cst.BaseExpression:
-    return x.now
 
 
 def _shape(shape: Argument) -> cst.BaseExpression:
