@@ -17,6 +17,7 @@ from deqn.commands import entry
 from deqn.configuration.activations import OF_VARIABLES
 from deqn.configuration.compose import Composed, compose
 from deqn.configuration.port_yaml import yaml_files
+from deqn.configuration.schema import Bounds
 from deqn.errors import ConfigError, count
 from deqn.processes.programs import to_type
 from deqn.tensorflow import variables
@@ -30,7 +31,9 @@ def main() -> None:
         description="Rewrites a model folder of the TensorFlow library to PyTorch. The folder itself is not changed.",
     )
     parser.add_argument("folder", type=Path, help="the model folder, with Equations.py")
-    parser.add_argument("--out", type=Path, help="the new folder, which gets models/ and config/ (default: <model>_torch)")
+    parser.add_argument(
+        "--out", type=Path, help="the new folder, which gets models/ and config/ (default: <model>_torch)"
+    )
     parser.add_argument("--config", type=Path, help="the library's config/ (default: the one beside the model folder)")
     arguments = parser.parse_args()
     folder = arguments.folder.expanduser().resolve()
@@ -65,7 +68,7 @@ def port(folder: Path, out: Path, config: Path | None = None) -> int:
         raise ConfigError("deqn port needs libcst, which is not installed: pip install 'deqn[port]'")
     from deqn.tensorflow.port import port_folder
 
-    composed, remarks, yaml = None, [], dict[str, str]()
+    composed, remarks, yaml = None, list[str](), dict[str, str]()
     beside = folder.parent / "config"
     if config is None and (beside / "config.yaml").is_file():
         config = beside
@@ -82,7 +85,7 @@ def port(folder: Path, out: Path, config: Path | None = None) -> int:
         remarks.append("no configuration was found: give the library's config/ with --config, or write YAML files.")
     listed = None if composed is None else composed.config.variables
     drawn = None if listed is None else [v.name for v in (*listed.states, *listed.policies, *listed.definitions)]
-    bounded = None if listed is None else [v.name for v in listed.definitions if v.bounds and v.bounds.model_dump(exclude_none=True)]
+    bounded = None if listed is None else [v.name for v in listed.definitions if v.bounds != Bounds()]
     ported = port_folder(folder, constants, drawn, bounded, keep)
     files = {f"models/{name}/{path}": content for path, content in ported.files.items()}
     files |= {f"config/{path}": text.encode() for path, text in yaml.items()}
@@ -144,7 +147,8 @@ def _report(
         lines.append("nothing is left for you to do by hand.")
     program = to_type(sys.argv[0].removesuffix("port"))
     if composed is None:
-        lines.append(f"next: {program}check MODELS_DIR={shlex.quote(str(out / 'models'))} MODEL_NAME={folder.name} constants=... net=...")
+        place = shlex.quote(str(out / "models"))
+        lines.append(f"next: {program}check MODELS_DIR={place} MODEL_NAME={folder.name} constants=... variables=...")
     else:
         own = f"--config-dir {shlex.quote(str(out / 'config'))} model={folder.name}"
         lines += [f"next: {program}check {own}", f"      {program}train {own}"]

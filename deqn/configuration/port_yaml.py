@@ -38,7 +38,7 @@ def yaml_files(composed: Composed, config: Path, models: Path, name: str) -> tup
         if kept is None:
             kept = dump(wanted)
             if any(line.lstrip().startswith("#") or " #" in line for line in text.splitlines()):
-                remarks.append(f"config/{group}/{source.name} is written anew, without its comments: a key changes its form here.")
+                remarks.append(f"config/{group}/{source.name} is written anew, without its comments.")
         files[f"{group}/{name}.yaml"] = kept
     top = {str(key): value for key, value in tree.items() if key not in (*GROUPS, *_NOT_WRITTEN)}
     lines = ["# @package _global_", "defaults:", *(f"  - override /{group}: {name}" for group in GROUPS), ""]
@@ -50,22 +50,31 @@ def yaml_files(composed: Composed, config: Path, models: Path, name: str) -> tup
 
 def _kept(text: str, wanted: Mapping[str, Any]) -> str | None:
     """The text of a file, with what it lacks behind it; None where it says something else."""
-    try:
-        said = OmegaConf.to_container(OmegaConf.create(text), resolve=False) if text.strip() else {}
-    except (yaml.YAMLError, ValueError):  # a key that stands twice
-        return None
-    if not isinstance(said, dict):
+    said = _read(text)
+    if said is None:
         return None
     if [*said] == ["constants"]:  # config/constants/x.yaml may have its entries one level lower
         return text if said["constants"] == wanted else None
-    if any(key not in wanted or wanted[key] != value for key, value in said.items()):
+    more = dump({key: value for key, value in wanted.items() if key not in said})
+    whole = (
+        f"{text.rstrip()}\n# what the TensorFlow library does by itself, or Variables.py says\n{more}" if more else text
+    )
+    return whole if _read(whole) == wanted else None
+
+
+def _read(text: str) -> dict[str, Any] | None:
+    """What a file says; None where it cannot be read, for example since a key stands twice."""
+    try:
+        said = OmegaConf.to_container(OmegaConf.create(text), resolve=False) if text.strip() else {}
+    except (yaml.YAMLError, ValueError):
         return None
-    more = {key: value for key, value in wanted.items() if key not in said}
-    return text.rstrip("\n") + "\n" + dump(more) if more else text
+    return {str(key): value for key, value in said.items()} if isinstance(said, dict) else None
 
 
 def dump(values: Mapping[str, Any]) -> str:
-    """As YAML, short lists and entries on one line."""
-    if not values:
-        return ""
-    return yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
+    """As YAML: a line a key, short lists and entries on one line."""
+    return "".join(
+        yaml.safe_dump({key: value}, sort_keys=False, allow_unicode=True, width=120,
+                       default_flow_style=None if isinstance(value, dict | list) and value else False)
+        for key, value in values.items()
+    )  # fmt: skip

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import libcst as cst
-
 from deqn.errors import ConfigError
 from deqn.tensorflow.folder import linked
-from deqn.tensorflow.port_file import Known, read, rewritten
+from deqn.tensorflow.port_file import Known, rewritten
+from deqn.tensorflow.port_imports import read
 from deqn.tensorflow.port_kinds import LIST, NUMBER, TENSOR, File, Kinds
 
 VARIABLES = "Variables.py"
@@ -73,11 +73,13 @@ def port_folder(
 
 def _read(path: Path, model: str) -> File:
     try:
-        return read(path.read_bytes().decode("utf-8"), model)
-    except cst.ParserSyntaxError as error:
-        raise ConfigError(f"{path}:{error.raw_line}: this is no Python: {error.message}") from error
+        text = path.read_bytes().decode("utf-8")
+        ast.parse(text)
+        return read(text, model)
+    except SyntaxError as error:
+        raise ConfigError(f"{path}:{error.lineno}: this is no Python: {error.msg}.") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: this is no text in UTF-8: {error}") from error
+        raise ConfigError(f"{path}: this is no text in UTF-8: {error}.") from error
 
 
 def _kind(value: Any) -> str | None:
@@ -106,12 +108,12 @@ def _others(folder: Path, paths: Mapping[str, Path], keep_variables: bool, resul
             continue
         if len(name.parts) == 1 and path.suffix == ".py":
             if path.name == "Model.py":
-                result.remarks.append(f"{folder.name}/Model.py is left out: docs/tensorflow_model_files.md says what becomes of it.")
+                result.remarks.append(
+                    f"{folder.name}/Model.py is left out: see Model.py in docs/tensorflow_model_files.md."
+                )
             elif path.stem not in paths and (path.name != VARIABLES or keep_variables):
                 result.remarks.append(f"{folder.name}/{path.name} is left out: no file of the model imports it.")
             continue
         if path.suffix == ".py" and b"tensorflow" in path.read_bytes():
             result.remarks.append(f"{folder.name}/{name} is copied as it is, and imports TensorFlow.")
         result.files[name.as_posix()] = path.read_bytes()
-
-

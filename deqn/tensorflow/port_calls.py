@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import libcst as cst
 from libcst.helpers import parse_template_expression
 
 from deqn.tensorflow.port_kinds import ARRAY, LIST, NUMBER, OF_NUMBERS, OPERATORS, TENSOR, Kind
+from deqn.tensorflow.port_names import ADVICE, CORRECTED, FORMS, NEEDS_DIM, SHAPES
 
 
 class Unported(Exception):
@@ -20,12 +21,16 @@ class Unported(Exception):
 
 
 class Argument(NamedTuple):
-    """An argument of a call: as it was, with its parts rewritten, its kind, and those of its elements where it is a list."""
+    """An argument of a call: as it was, with its parts rewritten, its kind, those of its elements where it is a list.
+
+    `plain`: numbers of Python, or lists of them.
+    """
 
     before: cst.BaseExpression
     now: cst.BaseExpression
     kind: Kind
     elements: tuple[Kind, ...] = ()
+    plain: bool = False
 
 
 class Call(NamedTuple):
@@ -48,75 +53,6 @@ class Call(NamedTuple):
     inside: bool
 
 
-_ELEMENTWISE = {
-    "abs": "torch.abs", "acos": "torch.acos", "asin": "torch.asin", "atan": "torch.atan", "ceil": "torch.ceil",
-    "cos": "torch.cos", "cosh": "torch.cosh", "erf": "torch.erf", "erfc": "torch.erfc", "erfinv": "torch.erfinv",
-    "exp": "torch.exp", "expm1": "torch.expm1", "exponential": "torch.exp", "floor": "torch.floor",
-    "is_finite": "torch.isfinite", "is_inf": "torch.isinf", "is_nan": "torch.isnan", "lgamma": "torch.lgamma",
-    "log": "torch.log", "log1p": "torch.log1p", "log_sigmoid": "torch.nn.functional.logsigmoid",
-    "logical_not": "torch.logical_not", "ndtri": "torch.special.ndtri", "reciprocal": "torch.reciprocal",
-    "rint": "torch.round", "round": "torch.round", "rsqrt": "torch.rsqrt", "sigmoid": "torch.sigmoid", "sign": "torch.sign",
-    "sin": "torch.sin", "sinh": "torch.sinh", "softplus": "torch.nn.functional.softplus", "sqrt": "torch.sqrt",
-    "square": "torch.square", "tan": "torch.tan", "tanh": "torch.tanh", "relu": "torch.relu",
-    "relu6": "torch.nn.functional.relu6", "elu": "torch.nn.functional.elu", "selu": "torch.selu",
-    "silu": "torch.nn.functional.silu", "swish": "torch.nn.functional.silu", "identity": "torch.clone",
-    "stop_gradient": "torch.detach", "det": "torch.linalg.det", "inv": "torch.linalg.inv",
-    "cholesky": "torch.linalg.cholesky",
-}  # fmt: skip
-
-# TensorFlow's parameters in their order: `*` a tensor, `a>b` is called b there, `-` has no meaning there
-_FORMS: dict[str, tuple[str, str]] = {name: (target, "x*>input name-") for name, target in _ELEMENTWISE.items()} | {
-    "reduce_sum": ("torch.sum", "input_tensor*>input axis>dim keepdims>keepdim name-"),
-    "reduce_mean": ("torch.mean", "input_tensor*>input axis>dim keepdims>keepdim name-"),
-    "reduce_max": ("torch.amax", "input_tensor*>input axis>dim keepdims>keepdim name-"),
-    "reduce_min": ("torch.amin", "input_tensor*>input axis>dim keepdims>keepdim name-"),
-    "reduce_prod": ("torch.prod", "input_tensor*>input axis>dim keepdims>keepdim name-"),
-    "reduce_any": ("torch.any", "input_tensor*>input axis>dim keepdims>keepdim name-"),
-    "reduce_all": ("torch.all", "input_tensor*>input axis>dim keepdims>keepdim name-"),
-    "reduce_std": ("torch.std", "input_tensor*>input axis>dim keepdims>keepdim name-"),
-    "reduce_variance": ("torch.var", "input_tensor*>input axis>dim keepdims>keepdim name-"),
-    "reduce_logsumexp": ("torch.logsumexp", "input_tensor*>input axis>dim keepdims>keepdim name-"),
-    "cumsum": ("torch.cumsum", "x*>input axis>dim name-"), "cumprod": ("torch.cumprod", "x*>input axis>dim name-"),
-    "argmax": ("torch.argmax", "input*>input axis>dim name-"), "argmin": ("torch.argmin", "input*>input axis>dim name-"),
-    "softmax": ("torch.softmax", "logits*>input axis>dim name-"),
-    "zeros_like": ("torch.zeros_like", "input>input dtype name-"),
-    "ones_like": ("torch.ones_like", "input>input dtype name-"),
-    "zeros": ("torch.zeros", "shape>size dtype name-"), "ones": ("torch.ones", "shape>size dtype name-"),
-    "eye": ("torch.eye", "num_rows>n num_columns>m"), "linspace": ("torch.linspace", "start stop>end num>steps name-"),
-    "concat": ("torch.cat", "values>tensors axis>dim name-"), "stack": ("torch.stack", "values>tensors axis>dim name-"),
-    "unstack": ("torch.unbind", "value*>input num- axis>dim name-"),
-    "expand_dims": ("torch.unsqueeze", "input*>input axis>dim name-"),
-    "squeeze": ("torch.squeeze", "input*>input axis>dim name-"), "tile": ("torch.tile", "input*>input multiples>dims name-"),
-    "reshape": ("torch.reshape", "tensor*>input shape name-"), "reverse": ("torch.flip", "tensor*>input axis>dims name-"),
-    "broadcast_to": ("torch.broadcast_to", "input*>input shape>size name-"),
-    "roll": ("torch.roll", "input*>input shift>shifts axis>dims name-"), "atan2": ("torch.atan2", "y*>input x*>other name-"),
-    "logical_and": ("torch.logical_and", "x*>input y*>other name-"),
-    "logical_or": ("torch.logical_or", "x*>input y*>other name-"), "solve": ("torch.linalg.solve", "matrix*>A rhs*>B name-"),
-    "matmul": ("torch.matmul", "a*>input b*>other name-"), "is_tensor": ("torch.is_tensor", "x>obj"),
-    "where": ("torch.where", "condition*>condition x>input y>other name-"),
-}  # fmt: skip
-_NEEDS_DIM = {"cumsum": "0", "cumprod": "0", "argmax": "0", "argmin": "0", "softmax": "-1"}  # TensorFlow's default
-_CORRECTED = ("reduce_std", "reduce_variance")
-_SHAPES = {"reshape": "shape", "tile": "multiples", "broadcast_to": "shape"}  # where PyTorch takes no bare number
-
-# names as they are, without a call
-VALUES = {
-    "float32": "Parameters.dtype", "float64": "torch.float64", "double": "torch.float64", "int32": "torch.int32",
-    "int64": "torch.int64", "bool": "torch.bool", "newaxis": "None", "Tensor": "torch.Tensor",
-} | {name: target for name, target in _ELEMENTWISE.items()}  # fmt: skip
-
-ADVICE = {
-    "tensor_scatter_nd_update": 'State.update(state, "K", value) changes one variable',
-    "GradientTape": "torch.func.grad, or torch.autograd.grad", "gather_nd": "indices in brackets: x[i, j]",
-    "slice": "a slice: x[a:b, c:d]", "function": "nothing; run.compile=true compiles the whole step",
-    "Variable": "Parameters.starting_state for what a checkpoint shall hold, a tensor of PyTorch otherwise",
-    "summary.create_file_writer": "Parameters.summary, the run's TensorBoard writer", "while_loop": "Python's while",
-    "map_fn": "torch.stack([f(x) for x in xs])", "divide_no_nan": "torch.where(y == 0, 0, x / torch.where(y == 0, 1, y))",
-    "one_hot": "torch.nn.functional.one_hot", "debugging.check_numerics": "enable_check_numerics=true",
-    "gather": "indices in brackets: x[i], x[:, i]", "case": "Python's if",
-}  # fmt: skip
-
-
 def rewrite(call: Call) -> cst.BaseExpression:
     """The call in PyTorch.
 
@@ -132,8 +68,8 @@ def rewrite(call: Call) -> cst.BaseExpression:
         x = next(iter(_bound(call, "x name").values()), None)
         if x is not None and x.kind == NUMBER:
             return _template(f"{OF_NUMBERS[call.name]}({{x}})", x=x.now)
-    if call.name in _FORMS:
-        return _form(call, *_FORMS[call.name])
+    if call.name in FORMS:
+        return _form(call, *FORMS[call.name])
     raise Unported(ADVICE.get(call.name, ""))
 
 
@@ -149,7 +85,8 @@ def _bound(call: Call, parameters: str) -> dict[str, Argument]:
             raise Unported(f"{name}= has no form there")
         listed = before.value.elements if isinstance(before.value, cst.List | cst.Tuple) else ()
         kinds = tuple(call.kind(element.value) for element in listed)
-        bound[name] = Argument(before.value, now.value, call.kind(before.value), kinds)
+        plain = _plain(before.value, call.kind)
+        bound[name] = Argument(before.value, now.value, call.kind(before.value), kinds, plain)
     if "dtype" in bound and _is_float32(bound["dtype"].now):
         del bound["dtype"]
     return bound
@@ -159,15 +96,20 @@ def _is_float32(node: cst.BaseExpression) -> bool:
     return cst.Module([]).code_for_node(node) == "Parameters.dtype"
 
 
-def _template(text: str, **parts: cst.BaseExpression) -> cst.BaseExpression:
+def _template(text: str, **parts: Any) -> cst.BaseExpression:
     """An expression with parts put in: of `({x}) + 1`, the brackets stay where x needs them."""
     for name, part in parts.items():
-        if isinstance(part, _ATOMS) or part.lpar:
-            text = re.sub(rf"(?<![\w\]])\(\{{{name}\}}\)", f"{{{name}}}", text)
+        text, bracketed = re.subn(rf"(?<![\w\]])\(\{{{name}\}}\)", f"{{{name}}}", text)
+        if bracketed and not isinstance(part, ATOMS):
+            parts[name] = in_brackets(part)
     return parse_template_expression(text, **parts)
 
 
-_ATOMS = (cst.Name, cst.Attribute, cst.Call, cst.Subscript, cst.List, cst.ListComp, cst.Dict)
+ATOMS = (cst.Name, cst.Attribute, cst.Call, cst.Subscript, cst.List, cst.ListComp, cst.Dict, cst.Integer, cst.Float)
+
+
+def in_brackets(node: cst.BaseExpression) -> cst.BaseExpression:
+    return node if node.lpar else node.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
 
 
 def _tensor(x: Argument) -> cst.BaseExpression:
@@ -204,21 +146,23 @@ def _form(call: Call, target: str, parameters: str) -> cst.BaseExpression:
         raise Unported("torch.logsumexp needs dim=")
     if call.name == "where" and len(bound) < 3:
         raise Unported("torch.nonzero")
-    arguments = []
+    arguments: list[cst.Arg] = []
     for i, (name, argument) in enumerate(zip(_names(call, list(here)), call.node.args, strict=True)):
         if name in dropped or name not in bound:
             continue
         value = _tensor(bound[name]) if name in tensors else argument.value
         if name == "values" and bound[name].elements:
             value = _listed(bound[name])
-        if _SHAPES.get(call.name) == name and bound[name].kind == NUMBER:
+        if SHAPES.get(call.name) == name and bound[name].kind == NUMBER:
             value = _template("[{x}]", x=value)
-        keyword = cst.Name(here[name]) if argument.keyword or len(arguments) < i else None
+        keyword = (
+            cst.Name(here[name]) if argument.keyword or len(arguments) < i or (i and call.name in CORRECTED) else None
+        )
         equal = argument.equal if argument.keyword else _EQUAL if keyword else cst.MaybeSentinel.DEFAULT
         arguments.append(argument.with_changes(value=value, keyword=keyword, equal=equal))
-    if call.name in _NEEDS_DIM and "axis" not in bound:
-        arguments = _more(arguments, "dim", _NEEDS_DIM[call.name])
-    if call.name in _CORRECTED:
+    if call.name in NEEDS_DIM and "axis" not in bound:
+        arguments = _more(arguments, "dim", NEEDS_DIM[call.name])
+    if call.name in CORRECTED:
         arguments = _more(arguments, "correction", "0")
     if arguments and len(arguments) < len(call.node.args):
         arguments[-1] = arguments[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
@@ -295,22 +239,18 @@ def _made(x: Argument, dtype: Argument | None) -> cst.BaseExpression:
         return _template("torch.stack({x})", x=_listed(x))
     if dtype is not None:
         return _template("torch.tensor({x}, dtype={t})", x=x.now, t=dtype.now)
-    if x.kind == NUMBER or _of_numbers(x.before):
+    if x.plain:
         return _template("torch.tensor({x})", x=x.now)
     if x.kind in (LIST, ARRAY):
         return _template("torch.tensor({x}, dtype=Parameters.dtype)", x=x.now)
     return _template("torch.as_tensor({x}, dtype=Parameters.dtype)", x=x.now)
 
 
-def _of_numbers(node: cst.BaseExpression) -> bool:
-    """Whether it is a list, or a list of lists, of numbers that are written there."""
+def _plain(node: cst.BaseExpression, kind: Callable[[cst.BaseExpression], Kind]) -> bool:
+    """Whether it is a number, or a list, or a list of lists, of numbers."""
     if isinstance(node, cst.List | cst.Tuple):
-        return bool(node.elements) and all(_of_numbers(element.value) for element in node.elements)
-    if isinstance(node, cst.UnaryOperation):
-        return _of_numbers(node.expression)
-    if isinstance(node, cst.BinaryOperation):
-        return _of_numbers(node.left) and _of_numbers(node.right)
-    return isinstance(node, cst.Integer | cst.Float)
+        return bool(node.elements) and all(_plain(element.value, kind) for element in node.elements)
+    return kind(node) == NUMBER
 
 
 def _shape(shape: Argument) -> cst.BaseExpression:
@@ -382,7 +322,9 @@ def _of_shape(call: Call) -> cst.BaseExpression:
 def _transpose(call: Call) -> cst.BaseExpression:
     bound = _bound(call, "a perm name")
     x = _tensor(bound["a"])
-    return _template("torch.permute({x}, {p})", x=x, p=bound["perm"].now) if "perm" in bound else _template("({x}).T", x=x)
+    return (
+        _template("torch.permute({x}, {p})", x=x, p=bound["perm"].now) if "perm" in bound else _template("({x}).T", x=x)
+    )
 
 
 def _branches(call: Call) -> cst.BaseExpression:
@@ -402,7 +344,7 @@ def _negative(call: Call) -> cst.BaseExpression:
 
 def _square(call: Call) -> cst.BaseExpression:
     x = _bound(call, "x name")["x"]
-    return _template("(({x}) ** 2)", x=x.now) if x.kind == NUMBER else _form(call, *_FORMS["square"])
+    return _template("(({x}) ** 2)", x=x.now) if x.kind == NUMBER else _form(call, *FORMS["square"])
 
 
 def _printed(call: Call) -> cst.BaseExpression:

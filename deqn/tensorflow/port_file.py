@@ -9,10 +9,11 @@ import libcst as cst
 from libcst.helpers import parse_template_expression
 from libcst.metadata import MetadataWrapper, ParentNodeProvider, PositionProvider
 
-from deqn.tensorflow.port_calls import ADVICE, VALUES, Call, Unported, rewrite
+from deqn.tensorflow.port_calls import Call, Unported, in_brackets, rewrite
+from deqn.tensorflow.port_imports import Imports, comments, dotted, every, imported_by_call, names_in
 from deqn.tensorflow.port_kinds import NUMBER, File, Kinds, key, path
+from deqn.tensorflow.port_names import ADVICE, VALUES
 
-PACKAGES = ("tensorflow", "keras")
 # settings of the machine, which stand in the configuration here
 _SETTINGS = ("config.", "keras.backend.set_floatx", "get_logger", "compat.v1.", "autograph.", "random.set_seed",
              "keras.utils.set_random_seed", "debugging.enable_check_numerics", "debugging.disable_check_numerics",
@@ -27,6 +28,7 @@ _ONLY_THERE = (
     "current_episode", "ckpt", "n_states", "ENABLE_TB", "VERBOSE", "writer", "model", "horovod", "horovod_worker",
     "error_filename", "N_simulated_batch_size", "N_simulated_episode_length", "optimizer_starting_iteration",
 )  # fmt: skip
+_ASSIGN = {"assign": "copy_", "assign_add": "add_", "assign_sub": "sub_"}
 _DRAWN = ("states", "policy_states", "definitions")
 
 
@@ -53,44 +55,6 @@ class Known(NamedTuple):
     bounded: Collection[str] | None = None
 
 
-def read(text: str, model: str) -> File:
-    """A file with what it imports.
-
-    Raises:
-        cst.ParserSyntaxError: where it is no Python.
-    """
-    tree = MetadataWrapper(cst.parse_module(text)).module
-    file = File(tree, {}, {})
-    for statement in _imports(tree):
-        if isinstance(statement, cst.Import):
-            for alias in statement.names:
-                name = _dotted(alias.name)
-                bound = _bound_name(alias)
-                head, _, rest = name.partition(".")
-                if head in PACKAGES:
-                    inner = "keras" if head == "keras" else ""
-                    deep = ".".join(filter(None, (inner, rest if alias.asname else "")))
-                    file.foreign[bound] = deep
-                else:
-                    file.modules[bound] = name.removeprefix(f"{model}.")
-        elif not isinstance(statement.names, cst.ImportStar):
-            module = _dotted(statement.module) if statement.module else ""
-            head, _, rest = module.partition(".")
-            for alias in statement.names:
-                name = _dotted(alias.name)
-                if head in PACKAGES and not statement.relative:
-                    inner = ["keras"] if head == "keras" else []
-                    file.foreign[_bound_name(alias)] = ".".join(filter(None, (*inner, rest, name)))
-                elif module in ("", model):
-                    file.modules[_bound_name(alias)] = name
-                else:
-                    file.taken[_bound_name(alias)] = (module, name)
-    for node in tree.body:
-        for target, module in _imported_by_call(node, model):
-            file.modules[target] = module
-    return file
-
-
 def rewritten(file: File, label: str, kinds: Kinds, known: Known) -> tuple[str, list[Remark]]:
     """The text of a file on PyTorch, and what is left.
 
@@ -100,13 +64,15 @@ def rewritten(file: File, label: str, kinds: Kinds, known: Known) -> tuple[str, 
     wrapper = MetadataWrapper(file.tree, unsafe_skip_copy=True)
     rewriter = _Rewriter(file, label, kinds, known, wrapper)
     tree = wrapper.module.visit(rewriter)
-    used = _names_in(tree)
-    unused = {n for n in (*file.foreign, *(n for n, m in file.modules.items() if m in ("importlib", "sys"))) if n not in used}
-    before = _names_in(file.tree)
+    used = names_in(tree)
+    unused = {
+        n for n in (*file.foreign, *(n for n, m in file.modules.items() if m in ("importlib", "sys"))) if n not in used
+    }
+    before = names_in(file.tree)
     unused -= {name for name in unused if name not in file.foreign and name not in before}
     bound = {*file.modules, *file.taken}
     needed = [name for name in ("math", "torch", "Parameters") if name in used and name not in bound]
-    tree = tree.visit(_Imports(unused, needed))
+    tree = tree.visit(Imports(unused, needed))
     remarks = rewriter.remarks
     return tree.code, sorted(set(remarks))
 
@@ -117,7 +83,9 @@ class _Rewriter(cst.CSTTransformer):
         self._file, self._label, self._kinds, self._known = file, label, kinds, known
         self._places: Mapping[Any, Any] = wrapper.resolve(PositionProvider)
         self._parents: Mapping[Any, Any] = wrapper.resolve(ParentNodeProvider)
-        self._raw = {target for node in file.tree.body for target, m in _imported_by_call(node, known.name) if m == "Definitions"}
+        self._raw = {
+            target for node in file.tree.body for target, m in imported_by_call(node, known.name) if m == "Definitions"
+        }
         self.remarks: list[Remark] = []
 
     # -- what a node is -------------------------------------------------------------------------------------------
@@ -151,16 +119,22 @@ class _Rewriter(cst.CSTTransformer):
             return True
         if isinstance(parent, cst.Arg):
             call = self._up(parent)
-            return isinstance(call, cst.Call) and _dotted(call.func) == "State.update"
+            return isinstance(call, cst.Call) and dotted(call.func) == "State.update"
         if isinstance(parent, cst.DictElement):
             argument = self._up(self._up(parent))
-            return isinstance(argument, cst.Call) and _dotted(argument.func) == "State.update_dict"
+            return isinstance(argument, cst.Call) and dotted(argument.func) == "State.update_dict"
         function = self._function(node)
         if isinstance(parent, cst.Assign) and len(parent.targets) == 1 and function is not None:
             target = parent.targets[0].target
             if isinstance(target, cst.Name):
-                uses = [n for n in _all(function.body) if isinstance(n, cst.Name) and n.value == target.value and n is not target]
-                return bool(uses) and all(not isinstance(self._up(use), cst.Assign) and self._spreads(use) for use in uses)
+                uses = [
+                    n
+                    for n in every(function.body)
+                    if isinstance(n, cst.Name) and n.value == target.value and n is not target
+                ]
+                return bool(uses) and all(
+                    not isinstance(self._up(use), cst.Assign) and self._spreads(use) for use in uses
+                )
         return False
 
     # -- expressions ----------------------------------------------------------------------------------------------
@@ -231,11 +205,13 @@ class _Rewriter(cst.CSTTransformer):
         if found.startswith("summary."):
             return self._summary(found, original_node, updated_node)
         if found == "function" and len(updated_node.args) == 1 and not updated_node.args[0].keyword:
-            return updated_node.args[0].value
+            return in_brackets(updated_node.args[0].value)
         if _is_setting(found):
             return updated_node  # removed with its line
         parent = self._up(original_node)
-        inside = not isinstance(parent, cst.Arg | cst.Assign | cst.Return | cst.Element | cst.DictElement | cst.AugAssign)
+        inside = not isinstance(
+            parent, cst.Arg | cst.Assign | cst.Return | cst.Element | cst.DictElement | cst.AugAssign
+        )
         call = Call(
             key(found), updated_node, original_node, lambda node: self._kinds.of(node, self._label, function),
             self._spreads(original_node), inside,
@@ -246,7 +222,7 @@ class _Rewriter(cst.CSTTransformer):
             advice = str(error) if isinstance(error, Unported) else ""
             self._say(original_node, self._left(found, advice))
             return updated_node
-        if _comments(original_node) - _comments(new):
+        if comments(original_node) - comments(new):
             self._say(original_node, "a comment inside this call is lost.")
         if original_node.lpar and not new.lpar:
             new = new.with_changes(lpar=original_node.lpar, rpar=original_node.rpar)
@@ -266,24 +242,24 @@ class _Rewriter(cst.CSTTransformer):
     def _other_call(self, node: cst.Call, updated: cst.Call) -> cst.BaseExpression:
         """Methods of tensors, and functions of the library with arguments that they lack here."""
         function = node.func
-        name = _dotted(function).rpartition(".")[2] if isinstance(function, cst.Attribute | cst.Name) else ""
+        name = dotted(function).rpartition(".")[2] if isinstance(function, cst.Attribute | cst.Name) else ""
         base = function.value if isinstance(function, cst.Attribute) else None
-        if base is not None and name in ("assign", "assign_add", "assign_sub") and len(node.args) == 1:
-            if _dotted(base).endswith("starting_state"):
-                here = {"assign": "copy_", "assign_add": "add_", "assign_sub": "sub_"}[name]
-                if name == "assign" and self._kinds.of(node.args[0].value, self._label, self._function(node)) == NUMBER:
-                    here = "fill_"
-                return updated.with_changes(func=cst.ensure_type(updated.func, cst.Attribute).with_changes(attr=cst.Name(here)))
+        if name in _ASSIGN and len(node.args) == 1 and base is not None and dotted(base).endswith("starting_state"):
+            number = self._kinds.of(node.args[0].value, self._label, self._function(node)) == NUMBER
+            here = cst.Name("fill_" if name == "assign" and number else _ASSIGN[name])
+            return updated.with_changes(func=cst.ensure_type(updated.func, cst.Attribute).with_changes(attr=here))
         if base is not None and name == "numpy" and not node.args:
             inner = cst.ensure_type(updated.func, cst.Attribute).value
             if self._kinds.of(base, self._label, self._function(node)) == NUMBER:
                 return inner
             return parse_template_expression("{x}.detach().cpu().numpy()", x=inner)
-        if base is not None and _dotted(base) == "Parameters.rng":
+        if base is not None and dotted(base) == "Parameters.rng":
             kept = [a for a in updated.args if a.keyword is None or a.keyword.value != "dtype"]
             return updated.with_changes(args=_ended(kept))
-        if name == "E_t_gen" or _dotted(function) == "Parameters.policy":
-            return updated.with_changes(args=_ended([a for a in updated.args if not a.keyword or a.keyword.value != "training"]))
+        if name == "E_t_gen" or dotted(function) == "Parameters.policy":
+            return updated.with_changes(
+                args=_ended([a for a in updated.args if not a.keyword or a.keyword.value != "training"])
+            )
         return updated
 
     # -- statements -----------------------------------------------------------------------------------------------
@@ -315,7 +291,7 @@ class _Rewriter(cst.CSTTransformer):
                 value = cst.ensure_type(cst.ensure_type(updated_node.body[0], cst.Expr).value, cst.Call).args[2].value
                 assigned = cst.Assign([cst.AssignTarget(cst.Name(entry))], value)
                 return updated_node.with_changes(body=[assigned])
-        for target, module in _imported_by_call(original_node, self._known.name):
+        for target, module in imported_by_call(original_node, self._known.name):
             text = f"import {module}" + (f" as {target}" if target != module else "")
             statement = cst.ensure_type(cst.parse_statement(text), cst.SimpleStatementLine)
             return updated_node.with_changes(body=statement.body)
@@ -347,64 +323,18 @@ class _Rewriter(cst.CSTTransformer):
         while isinstance(looped, cst.Name) and not isinstance(up, cst.Module):
             up = self._up(up)
             if isinstance(up, cst.For) and isinstance(up.target, cst.Name) and up.target.value == looped.value:
-                return _dotted(up.iter).rpartition(".")[2] in _DRAWN
+                return dotted(up.iter).rpartition(".")[2] in _DRAWN
         return False
 
-    def leave_IndentedBlock(self, original_node: cst.IndentedBlock, updated_node: cst.IndentedBlock) -> cst.IndentedBlock:
+    def leave_IndentedBlock(
+        self, original_node: cst.IndentedBlock, updated_node: cst.IndentedBlock
+    ) -> cst.IndentedBlock:
         if updated_node.body or not original_node.body:
             return updated_node
         return updated_node.with_changes(body=[cst.SimpleStatementLine([cst.Pass()])])
 
     def leave_For(self, original_node: cst.For, updated_node: cst.For) -> cst.BaseStatement | cst.RemovalSentinel:
         return cst.RemoveFromParent() if _emptied(original_node.body, updated_node.body) else updated_node
-
-
-class _Imports(cst.CSTTransformer):
-    """Takes imports out that nothing uses, and puts others in: where the first one goes, or at the top."""
-
-    def __init__(self, unused: set[str], needed: list[str]) -> None:
-        super().__init__()
-        self._unused, self._needed = unused, needed
-
-    def _without(self, node: Any) -> Any:
-        if isinstance(node.names, cst.ImportStar):
-            return node
-        kept = [alias for alias in node.names if _bound_name(alias) not in self._unused]
-        if not kept:
-            return cst.RemoveFromParent()
-        return node.with_changes(names=[*kept[:-1], kept[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)])
-
-    def leave_Import(self, original_node: cst.Import, updated_node: cst.Import) -> Any:
-        return self._without(updated_node)
-
-    def leave_ImportFrom(self, original_node: cst.ImportFrom, updated_node: cst.ImportFrom) -> Any:
-        return self._without(updated_node)
-
-    def leave_SimpleStatementLine(
-        self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine
-    ) -> Any:
-        if updated_node.body or not original_node.body:
-            return updated_node
-        if not self._needed:
-            return cst.RemoveFromParent() if not _comments(original_node) else updated_node.with_changes(body=[])
-        names, self._needed = self._needed, []
-        lines = [cst.ensure_type(cst.parse_statement(f"import {name}"), cst.SimpleStatementLine) for name in names]
-        first = updated_node.with_changes(body=lines[0].body)
-        return cst.FlattenSentinel([first, *lines[1:]])
-
-    def leave_Module(self, original_node: cst.Module, updated_node: cst.Module) -> cst.Module:
-        lines = [cst.parse_statement(f"import {name}") for name in self._needed]
-        at = next((i for i, node in enumerate(updated_node.body) if not _is_preamble(node)), 0)
-        return updated_node.with_changes(body=[*updated_node.body[:at], *lines, *updated_node.body[at:]])
-
-
-def _is_preamble(node: cst.CSTNode) -> bool:
-    if not isinstance(node, cst.SimpleStatementLine) or not node.body:
-        return False
-    first = node.body[0]
-    if isinstance(first, cst.ImportFrom):
-        return first.module is not None and _dotted(first.module) == "__future__"
-    return isinstance(first, cst.Expr) and isinstance(first.value, cst.SimpleString | cst.ConcatenatedString)
 
 
 def _is_setting(found: str) -> bool:
@@ -434,57 +364,3 @@ def _set_here(node: cst.Call) -> str | None:
     here = code(node.args[0].value) == "sys.modules[__name__]" and isinstance(name, cst.SimpleString)
     text = str(name.evaluated_value) if isinstance(name, cst.SimpleString) else ""
     return text if here and text.isidentifier() else None
-
-
-def _imported_by_call(node: cst.CSTNode, model: str) -> list[tuple[str, str]]:
-    """`X = importlib.import_module(Parameters.MODEL_NAME + ".Definitions")` -> [('X', 'Definitions')]."""
-    if not isinstance(node, cst.SimpleStatementLine) or len(node.body) != 1:
-        return []
-    statement = node.body[0]
-    if not isinstance(statement, cst.Assign) or len(statement.targets) != 1 or not isinstance(statement.value, cst.Call):
-        return []
-    target, call = statement.targets[0].target, statement.value
-    if not isinstance(target, cst.Name) or _dotted(call.func).rpartition(".")[2] != "import_module" or len(call.args) != 1:
-        return []
-    module = cst.Module([]).code_for_node(call.args[0].value).replace("'", '"').replace(" ", "")
-    for start in (f'"{model}.', 'Parameters.MODEL_NAME+".', 'MODEL_NAME+".', 'f"{Parameters.MODEL_NAME}.'):
-        if module.startswith(start) and module.endswith('"'):
-            return [(target.value, module[len(start) : -1])]
-    return []
-
-
-def _imports(tree: cst.CSTNode) -> list[cst.Import | cst.ImportFrom]:
-    return [node for node in _all(tree) if isinstance(node, cst.Import | cst.ImportFrom)]
-
-
-def _all(node: cst.CSTNode) -> list[cst.CSTNode]:
-    return [node, *(inner for child in node.children for inner in _all(child))]
-
-
-def _dotted(node: cst.CSTNode) -> str:
-    """`a.b.c` as text; '' of anything else."""
-    if isinstance(node, cst.Name):
-        return node.value
-    if isinstance(node, cst.Attribute):
-        return f"{_dotted(node.value)}.{node.attr.value}"
-    return ""
-
-
-def _bound_name(alias: cst.ImportAlias) -> str:
-    """The name in the file that an import gives."""
-    if alias.asname is not None and isinstance(alias.asname.name, cst.Name):
-        return alias.asname.name.value
-    return _dotted(alias.name).partition(".")[0]
-
-
-def _names_in(node: cst.CSTNode) -> set[str]:
-    """Names that stand in a file outside its imports."""
-    if isinstance(node, cst.Import | cst.ImportFrom):
-        return set()
-    own = {node.value} if isinstance(node, cst.Name) else set()
-    children = [node.value] if isinstance(node, cst.Attribute) else node.children
-    return own.union(*(_names_in(child) for child in children))
-
-
-def _comments(node: cst.CSTNode) -> set[str]:
-    return {inner.value for inner in _all(node) if isinstance(inner, cst.Comment)}

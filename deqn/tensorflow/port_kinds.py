@@ -104,7 +104,7 @@ class Kinds:
             for function in functions:
                 file = self._files[function.file]
                 self._assignments(function.node.body, file, function, function.names)
-                found = _UNSEEN
+                found: Kind = _UNSEEN
                 for node in _own(function.node.body):
                     if isinstance(node, cst.Return) and node.value is not None:
                         found = _join(found, self._of(node.value, file, function))
@@ -227,7 +227,7 @@ class Kinds:
             if owner == "math":
                 return NUMBER
             if owner == "numpy":
-                return NUMBER if kinds and all(kind == NUMBER for kind in kinds) and name in OF_NUMBERS else ARRAY
+                return ARRAY
             if owner in self._files:
                 returned = self._returned(name)
                 return None if owner == "Definitions" and returned == NUMBER else returned  # a bound makes it a tensor
