@@ -93,7 +93,7 @@ def _bound(call: Call, parameters: str) -> dict[str, Argument]:
 
 
 def _is_float32(node: cst.BaseExpression) -> bool:
-    return cst.Module([]).code_for_node(node) == "Parameters.dtype"
+    return cst.Module([]).code_for_node(node) in ("Parameters.dtype", "global_default_dtype")
 
 
 def _template(text: str, **parts: Any) -> cst.BaseExpression:
@@ -116,18 +116,23 @@ def _tensor(x: Argument) -> cst.BaseExpression:
     """The argument as a tensor."""
     if x.kind == TENSOR:
         return x.now
-    if TENSOR in x.elements:
+    if _holds_tensors(x):
         return _template("torch.stack({x})", x=_listed(x))
     if x.kind == ARRAY or (x.kind == LIST and not x.elements):
         return _template("torch.as_tensor({x}, dtype=Parameters.dtype)", x=x.now)
     return _template("torch.as_tensor({x})", x=x.now)
 
 
+def _holds_tensors(x: Argument) -> bool:
+    """Whether it is a list that stands there, with an entry that is a tensor or may be one."""
+    return not x.plain and bool(x.elements) and not {LIST, ARRAY} & {*x.elements}
+
+
 def _listed(x: Argument) -> cst.BaseExpression:
     """A list whose elements are all tensors."""
     assert isinstance(x.now, cst.List | cst.Tuple)
     elements = [
-        element.with_changes(value=_template("torch.as_tensor({x})", x=element.value)) if kind == NUMBER else element
+        element.with_changes(value=_template("torch.as_tensor({x})", x=element.value)) if kind != TENSOR else element
         for element, kind in zip(x.now.elements, x.elements, strict=True)
     ]
     return x.now.with_changes(elements=elements)
@@ -235,7 +240,7 @@ def _made(x: Argument, dtype: Argument | None) -> cst.BaseExpression:
     """A tensor of the values, of the run's type where they are decimal numbers without a type of their own."""
     if x.kind == TENSOR:
         return x.now if dtype is None else _template("({x}).to({t})", x=x.now, t=dtype.now)
-    if TENSOR in x.elements:
+    if _holds_tensors(x):
         return _template("torch.stack({x})", x=_listed(x))
     if dtype is not None:
         return _template("torch.tensor({x}, dtype={t})", x=x.now, t=dtype.now)

@@ -29,6 +29,7 @@ _ONLY_THERE = (
     "error_filename", "N_simulated_batch_size", "N_simulated_episode_length", "optimizer_starting_iteration",
 )  # fmt: skip
 _ASSIGN = {"assign": "copy_", "assign_add": "add_", "assign_sub": "sub_"}
+_SWITCHES = ("POST_PROCESSING", "DISABLE_SHOCKS")
 _DRAWN = ("states", "policy_states", "definitions")
 
 
@@ -145,6 +146,24 @@ class _Rewriter(cst.CSTTransformer):
     def visit_ImportFrom(self, node: cst.ImportFrom) -> bool:
         return False
 
+    def leave_ImportFrom(self, original_node: cst.ImportFrom, updated_node: cst.ImportFrom) -> cst.ImportFrom:
+        """`from Parameters import global_default_dtype`, and what is not there."""
+        module = original_node.module
+        if module is None or dotted(module) != "Parameters" or isinstance(updated_node.names, cst.ImportStar):
+            return updated_node
+        aliases = []
+        for alias in updated_node.names:
+            name = dotted(alias.name)
+            if name in self._known.constants:
+                pass
+            elif name == "global_default_dtype":
+                asname = alias.asname or cst.AsName(cst.Name(name))
+                alias = alias.with_changes(name=cst.Name("dtype"), asname=asname)
+            elif name in _ONLY_THERE:
+                self._say(original_node, f"Parameters.{name} is only there for folders of the TensorFlow library.")
+            aliases.append(alias)
+        return updated_node.with_changes(names=aliases)
+
     def visit_Attribute(self, node: cst.Attribute) -> bool:
         return self._path(node) is None
 
@@ -160,6 +179,8 @@ class _Rewriter(cst.CSTTransformer):
             return parse_template_expression(_OLD_NUMPY[name].replace("np.", f"{alias}."))
         if owner == "Globals" and name == "DISABLE_SCHOCKS":
             return updated_node.with_changes(attr=cst.Name("DISABLE_SHOCKS"))
+        if owner == "Globals" and name not in _SWITCHES:
+            self._say(original_node, f"Globals.{name} is only there for folders of the TensorFlow library.")
         if owner == "Parameters" and name not in self._known.constants:
             if name == "global_default_dtype":
                 return updated_node.with_changes(attr=cst.Name("dtype"))

@@ -223,7 +223,7 @@ class Kinds:
         if isinstance(node.func, cst.Attribute):
             owner = file.modules.get(node.func.value.value, "") if isinstance(node.func.value, cst.Name) else ""
             if owner in ("State", "PolicyState", "torch"):
-                return None if name.endswith(("_gen", "_rule")) else TENSOR
+                return None if name.endswith("_gen") else TENSOR
             if owner == "math":
                 return NUMBER
             if owner == "numpy":

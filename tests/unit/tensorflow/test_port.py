@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import textwrap
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import torch
 import deqn
 from deqn.commands.port import port
 from deqn.configuration.compose import compose
+from deqn.economy.probe import probe
 from deqn.errors import ConfigError
 from deqn.tensorflow import names
 from deqn.tensorflow.port_file import Known, rewritten
@@ -180,6 +182,8 @@ def test_an_expression_has_the_same_value(expression):
         ("a = np.int(3) + np.Inf", "a = int(3) + np.inf"),
         ("E = State.E_t_gen(s, s, training=training)", "E = State.E_t_gen(s, s)"),
         ("D = importlib.import_module(Parameters.MODEL_NAME + '.Definitions')", "import Definitions as D"),
+        ("from Parameters import a, global_default_dtype", "from Parameters import a, dtype as global_default_dtype"),
+        ("a = tf.math.log([unseen])", "a = torch.log(torch.stack([torch.as_tensor(unseen)]))"),
         ("if Globals.DISABLE_SCHOCKS: a = 1", "if Globals.DISABLE_SHOCKS: a = 1"),
         ("a = State.update(s, 'z', tf.repeat(v[k, 0], s.shape[0]))", "a = State.update(s, 'z', v[k, 0])"),
         ("a = tf.stack([tf.repeat(v[k, 0], 3)])", "a = torch.stack([torch.repeat_interleave(torch.as_tensor(v[k, 0]), 3)])"),
@@ -234,6 +238,36 @@ def test_what_has_no_simple_form_is_left_with_its_line_and_advice():
         "4: tf.GradientTape is left as it is. Here: torch.func.grad, or torch.autograd.grad.",
         "5: tf.nothing is left as it is.",
     ]
+
+
+def test_names_that_are_only_there_for_such_folders_are_reported():
+    _, remarks = one_file(
+        "import Globals, Parameters\nx = Globals.PROD_SHOCK\ny = Parameters.ckpt\nz = Globals.DISABLE_SHOCKS\n"
+    )
+    there = "is only there for folders of the TensorFlow library."
+    assert remarks == [f"2: Globals.PROD_SHOCK {there}", f"3: Parameters.ckpt {there}"]
+
+
+def test_shocks_are_evaluated_on_all_nodes_at_once(tmp_path):
+    port(library(tmp_path / "library"), tmp_path / "new")
+    model = here(tmp_path / "new")
+    one_by_one = model.equations(STATES, model.policy(STATES))["euler"]
+    probe(model)
+    assert (model.expectations.stacked_step, model.expectations.stacked_function) == (True, True)
+    torch.testing.assert_close(model.equations(STATES, model.policy(STATES))["euler"], one_by_one)
+
+
+def test_without_libcst_the_message_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(
+        ConfigError, match=r"deqn port needs libcst, which is not installed: pip install 'deqn\[port\]'"
+    ):
+        port(library(tmp_path / "library"), tmp_path / "new")
+
+
+def test_a_folder_without_equations_is_none_of_a_model(tmp_path):
+    with pytest.raises(ConfigError, match=r"there is no Equations\.py\. Give a model folder"):
+        port(tmp_path, tmp_path / "new")
 
 
 def test_histograms_that_the_run_draws_are_taken_out():
