@@ -169,9 +169,14 @@ def _form(call: Call, target: str, parameters: str) -> cst.BaseExpression:
         arguments = _more(arguments, "dim", NEEDS_DIM[call.name])
     if call.name in CORRECTED:
         arguments = _more(arguments, "correction", "0")
-    if arguments and len(arguments) < len(call.node.args):
-        arguments[-1] = arguments[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
+    if len(arguments) < len(call.node.args):
+        arguments = ended(arguments)
     return call.node.with_changes(func=_template(target), args=arguments)
+
+
+def ended(arguments: list[cst.Arg]) -> list[cst.Arg]:
+    """Without the comma that stood before an argument that is gone."""
+    return [*arguments[:-1], arguments[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)] if arguments else []
 
 
 _EQUAL = cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace(""))
@@ -354,7 +359,7 @@ def _square(call: Call) -> cst.BaseExpression:
 
 def _printed(call: Call) -> cst.BaseExpression:
     kept = [a for a in call.node.args if a.keyword is None or a.keyword.value in ("sep", "end")]
-    return call.node.with_changes(func=cst.Name("print"), args=kept)
+    return call.node.with_changes(func=cst.Name("print"), args=ended(kept) if len(kept) < len(call.node.args) else kept)
 
 
 def _counted(call: Call) -> cst.BaseExpression:

@@ -9,7 +9,7 @@ import libcst as cst
 from libcst.helpers import parse_template_expression
 from libcst.metadata import MetadataWrapper, ParentNodeProvider, PositionProvider
 
-from deqn.tensorflow.port_calls import Call, Unported, in_brackets, rewrite
+from deqn.tensorflow.port_calls import Call, Unported, ended, in_brackets, rewrite
 from deqn.tensorflow.port_imports import Imports, comments, dotted, every, imported_by_call, names_in
 from deqn.tensorflow.port_kinds import NUMBER, File, Kinds, key, path
 from deqn.tensorflow.port_names import ADVICE, VALUES
@@ -65,6 +65,8 @@ def rewritten(file: File, label: str, kinds: Kinds, known: Known) -> tuple[str, 
     wrapper = MetadataWrapper(file.tree, unsafe_skip_copy=True)
     rewriter = _Rewriter(file, label, kinds, known, wrapper)
     tree = wrapper.module.visit(rewriter)
+    if label == "Variables":  # which runs before there is a model
+        tree = cst.parse_module(tree.code.replace("Parameters.dtype", "torch.get_default_dtype()"))
     used = names_in(tree)
     unused = {
         n for n in (*file.foreign, *(n for n, m in file.modules.items() if m in ("importlib", "sys"))) if n not in used
@@ -276,10 +278,10 @@ class _Rewriter(cst.CSTTransformer):
             return parse_template_expression("{x}.detach().cpu().numpy()", x=inner)
         if base is not None and dotted(base) == "Parameters.rng":
             kept = [a for a in updated.args if a.keyword is None or a.keyword.value != "dtype"]
-            return updated.with_changes(args=_ended(kept))
+            return updated.with_changes(args=ended(kept))
         if name == "E_t_gen" or dotted(function) == "Parameters.policy":
             return updated.with_changes(
-                args=_ended([a for a in updated.args if not a.keyword or a.keyword.value != "training"])
+                args=ended([a for a in updated.args if not a.keyword or a.keyword.value != "training"])
             )
         return updated
 
@@ -369,11 +371,6 @@ def _emptied(before: cst.BaseSuite, now: cst.BaseSuite) -> bool:
         )  # fmt: skip
 
     return only_pass(now) and not only_pass(before)
-
-
-def _ended(arguments: list[cst.Arg]) -> list[cst.Arg]:
-    """Without the comma that stood before an argument that is gone."""
-    return [*arguments[:-1], arguments[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)] if arguments else []
 
 
 def _set_here(node: cst.Call) -> str | None:
