@@ -17,6 +17,7 @@ COMMANDS = {
     "post": "simulate a finished run, measure its errors, draw it: deqn post hydra.run.dir=runs/first",
     "check": "link a model and try it, train nothing: deqn check model=brock_mirman",
     "new": "write a model folder and its YAML files from a template: deqn new mymodel --states k,z --policies s",
+    "port": "rewrite a model folder of the TensorFlow library to PyTorch: deqn port ~/DEQN_library/dice",
     "list": "the models that there are, a line each",
     "info": "one model: what is solved, how, how right: deqn info brock_mirman",
 }

@@ -102,7 +102,7 @@ class Names:
     def missing(self, name: str) -> str:
         full = f"{self._path}.{name}"
         return (
-            f"{full} is not among the names of TensorFlow that are here (docs/tensorflow_model_files.md).{_torch(name)}"
+            f"{full} is not among the names of TensorFlow that are here (docs/tensorflow_model_files.md).{torch_name(name)}"
             + (suggestion(name, self).replace("Did you mean ", f"Did you mean {self._path}.") or "")
         )
 
@@ -115,7 +115,7 @@ class Names:
             self.__dict__[head] = value
 
 
-def _torch(name: str) -> str:
+def torch_name(name: str) -> str:
     """' In PyTorch: torch.x.' where there is something of that name, or what takes its place."""
     for owner, label in ((torch, "torch"), (torch.linalg, "torch.linalg"), (torch.special, "torch.special"),
                          (torch.nn.functional, "torch.nn.functional"), (torch.nn, "torch.nn")):  # fmt: skip
