@@ -198,7 +198,10 @@ FILES = {
         ["variables.definitions", "K_next(state, policy_state) is missing", "Did you mean K_nxt?"],
     ),
     "an unclosed bracket": (("Equations", EULER, "return {'euler': ("), ["mine/Equations.py:11", "never closed"]),
-    "TensorFlow": (("Definitions", "import torch", "import tensorflow as tf"), ["mine/Definitions.py:3", "use torch"]),
+    "TensorFlow": (
+        ("Definitions", "import torch", "import tensorflow as tf\nimport torch\n\ntf.linalg_solve(1)"),
+        ["mine/Definitions.py:6", "linalg_solve"],
+    ),
     "torch.math": (("Definitions", "torch.exp", "torch.math.exp"), ["mine/Definitions.py:12", "cuts the gradient"]),
     "a detached policy": (
         ("Equations", "    E_t = ", "    policy_state = policy_state.detach()\n    E_t = "),
