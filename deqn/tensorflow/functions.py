@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from deqn.tensorflow.tensors import convert, integers, pair
+from deqn.tensorflow.tensors import convert, counted, integers, pair
 
 Function = Callable[..., Any]
 
@@ -142,7 +142,7 @@ def _mean(x: Tensor, axes: tuple[int, ...], keepdims: bool) -> Tensor:
 
 
 def _prod(x: Tensor, axes: tuple[int, ...], keepdims: bool) -> Tensor:
-    for axis in sorted((axis % x.ndim for axis in axes), reverse=True):
+    for axis in sorted((counted(axis, x) for axis in axes), reverse=True):
         x = torch.prod(x, axis, keepdim=keepdims, dtype=x.dtype)
     return x
 
@@ -183,7 +183,7 @@ REDUCTIONS: dict[str, Function] = {
 def _cumulative(function: Callable[[Tensor, int], Tensor], neutral: float) -> Function:
     def apply(x: Any, axis: int = 0, exclusive: bool = False, reverse: bool = False, name: str | None = None) -> Tensor:
         x = convert(x)
-        axis = int(axis) % x.ndim
+        axis = counted(axis, x)
         x = x.flip(axis) if reverse else x
         if exclusive:
             first = torch.full_like(x.narrow(axis, 0, 1), neutral)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from deqn.tensorflow.tensors import as_type, convert, integers, pair
+from deqn.tensorflow.tensors import as_type, convert, counted, integers, pair
 
 
 def constant(value: Any, dtype: Any = None, shape: Any = None, name: str | None = None) -> Tensor:
@@ -135,7 +135,7 @@ def squeeze(input: Any, axis: Any = None, name: str | None = None) -> Tensor:
     x = convert(input)
     if axis is None:
         return x.squeeze()
-    axes = [axis % x.ndim for axis in integers(axis)]
+    axes = [counted(axis, x) for axis in integers(axis)]
     for axis in axes:
         if x.shape[axis] != 1:
             raise ValueError(f"tf.squeeze: dimension {axis} has {x.shape[axis]} entries, expected 1.")
@@ -238,7 +238,7 @@ def gather(
 ) -> Tensor:
     """Entries along an axis (by default the first after the batch): `[..., *shape of indices, ...]`."""
     x, places = convert(params), convert(indices).long()
-    axis = int(batch_dims if axis is None else axis) % x.ndim
+    axis = counted(batch_dims if axis is None else axis, x)
     if batch_dims == 0:
         return x.index_select(axis, places.reshape(-1)).reshape(*x.shape[:axis], *places.shape, *x.shape[axis + 1 :])
     flat_x, flat_places = x.flatten(0, batch_dims - 1), places.flatten(0, batch_dims - 1)

@@ -142,3 +142,14 @@ def assignable(tensor: Tensor) -> Tensor:
 def view(tensor: Tensor) -> Tensor:
     """A tensor as a variable that shares its memory: `[*shape]`."""
     return assignable(tensor.detach())
+
+
+def counted(axis: Any, x: Tensor) -> int:
+    """An axis of a tensor, counted from the front.
+
+    Raises:
+        IndexError: where the tensor has no such axis.
+    """
+    if not -x.ndim <= int(axis) < x.ndim:
+        raise IndexError(f"axis = {int(axis)}, and the tensor has {x.ndim} dimensions")
+    return int(axis) % x.ndim

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from deqn.tensorflow.gradients import GradientTape
+from deqn.tensorflow.names import build
 from deqn.tensorflow.tensors import Variable, view
 
 
@@ -83,3 +84,11 @@ def test_jacobians(method):
     if method == "jacobian":
         found = torch.stack([found[b, :, b] for b in range(2)])
     torch.testing.assert_close(found, own)
+
+
+@pytest.mark.parametrize("axis", [2, -3])
+@pytest.mark.parametrize("name", ["gather", "squeeze", "reduce_prod", "cumsum"])
+def test_an_axis_that_a_tensor_lacks_is_refused(name, axis):
+    arguments = [torch.ones(4, 1), *([0] if name == "gather" else [])]
+    with pytest.raises(IndexError, match=rf"axis = {axis}, and the tensor has 2 dimensions"):
+        getattr(build(), name)(*arguments, axis=axis)
