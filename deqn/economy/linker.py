@@ -31,7 +31,7 @@ from typing import Any
 
 from deqn.economy.columns import Namespace
 from deqn.economy.files import describe, other_model, source, subfolder, where
-from deqn.errors import ModelError
+from deqn.errors import ModelError, suggestion
 
 # what model files imported before the package had rooms
 _MOVED = {
@@ -100,11 +100,18 @@ class Linker:
         except (Exception, SystemExit) as error:
             self._forget(path)
             missing = error.name if isinstance(error, ModuleNotFoundError) else None
-            advice = f". Is it installed? pip install {missing.partition('.')[0]}" if missing else ""
+            advice = self._instead_of(missing, folder) if missing else ""
             raise ModelError(f"{where(error, self.folder) or path}: {describe(error)}{advice}") from error
         finally:
             self._running -= 1
         return module
+
+    def _instead_of(self, missing: str, folder: Path) -> str:
+        """What to do about a module that was not found: a file of nearly that name, or a package to install."""
+        places = [folder, folder.parent] if self.for_tensorflow else [folder]
+        near = suggestion(missing, [path.stem for place in places for path in place.glob("[!.]*.py")])
+        beside = f", or is a file {missing}.py missing beside the model folder" if self.for_tensorflow else ""
+        return (near and f".{near}") or f". Is it installed{beside}? pip install {missing.partition('.')[0]}"
 
     def _forget(self, path: Path) -> None:
         module = self._modules.pop(path)

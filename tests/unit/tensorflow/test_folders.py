@@ -203,6 +203,18 @@ def test_helper_modules_beside_the_model_folder(tmp_path):
     assert starting_states(model, 3)[:, 1].min() > 0.09
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("life_cycles", r"Did you mean life_cycle\?"),
+        ("no_such_file", r"is a file no_such_file.py missing beside the model folder"),
+    ],
+)
+def test_a_helper_that_is_missing_is_said_with_what_is_there(tmp_path, name, said):
+    with pytest.raises(ModelError, match=rf"tiny/Hooks.py:1: .*{said}"):
+        load(tmp_path, Hooks=f"import {name}\n", beside__life_cycle="")
+
+
 def test_left_over_files_and_dead_functions_are_not_read(tmp_path):
     check(
         tmp_path,
