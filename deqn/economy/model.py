@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from deqn.configuration.activations import OF_VARIABLES
-from deqn.configuration.distributions import distribution
 from deqn.configuration.schema import Config
 from deqn.economy.calibration import Calibrated, calibrate
 from deqn.economy.columns import Column, Columns, Namespace, ReadOnly, lay_out
@@ -28,10 +27,10 @@ from deqn.economy.for_tensorflow import (
     untaken,
     without_training,
 )
+from deqn.economy.initial_states import InitialStates
 from deqn.economy.linker import Linker
 from deqn.economy.names import check_names, functions_of, refuse_misspelt
 from deqn.economy.network import PolicyNetwork, dense_network
-from deqn.economy.pseudo_states import draw_pseudo_states
 from deqn.errors import ConfigError, ModelError, suggestion
 from deqn.numerics.at_once import make_expectations
 from deqn.numerics.quadrature import gauss_hermite, monomial_rule
@@ -91,7 +90,7 @@ class Model:
         self.state_columns = lay_out([(v.name, v.shape, v.bound()) for v in variables.states])
         self.policy_columns = lay_out([(v.name, v.shape, v.bound()) for v in variables.policies])
         self.definition_bounds = {v.name: v.bound() for v in variables.definitions}
-        self._inits = _initial_distributions(config)
+        self._initial = InitialStates(variables.states, self.state_columns, config.run, self.rng)
         self._link(calibration)
 
     # -- what the model is ----------------------------------------------------------------------------------------
@@ -137,25 +136,16 @@ class Model:
 
     def initial_states(self, n: int) -> Tensor:
         """States drawn from the distributions of the YAML file (1 where there is none): `[n, n_states]`."""
-        states = torch.ones(n, self.n_states, device=self.device, dtype=self.dtype)
-        for column, init in zip(self.state_columns, self._inits, strict=True):
-            if init is not None:
-                draw, kwargs, _ = init
-                states[:, column.start : column.stop] = draw(self.rng, (n, *column.shape), **kwargs).reshape(n, -1)
-        run = self.config.run
-        together = run.pseudo_design != "independent" or run.pseudo_edge_share > 0
-        return self.with_new_pseudo_states(states) if together else states
+        return self._initial.draw(n)
 
     @property
     def pseudo_columns(self) -> list[Column]:
         """Columns of the parameters that are states."""
-        named = zip(self.state_columns, self.config.variables.states, strict=True)
-        return [column for column, variable in named if variable.pseudo_state]
+        return self._initial.pseudo_columns
 
     def with_new_pseudo_states(self, states: Tensor) -> Tensor:
         """`[n, n_states]` with pseudo-states drawn anew."""
-        drawn = [(column, self._inits[self.state_columns.index(column)]) for column in self.pseudo_columns]
-        return draw_pseudo_states(states, drawn, self.config.run, self.rng)
+        return self._initial.with_new_pseudo_states(states)
 
     def run_post_init(self) -> None:
         """Calls the hook, without gradient.
@@ -172,10 +162,9 @@ class Model:
 
     def is_discrete(self, column: Column, values: Tensor) -> bool:
         """Whether a state's simulated values are whole numbers, or those that its `choice` lists: regimes, ages, types."""
-        whole = values.round()
-        init = self._inits[self.state_columns.index(column)]
-        if init is not None and "values" in init[1]:
-            whole = torch.as_tensor(init[1]["values"], dtype=values.dtype, device=values.device)
+        whole, choices = values.round(), self._initial.choices(column)
+        if choices is not None:
+            whole = torch.as_tensor(choices, dtype=values.dtype, device=values.device)
             whole = whole[(values[:, None] - whole).abs().argmin(-1)]
         return torch.allclose(values, whole, rtol=1e-6, atol=1e-6)
 
@@ -291,7 +280,8 @@ class Model:
             self._require(equations, "Equations", ["equations"])
             self._equations = equations.equations
             self._link_hooks()
-            self._resolve_inits()
+            constants = (*config.constants, *self.calibration)
+            self._initial.resolve({name: getattr(self.Parameters, name) for name in constants})
         self.linker.settle()
 
     def _link_hooks(self) -> None:
@@ -480,32 +470,6 @@ class Model:
         known = {*self.config.constants, *self.calibration}
         return {name: value for name, value in made.items() if name not in known and not variables.is_plain(value)}
 
-    def _resolve_inits(self) -> None:
-        """Names of constants in `init.kwargs` -> their values."""
-        for i, init in enumerate(self._inits):
-            if init is None:
-                continue
-            draw, kwargs, location = init
-            values = {}
-            for key, value in kwargs.items():
-                if isinstance(value, str):
-                    names = [*self.config.constants, *self.calibration]
-                    if value not in names:
-                        raise ConfigError(
-                            f"{location}.kwargs.{key}: there is no constant {value!r}.{suggestion(value, names)}"
-                        )
-                    value = getattr(self.Parameters, value)
-                values[key] = torch.tensor(value) if isinstance(value, list) else value
-            try:
-                for n in (2, 3):  # arguments that fit a number of states by chance do not fit another
-                    draw(Rng(0, self.device, self.dtype), (n, *self.state_columns[i].shape), **values)
-            except (RuntimeError, TypeError, ValueError) as error:
-                shape = (*self.state_columns[i].shape,)
-                raise ConfigError(
-                    f"{location}.kwargs = {kwargs} do not fit a state of shape {shape}: {describe(error)}"
-                ) from error
-            self._inits[i] = (draw, values, location)
-
     def _policy_from_state(self, accessor: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
         return lambda states: accessor(self.policy(states))
 
@@ -544,17 +508,3 @@ def _bounds_hard(bounds: Mapping[str, Any]) -> dict[str, dict[str, float]]:
                 sides[side][name] = getattr(bound, side)
                 sides[f"penalty_{side}"][name] = getattr(bound, f"penalty_{side}")
     return sides
-
-
-def _initial_distributions(config: Config) -> list[Any]:
-    """For each state None, or (method of Rng, its arguments, where it stands in the configuration)."""
-    result: list[Any] = []
-    for i, variable in enumerate(config.variables.states):
-        where_it_stands = f"variables.states[{i}] {variable.name!r}.init"
-        init = variable.init
-        if init is None:
-            result.append(None)
-        else:
-            draw = distribution(init.distribution, init.kwargs, where_it_stands)
-            result.append((draw, dict(init.kwargs), where_it_stands))
-    return result

@@ -7,35 +7,48 @@ option pricing, SSRN 3782722.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 from torch import Tensor
 
 from deqn.configuration.schema import Run
 from deqn.economy.columns import Column
+from deqn.errors import ModelError
 from deqn.numerics.designs import at_points, points
 from deqn.numerics.rng import Rng
 
+Draw = Callable[[Rng, int, Column], Tensor]
 
-def draw_pseudo_states(states: Tensor, drawn: Sequence[tuple[Column, Any]], run: Run, rng: Rng) -> Tensor:
+
+def draw_pseudo_states(states: Tensor, drawn: Sequence[tuple[Column, Draw]], run: Run, rng: Rng) -> Tensor:
     """States `[n, n_states]` with new values of the pseudo-states, those of all rows together by `run.pseudo_design`.
 
     Args:
-        drawn: each pseudo-state with (method of Rng, its arguments, where it stands in the configuration).
+        drawn: each pseudo-state with what draws `[n, entries]` of it.
     """
     if not drawn:
         return states
     states, n = states.clone(), len(states)
     widths = [column.stop - column.start for column, _ in drawn]
     design = points(run.pseudo_design, n, sum(widths), rng, run.pseudo_edge_share, run.pseudo_edge_width)
-    for (column, (draw, kwargs, _)), part in zip(drawn, design.split(widths, dim=-1), strict=True):
+    for (column, draw), part in zip(drawn, design.split(widths, dim=-1), strict=True):
         with rng.drawing_from(partial(at_points, part)):
-            states[:, column.start : column.stop] = draw(rng, (n, *column.shape), **kwargs).reshape(n, -1)
+            states[:, column.start : column.stop] = draw(rng, n, column)
     return states
 
 
-def moving(before: Tensor, after: Tensor, columns: Sequence[Column]) -> list[str]:
-    """Names of pseudo-states that a simulated period changes: `[n, n_states]` twice."""
-    return [c.name for c in columns if not bool((before[:, c.start : c.stop] == after[:, c.start : c.stop]).all())]
+def refuse_moving(before: Tensor, after: Tensor, columns: Sequence[Column], model: str) -> None:
+    """A simulated period leaves pseudo-states as they are: `[n, n_states]` twice.
+
+    Raises:
+        ModelError: with the first that it changes.
+    """
+    for c in columns:
+        if not bool((before[:, c.start : c.stop] == after[:, c.start : c.stop]).all()):
+            error = ModelError(
+                f"variables.states {c.name!r} is a pseudo_state, and {model}/Dynamics.py changes it: let State.update leave it "
+                "as it is."
+            )
+            error.shared = True  # every process finds it
+            raise error

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from deqn.economy.check_numerics import CheckNumerics, NotFinite
 from deqn.economy.columns import describe_state
+from deqn.economy.shocks import wrong_probabilities
+from deqn.processes.comm import Comm
 from deqn.training import loss
 from deqn.training.simulate import finite
 
@@ -42,6 +44,41 @@ def explain(model: Model, states: Tensor) -> str:
             return f"equation {name!r}: {_count(model, states, bad)}.{culprit}"
     found = _gradient(model, states)
     return f"{found or f'{ONLY_GRADIENT}, but the loss or its gradient is not'}.{culprit}"
+
+
+def explain_of_all(model: Model, states: Tensor, comm: Comm, found: str = "") -> str:
+    """What is not finite at the states of this process; of several, at those of the first where something is not.
+
+    Args:
+        states: `[n, n_states]`, looked at a minibatch at a time: an episode may not fit.
+        found: the operation, where `enable_check_numerics` has found it.
+    """
+    for part in states.split(model.config.run.N_minibatch_size):
+        reason = explain(model, part)
+        if not reason.startswith(ONLY_GRADIENT):
+            break
+    if found not in reason:
+        reason = f"{found}; {reason}"
+    reasons = comm.gather("" if reason.startswith(ONLY_GRADIENT) else reason)
+    return comm.first(
+        lambda: next((f"rank {i}: {r}" if comm.size > 1 else r for i, r in enumerate(reasons) if r), reason)
+    )
+
+
+def wrong_probabilities_of_all(model: Model, states: Tensor, comm: Comm) -> str:
+    """What is wrong with probabilities that depend on the state, where the probe has not been; '' where nothing is.
+
+    Args:
+        states: `[n, n_states]` of this process; of several processes, the first that finds something is heard.
+    """
+    if model.expectations.drawn or not callable(model.expectations.dynamics.shock_probs) or model.lenient:
+        return ""
+    with torch.no_grad():
+        wrong = wrong_probabilities(model, states, model.policy(states))
+    if comm.size == 1:
+        return wrong
+    found = comm.gather(wrong)
+    return comm.first(lambda: next((text for text in found if text), ""))
 
 
 def _gradient(model: Model, states: Tensor) -> str:

@@ -18,8 +18,7 @@ from deqn.disk import checkpoint
 from deqn.disk.cache import keep_compiled, keep_trial
 from deqn.disk.run_folder import RunFolder
 from deqn.economy.model import Model
-from deqn.economy.pseudo_states import moving
-from deqn.economy.shocks import wrong_probabilities
+from deqn.economy.pseudo_states import refuse_moving
 from deqn.errors import ConfigError, DEQNError, ModelError, ProcessError, SaveError, TrainingError
 from deqn.numerics.beyond_gradient import BeyondGradient
 from deqn.numerics.least_squares import LevenbergMarquardt
@@ -90,7 +89,9 @@ class Trainer:
                 register_onednn()
             self.terms = torch.compile(terms, fullgraph=True, dynamic=False)
             self.simulated_step = torch.compile(model.step, fullgraph=True, dynamic=False)
-        self._refuse_moving_pseudo_states()
+        if model.pseudo_columns:
+            with self.state.untouched_generators():
+                refuse_moving(starting_state, model.step(starting_state), model.pseudo_columns, model.folder.name)
         self._shocks = curriculum.Shocks(model)
         if config.run.N_episodes_of_small_shocks is not None:
             self._shocks.refuse_others()
@@ -107,20 +108,6 @@ class Trainer:
         shapes = losses.equation_shapes(self.model)
         losses.check(settings, shapes)
         return Weights(settings, list(shapes), self.state.starting_state, self.config.seed)
-
-    def _refuse_moving_pseudo_states(self) -> None:
-        columns = self.model.pseudo_columns
-        if not columns:
-            return
-        with self.state.untouched_generators():
-            moved = moving(self.state.starting_state, self.model.step(self.state.starting_state), columns)
-        if moved:
-            raise _shared(
-                ModelError(
-                    f"variables.states {moved[0]!r} is a pseudo_state, and {self.model.folder.name}/Dynamics.py changes it: let "
-                    "State.update leave it as it is."
-                )
-            )
 
     def _driver(self, phase: int) -> Driver:
         """Optimizer and schedule of a phase, new."""
@@ -307,7 +294,11 @@ class Trainer:
             epochs = self._epochs(simulated, now)
             network.eval()
             simulated.close()
-        self._refuse_wrong_probabilities(simulated)
+        wrong = diagnose.wrong_probabilities_of_all(
+            self.model, simulated.some(self.config.run.N_minibatch_size), self.comm
+        )
+        if wrong:
+            raise _shared(ModelError(wrong))
         state.replay.after_episode(simulated.held, state.rng)
         start = self.model.initial_states(config.run.N_sim_batch) if config.redraw else simulated.end
         if not config.redraw:
@@ -412,47 +403,12 @@ class Trainer:
 
     # -- what can go wrong ----------------------------------------------------------------------------------------
 
-    @torch.no_grad()
-    def _refuse_wrong_probabilities(self, simulated: simulate.Episode) -> None:
-        """Probabilities that depend on the state may be wrong where the probe has not been: a minibatch an episode is looked at.
-
-        Raises:
-            ModelError: on all processes, with the first state.
-        """
-        model = self.model
-        if model.expectations.drawn or not callable(model.expectations.dynamics.shock_probs) or model.lenient:
-            return
-        states = simulated.some(self.config.run.N_minibatch_size)
-        wrong = wrong_probabilities(model, states, model.policy(states))
-        if self.comm.size > 1:
-            found = self.comm.gather(wrong)
-            wrong = self.comm.first(lambda: next((text for text in found if text), ""))
-        if wrong:
-            raise _shared(ModelError(wrong))
-
     def _stop_not_finite(self, bad: BadStep) -> NoReturn:
         minibatch = self.state.step - self._steps_before + 1
         on_device = isinstance(self.step_of_phase, FirstOrder) and self.step_of_phase.on_device
         step = "" if on_device else f", step {minibatch}"  # the device has skipped it, and the next ones
-        reason = self._explain(bad.states, bad.found)
+        reason = diagnose.explain_of_all(self.model, bad.states, self.comm, bad.found)
         raise _shared(TrainingError(f"not a finite number in episode {self.state.episode + 1}{step}: {reason}"))
-
-    def _explain(self, states: Tensor, found: str = "") -> str:
-        """What is not finite at the states of this process; of several, at those of the first where something is not.
-
-        Args:
-            found: the operation, where `enable_check_numerics` has found it.
-        """
-        for part in states.split(self.config.run.N_minibatch_size):  # an episode may not fit
-            reason = diagnose.explain(self.model, part)
-            if not reason.startswith(diagnose.ONLY_GRADIENT):
-                break
-        if found not in reason:
-            reason = f"{found}; {reason}"
-        reasons = self.comm.gather("" if reason.startswith(diagnose.ONLY_GRADIENT) else reason)
-        return self.comm.first(
-            lambda: next((f"rank {i}: {r}" if self.comm.size > 1 else r for i, r in enumerate(reasons) if r), reason)
-        )
 
     def _advise(self, error: TrainingError, episode: int) -> TrainingError:
         kept = f"Kept ckpt-{episode}." if self.saver.checkpoints is not None else f"The last good episode is {episode}."
@@ -508,7 +464,7 @@ class Trainer:
         if anywhere:
             found = self.comm.gather(bad)
             bad = self.comm.first(lambda: next(name for name in found if name))
-            reason = self._explain(self.state.starting_state)
+            reason = diagnose.explain_of_all(self.model, self.state.starting_state, self.comm)
             raise _shared(TrainingError(f"{bad} is not finite at the end of episode {self.state.episode}: {reason}"))
         return payload
 
