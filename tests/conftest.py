@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -46,6 +47,17 @@ def plain_environment(**changes: str) -> dict[str, str]:
     """The environment of a process that the tests start."""
     clean = {key: value for key, value in os.environ.items() if key != "USE_CONFIG_FROM_RUN_DIR"}
     return clean | {"OMP_NUM_THREADS": "1"} | changes
+
+
+def with_tensorflow_weights(model: deqn.Model) -> np.lib.npyio.NpzFile:
+    """Gives the network of bm1972 the weights of TF_PARITY; the numbers that the TensorFlow library computed with them."""
+    stored = np.load(TF_PARITY)
+    layers = [layer for layer in model.network.body if isinstance(layer, torch.nn.Linear)]
+    with torch.no_grad():
+        for i, layer in enumerate(layers):
+            layer.weight.copy_(torch.tensor(stored[f"w{2 * i}"].T))
+            layer.bias.copy_(torch.tensor(stored[f"w{2 * i + 1}"]))
+    return stored
 
 
 class Listener:

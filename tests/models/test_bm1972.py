@@ -8,19 +8,13 @@ import torch
 
 import deqn
 from deqn.training import loss
-from tests.conftest import TF_PARITY
+from tests.conftest import with_tensorflow_weights
 
 
 @pytest.fixture
 def with_tf_weights() -> tuple[deqn.Model, np.lib.npyio.NpzFile]:
-    stored = np.load(TF_PARITY)
     model = deqn.load_model("bm1972")
-    layers = [layer for layer in model.network.body if isinstance(layer, torch.nn.Linear)]
-    with torch.no_grad():
-        for i, layer in enumerate(layers):
-            layer.weight.copy_(torch.tensor(stored[f"w{2 * i}"].T))
-            layer.bias.copy_(torch.tensor(stored[f"w{2 * i + 1}"]))
-    return model, stored
+    return model, with_tensorflow_weights(model)
 
 
 def test_policies_equal_the_tensorflow_librarys(with_tf_weights):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 
@@ -10,7 +9,7 @@ import deqn
 from deqn.configuration.compose import compose
 from deqn.economy.probe import probe
 from deqn.training import loss
-from tests.conftest import TF_PARITY
+from tests.conftest import with_tensorflow_weights
 from tests.unit.tensorflow.folders import write
 
 CONFIG = {
@@ -77,19 +76,13 @@ FILES = {
 
 @pytest.fixture
 def there(tmp_path):
-    stored = np.load(TF_PARITY)
     folder = write(tmp_path, **FILES)
     for group, text in CONFIG.items():
         (folder / "config" / group / "tiny.yaml").write_text(text)
     groups = [f"{group}=tiny" for group in ("constants", "variables", "net", "optimizer", "run")]
     arguments = ["MODEL_NAME=tiny", f"MODELS_DIR={folder}", *groups]
     model = deqn.Model(compose(arguments, config_dir=folder / "config").config)
-    layers = [layer for layer in model.network.body if isinstance(layer, torch.nn.Linear)]
-    with torch.no_grad():
-        for i, layer in enumerate(layers):
-            layer.weight.copy_(torch.tensor(stored[f"w{2 * i}"].T))
-            layer.bias.copy_(torch.tensor(stored[f"w{2 * i + 1}"]))
-    return model, stored
+    return model, with_tensorflow_weights(model)
 
 
 def test_residuals_equal_tensorflows_before_and_after_the_probe(there):

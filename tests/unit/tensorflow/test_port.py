@@ -6,7 +6,6 @@ import hashlib
 import importlib.util
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -16,7 +15,7 @@ from deqn.configuration.compose import compose
 from deqn.economy.probe import probe
 from deqn.errors import ConfigError
 from deqn.training import loss
-from tests.conftest import TF_PARITY
+from tests.conftest import with_tensorflow_weights
 from tests.unit.tensorflow import test_parity
 from tests.unit.tensorflow.folders import MODEL, write
 
@@ -73,17 +72,12 @@ def test_the_ported_folder_trains_as_the_folder_as_it_is(tmp_path):
 
 
 def test_residuals_and_loss_equal_tensorflows(tmp_path):
-    stored = np.load(TF_PARITY)
     folder = library(tmp_path / "library", **test_parity.FILES)
     for group, text in test_parity.CONFIG.items():
         (tmp_path / "library" / "config" / group / "tiny.yaml").write_text(text)
     port(folder, tmp_path / "new")
     model = here(tmp_path / "new")
-    layers = [layer for layer in model.network.body if isinstance(layer, torch.nn.Linear)]
-    with torch.no_grad():
-        for i, layer in enumerate(layers):
-            layer.weight.copy_(torch.tensor(stored[f"w{2 * i}"].T))
-            layer.bias.copy_(torch.tensor(stored[f"w{2 * i + 1}"]))
+    stored = with_tensorflow_weights(model)
     states = torch.tensor(stored["x"])
     found = model.equations(states, model.policy(states))["REE"].detach()
     torch.testing.assert_close(found, torch.tensor(stored["eq_REE"]), atol=1e-5, rtol=0)
