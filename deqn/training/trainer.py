@@ -220,11 +220,11 @@ class Trainer:
                             raise
                         good = self._roll_back(good, error)
                         continue
-                    if state.episode % self.config.CHECKPOINT_INTERVAL == 0:
-                        saver.save(good)
-                    if self.watcher is not None:
+                    if self.watcher is not None:  # before the checkpoint: what is killed between them is told again
                         with state.untouched_generators():  # a hook may draw
                             self.watcher.episode(numbers, state.starting_state)
+                    if state.episode % self.config.CHECKPOINT_INTERVAL == 0:
+                        saver.save(good)
             except Interrupted:
                 state.restore(good)  # the episode under way is simulated anew, from the same generators
             except TrainingError as error:
