@@ -29,7 +29,7 @@ WAYS = {"first order": FIRST_ORDER, "least squares": []}
 
 def savings(run: deqn.Run, states: Tensor) -> Tensor:
     """|a - a*| at states `[n, n_states]`, in units of the good: `[n, savers]`."""
-    return run.closed_form_errors(states)["a"]
+    return run.policy_errors(states)["a"]
 
 
 def consumption(run: deqn.Run, states: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 import deqn
-from deqn.economy.closed_form import closed_form
+from deqn.economy.known_answer import closed_form
 
 matplotlib.use("Agg")
 from matplotlib import pyplot

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from deqn.economy.closed_form import closed_form
+from deqn.economy.known_answer import known_answer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -152,7 +152,7 @@ def _not_closer_than_rounding(axis: Any, values: Tensor) -> None:
 def policies(
     run: Run, states: Tensor, path: Path, described: str = "", linear: LinearSolution | None = None
 ) -> Path | None:
-    """Policies that are numbers against each state that is one, beside the closed form where the model has it.
+    """Policies that are numbers against each state that is one, beside the known answer where the model has one.
 
     A function of a single state is drawn as a line over the range of the states; else there is a dot for each of 2,000.
 
@@ -170,7 +170,7 @@ def policies(
     line = sample.shape[-1] == 1 and not run.model.is_discrete(columns[0], first)
     if line:
         sample = torch.linspace(float(first.min()), float(first.max()), 1001).to(sample).unsqueeze(-1)
-    values, exact = run.policies(sample), closed_form(run.model, sample)
+    values, (kind, known) = run.policies(sample), known_answer(run.model, sample)
     first_order = None if linear is None else linear.policies(sample)
     shown = columns[: max(_IN_A_ROW, _PANELS // len(outputs))]
     drawn = outputs[: _PANELS // len(shown)]
@@ -185,8 +185,8 @@ def policies(
         if first_order is not None:
             rule = output.bounded(first_order).cpu()
             axis.plot(x, rule, ":" if line else ".", color="tab:orange", markersize=1, label="linear solution")
-        if output.name in exact:
-            axis.plot(x, exact[output.name].cpu(), "k--" if line else "k.", markersize=1, label="closed form")
+        if output.name in known:
+            axis.plot(x, known[output.name].cpu(), "k--" if line else "k.", markersize=1, label=kind)
         if len(axis.lines) > 1:
             axis.legend(markerscale=4)
         axis.set(xlabel=column.name, ylabel=output.name)

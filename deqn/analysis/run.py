@@ -17,8 +17,8 @@ from deqn.configuration.compose import Composed, compose
 from deqn.disk import checkpoint
 from deqn.disk.checkpoint import Checkpoints
 from deqn.disk.run_folder import RunFolder, changes, comparable
-from deqn.economy.closed_form import closed_form
 from deqn.economy.files import files_hash
+from deqn.economy.known_answer import known_answer
 from deqn.economy.model import Model
 from deqn.economy.probe import probe
 from deqn.economy.shocks import not_disabled
@@ -231,35 +231,45 @@ class Run:
             "simulated_euler_discrepancies": _frame(self.residuals(flat)),
         }
 
-    def closed_form_errors(self, states: Tensor) -> dict[str, Tensor]:
-        """|policy - closed form| at states `[n, n_states]`: by policy `[n, ...]`; empty without a closed form."""
-        exact = closed_form(self.model, states)
-        values = self.policies(states) if exact else states
-        columns = {column.name: column for column in self.model.policy_columns}
-        return {name: (columns[name].bounded(values) - value).abs() for name, value in exact.items()}
+    def policy_errors(self, states: Tensor) -> dict[str, Tensor]:
+        """|network - known answer| at states `[n, n_states]`: by policy or definition `[n, ...]`; empty where none is known."""
+        return self._policy_errors(states)[1]
 
-    def closed_form_table(self) -> dict[str, dict[str, float]]:
-        """The distance to the closed form on the simulated states: by policy its mean and max."""
-        errors = self.closed_form_errors(self.cloud())
-        return {name: {"mean": float(error.mean()), "max": float(error.max())} for name, error in errors.items()}
+    def _policy_errors(self, states: Tensor) -> tuple[str, dict[str, Tensor]]:
+        kind, known = known_answer(self.model, states)
+        if not known:
+            return kind, {}
+        values = self.policies(states)
+        found = {column.name: column.bounded(values) for column in self.model.policy_columns}
+        if not known.keys() <= found.keys():
+            found = self.definitions(states) | found
+        return kind, {name: (found[name] - value).abs() for name, value in known.items()}
 
-    def closed_form_lines(self, table: Mapping[str, Mapping[str, float]] | None = None) -> list[str]:
-        """`closed_form_table` in words, a line a policy."""
+    def policy_error_table(self) -> dict[str, dict[str, dict[str, float]]]:
+        """The distance to the known answer on the simulated states: `{"closed form" | "reference": {name: mean and max}}`."""
+        kind, errors = self._policy_errors(self.cloud())
+        table = {name: {"mean": float(error.mean()), "max": float(error.max())} for name, error in errors.items()}
+        return {kind: table} if table else {}
+
+    def policy_error_lines(self, table: Mapping[str, Mapping[str, Mapping[str, float]]] | None = None) -> list[str]:
+        """`policy_error_table` in words, a line a variable."""
         where = f"{len(self.cloud()):,} states ({self.sample.name})"
+        exact = {"closed form": "exact"}
         return [
-            f"closed form on {where}: |{name} - exact| mean {error['mean']:.1e}, max {error['max']:.1e}"
-            for name, error in (self.closed_form_table() if table is None else table).items()
+            f"{kind} on {where}: |{name} - {exact.get(kind, kind)}| mean {error['mean']:.1e}, max {error['max']:.1e}"
+            for kind, errors in (self.policy_error_table() if table is None else table).items()
+            for name, error in errors.items()
         ]
 
-    def closing_lines(self, closed_form: Mapping[str, Mapping[str, float]] | None = None) -> list[str]:
-        """The distance to a closed form, and `closing_lines(run) -> list of lines` of the model's Hooks.py.
+    def closing_lines(self, table: Mapping[str, Mapping[str, Mapping[str, float]]] | None = None) -> list[str]:
+        """The distance to a known answer, and `closing_lines(run) -> list of lines` of the model's Hooks.py.
 
         Args:
-            closed_form: `closed_form_table()`, where it is known.
+            table: `policy_error_table()`, where it is known.
         """
         own = self.model.closing_lines
         with self.model.context(), torch.no_grad():
-            return [*self.closed_form_lines(closed_form), *([] if own is None else own(self))]
+            return [*self.policy_error_lines(table), *([] if own is None else own(self))]
 
     def post_process(self) -> None:
         """The model's own PostProcess.py, where there is one."""

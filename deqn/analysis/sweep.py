@@ -25,7 +25,7 @@ FIGURES = {
     "loss": "loss",
     "mean_residual": "mean |residual|",
     "max_residual": "max |residual|",
-    "closed_form_error": "max |x - exact|",
+    "policy_error": "max |x - exact|",
     "seconds": "time",
 }
 _NOT_SOLVED = 6
@@ -79,8 +79,9 @@ def read(number: int, overrides: Sequence[str], folder: Path, code: int = 0, err
         verdict = ", ".join(finding["kind"] for finding in findings) or "ok"
         rows = [*record["accuracy"].values()]
         figures |= {"mean_residual": rows[-1]["mean"], "max_residual": rows[-1]["max"]}  # the last one: all equations
-        if record.get("closed_form"):
-            figures["closed_form_error"] = max(row["max"] for row in record["closed_form"].values())
+        known = record.get("closed_form") or record.get("reference")
+        if known:
+            figures["policy_error"] = max(row["max"] for row in known.values())
     return Job(number, keys, folder, verdict, figures, " ".join(error.split()))
 
 

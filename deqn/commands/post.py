@@ -70,7 +70,7 @@ def post_process(composed: Composed) -> int:
 
     table = pd.concat({name: run.accuracy(cloud), "wider box": run.accuracy(run.wider_box(cloud))}, names=["states"])
     table.to_csv(run.output / "euler_discrepancies.csv")
-    page = [f"Absolute Euler discrepancies, {described}\n", _markdown(table), *run.closed_form_lines(), _LOG10, ""]
+    page = [f"Absolute Euler discrepancies, {described}\n", _markdown(table), *run.policy_error_lines(), _LOG10, ""]
     (run.output / "euler_discrepancies.md").write_text("\n".join(page), encoding="utf-8")
     console.print(accuracy_table(table, "Absolute Euler discrepancies"), markup=False)
     for bound, share in binding(run, cloud).items():

@@ -240,9 +240,11 @@ def _fit(trainer: Trainer, monitor: Monitor, report: Report, lines: list[str]) -
         monitor.console.print(f"interrupted at episode {state.episode}; resume: {resume}", soft_wrap=True)
         return 128 + trainer.signal
     run = Run(trainer.model, folder.path)
-    verdict, accuracy, exact = judge(run), run.accuracy(run.cloud()), run.closed_form_table()
+    verdict, accuracy, exact = judge(run), run.accuracy(run.cloud()), run.policy_error_table()
     monitor.write_results(
-        verdict=verdict.record(), accuracy=accuracy[["mean", "max"]].to_dict("index"), closed_form=exact
+        verdict=verdict.record(),
+        accuracy=accuracy[["mean", "max"]].to_dict("index"),
+        **{kind.replace(" ", "_"): errors for kind, errors in exact.items()},
     )
     words = [verdict.summary] if verdict.ok else [str(finding) for finding in verdict.findings]
     lines = [f"simulated {run.sample.name}: {run.sample}", *run.closing_lines(exact)]

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deqn.economy.closed_form import policies_by_name
 from deqn.economy.columns import describe_state
+from deqn.economy.known_answer import policies_by_name
 from deqn.economy.model import Model
 from deqn.errors import ConfigError, ModelError, suggestion
 

@@ -50,7 +50,8 @@ _PARAMETERS = (
     "initialize_each_episode", "initialize_states", "device", "dtype", "gradient_steps",
 )  # fmt: skip
 _HOOKS = {  # of Hooks.py, each optional: its arguments
-    "post_init": "", "cycle_hook": "state, i", "progress": "state", "closed_form": "state", "closing_lines": "run",
+    "post_init": "", "cycle_hook": "state, i", "progress": "state", "closed_form": "state", "reference": "state",
+    "closing_lines": "run",
 }  # fmt: skip
 
 
@@ -289,7 +290,10 @@ class Model:
         if hooks is not None:
             refuse_misspelt(self.linker.folder / "Hooks.py", tuple(_HOOKS))
         found: dict[str, Callable[..., Any] | None] = {name: getattr(hooks, name, None) for name in _HOOKS}
-        self.post_init, self.cycle_hook, self.progress, self.closed_form, self.closing_lines = found.values()
+        self.post_init, self.cycle_hook, self.progress = (
+            found[name] for name in ("post_init", "cycle_hook", "progress")
+        )
+        self.closed_form, self.reference, self.closing_lines = (found[name] for name in list(_HOOKS)[3:])
         for name, arguments in _HOOKS.items():
             function = found[name]
             try:

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from deqn.economy.check_numerics import first_operation
-from deqn.economy.closed_form import closed_form
 from deqn.economy.columns import Column, describe_state
 from deqn.economy.files import describe, mentioned, where
 from deqn.economy.guess import find_guess, guess, not_finite
+from deqn.economy.known_answer import closed_form
 from deqn.economy.model import Model
 from deqn.economy.reach import cut_ranges
 from deqn.economy.reactions import inert

@@ -12,7 +12,8 @@ PACKAGES = ("tensorflow", "keras")
 # files that are linked by their own name, and what is called in them
 _CONTRACT = {
     "Definitions": (), "Dynamics": ("total_step_random", "total_step_spec_shock", "total_step_spec_probs", "shock_probs"),
-    "Equations": ("equations",), "Hooks": ("cycle_hook", "post_init", "progress", "closed_form", "closing_lines"),
+    "Equations": ("equations",), "Hooks": ("cycle_hook", "post_init", "progress", "closed_form", "reference",
+        "closing_lines"),
     "Net": ("define_net",), "Calibration": ("calibrate",), "Guess": ("guess",), "Activations": (),
     "PostProcess": ("post_process",),
 }  # fmt: skip

@@ -81,7 +81,7 @@ def test_the_table_says_what_the_record_of_each_run_says(sweep):
     ]
     for row in rows[:2]:
         ran = record(folder / row["folder"])
-        found = [float(row[key]) for key in ("loss", "mean_residual", "max_residual", "closed_form_error", "seconds")]
+        found = [float(row[key]) for key in ("loss", "mean_residual", "max_residual", "policy_error", "seconds")]
         accuracy, exact = ran["accuracy"]["euler"], ran["closed_form"]["s"]
         assert found == [ran["loss"], accuracy["mean"], accuracy["max"], exact["max"], ran["seconds"]]
         assert row["verdict"] == ", ".join(finding["kind"] for finding in ran["verdict"]["findings"])

@@ -8,7 +8,7 @@ import torch
 
 import deqn
 from deqn.configuration.compose import compose
-from deqn.economy.closed_form import closed_form
+from deqn.economy.known_answer import closed_form
 
 ALPHA, BETA, AGES = 0.3, 0.7, 6
 SHOCKS = [(eta, delta) for eta in (0.95, 1.05) for delta in (0.5, 0.9)]

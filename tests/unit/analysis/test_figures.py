@@ -34,6 +34,7 @@ def run(n_states: int, n_policies: int) -> SimpleNamespace:
         policy_columns=[column("s", i) for i in range(n_policies)],
         is_discrete=lambda column, values: False,
         closed_form=None,
+        reference=None,
     )
     return SimpleNamespace(
         model=model,

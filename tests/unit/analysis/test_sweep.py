@@ -64,12 +64,12 @@ def test_figures_are_those_of_all_equations_and_of_the_policy_that_is_farthest_f
         "seconds": 12.0,
         "mean_residual": 5e-3,
         "max_residual": 9e-2,
-        "closed_form_error": 4e-4,
+        "policy_error": 4e-4,
     }
 
 
 def test_a_model_without_a_closed_form_has_no_distance_to_it(tmp_path):
-    assert "closed_form_error" not in job(tmp_path, closed_form={}).figures
+    assert "policy_error" not in job(tmp_path, closed_form={}).figures
 
 
 def test_overrides_are_read_whatever_stands_before_and_behind_them(tmp_path):
@@ -135,9 +135,7 @@ def test_the_file_has_every_digit_and_folders_as_seen_from_there(tmp_path):
 
 
 def test_twenty_jobs_take_a_line_each_in_eighty_columns(tmp_path):
-    figures = dict.fromkeys(["loss", "mean_residual", "max_residual", "closed_form_error"], 1.234e-10) | {
-        "seconds": 5999.0
-    }
+    figures = dict.fromkeys(["loss", "mean_residual", "max_residual", "policy_error"], 1.234e-10) | {"seconds": 5999.0}
     jobs = [made(n, {"seed": str(n // 2), "optimizer.learning_rate": "0.0001"}, tmp_path, **figures) for n in range(20)]
     lines = shown(Summary(jobs, ["seed", "optimizer.learning_rate"])).splitlines()
     assert max(map(len, lines)) <= 80

@@ -1,4 +1,4 @@
-"""`closed_form(state)` of Hooks.py."""
+"""`closed_form(state)` and `reference(state)` of Hooks.py."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import deqn
-from deqn.economy.closed_form import closed_form
+from deqn.economy.known_answer import closed_form, known_answer
 from tests.conftest import own_model
 
 
@@ -32,7 +32,7 @@ def test_nothing_is_said_where_it_does_not_hold(tmp_path, body):
     mine = model(tmp_path, body)
     states = mine.initial_states(4)
     assert closed_form(mine, states) == {}
-    assert deqn.Run(mine, tmp_path).closed_form_errors(states) == {}
+    assert deqn.Run(mine, tmp_path).policy_errors(states) == {}
 
 
 def test_the_error_is_the_distance_of_the_bounded_policy(tmp_path):
@@ -40,13 +40,13 @@ def test_the_error_is_the_distance_of_the_bounded_policy(tmp_path):
     states = mine.initial_states(4)
     with torch.no_grad():
         expected = (mine.PolicyState.s(mine.policy(states)) - 0.3).abs()
-    torch.testing.assert_close(deqn.Run(mine, tmp_path).closed_form_errors(states)["s"], expected)
+    torch.testing.assert_close(deqn.Run(mine, tmp_path).policy_errors(states)["s"], expected)
 
 
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("return {'S': 0.3}", r"names 'S', which is no policy. Did you mean s\?"),
+        ("return {'S': 0.3}", r"names 'S', which is neither a policy nor a definition. Did you mean s\?"),
         ("return 0.3", "returns a float, expected a dict"),
         ("return {'s': state}", r"neither a number nor a tensor of shape \[7\]"),
         ("return {'s': 1 / 0}", r"mine/Hooks.py:5: closed_form\(state\) failed: ZeroDivisionError"),
@@ -62,3 +62,18 @@ def test_the_shipped_ones_hold_for_full_depreciation_only(name):
     for delta, known in ((1.0, 1), (0.1, 0)):
         shipped = deqn.load_model(name, [f"constants.delta={delta}"], check=False)
         assert len(closed_form(shipped, shipped.initial_states(3))) == known
+
+
+def test_a_reference_is_asked_for_where_no_closed_form_holds(tmp_path):
+    mine = model(
+        tmp_path,
+        "return {} if State.K(state).mean() > 5 else {'s': 0.3}\n\n\ndef reference(state):\n    return {'C': 2.0}",
+    )
+    states = torch.ones(3, 2)
+    assert known_answer(mine, states)[0] == "closed form"
+    kind, known = known_answer(mine, 10 * states)
+    assert kind == "reference"
+    torch.testing.assert_close(known, {"C": torch.full((3,), 2.0)})
+    run = deqn.Run(mine, tmp_path)
+    expected = (run.definitions(10 * states)["C"] - 2).abs()
+    torch.testing.assert_close(run.policy_errors(10 * states)["C"], expected)
