@@ -1,10 +1,12 @@
-"""How right the small models of the catalogue are, trained by least squares as shipped and by first-order steps.
+"""How right the models of the catalogue are, trained as shipped and by first-order steps.
 
 python benchmarks/catalogue.py                          each model, both ways, three seeds
 python benchmarks/catalogue.py --models analytic        one model
-python benchmarks/catalogue.py --ways "least squares"   one way
+python benchmarks/catalogue.py --ways shipped           one way
+python benchmarks/catalogue.py --figures                draws docs/figures/<model>.png of the first seed, trained as shipped
 
-Measured on 10,000 ergodic states: 100 trajectories, every tenth of 1,000 periods, after 200 that are left out.
+Measured on 10,000 ergodic states: 100 trajectories, every tenth of 1,000 periods, after 200 that are left out. Errors are
+distances to the known answer, relative to the mean size of the variable; the variable that is farthest counts.
 """
 
 from __future__ import annotations
@@ -19,48 +21,92 @@ from rich.table import Table
 from torch import Tensor
 
 import deqn
+from deqn.economy.catalogue import entries
+from deqn.economy.known_answer import known_answer
 
 FIRST_ORDER = [
     "optimizer=brock_mirman", "optimizer.schedule_kwargs.decay_steps=10000", "run.keras_precision=float32",
     "run.N_minibatch_size=128", "run.N_epochs_per_episode=2", "run.N_episodes=500",
 ]  # fmt: skip
-WAYS = {"first order": FIRST_ORDER, "least squares": []}
+WAYS = {"first order": FIRST_ORDER, "shipped": []}
+OTHERS = ("krusell_smith", "krusell_smith_1998", "bm1972")  # two have benchmarks of their own; the third has no shocks
+FIGURES = Path(__file__).resolve().parent.parent / "docs" / "figures"
+COLOURS = ["#3b6fb6", "#d1793b", "#4d9a6a", "#8a5fa8", "#b64a5a", "#7a6a55"]
 
 
-def savings(run: deqn.Run, states: Tensor) -> Tensor:
-    """|a - a*| at states `[n, n_states]`, in units of the good: `[n, savers]`."""
-    return run.policy_errors(states)["a"]
+def relative_errors(run: deqn.Run, states: Tensor) -> dict[str, Tensor]:
+    """|x - x*| / mean |x*| at states `[n, n_states]`: by variable `[n, ...]`."""
+    _, known = known_answer(run.model, states)
+    return {name: error / known[name].abs().mean() for name, error in run.policy_errors(states).items()}
 
 
-def consumption(run: deqn.Run, states: Tensor) -> Tensor:
-    """|C / C* - 1| at states `[n, n_states]`, C* from Chebyshev collocation: `[n]`."""
-    with run.model.context(), torch.no_grad():
-        return run.model.linker.link("Hooks").errors(states)[0]
+def ergodic(run: deqn.Run) -> Tensor:
+    """`[10000, n_states]`."""
+    return run.simulate(batch=100, length=1200)[200::10].flatten(0, 1)
 
 
-MODELS = {"analytic": savings, "rbc_labor": consumption}
-
-
-def measure(name: str, overrides: list[str]) -> list[float]:
-    """Seconds of processor time of training, mean and largest |residual|, mean and largest error of the policy."""
+def train(name: str, overrides: list[str]) -> tuple[deqn.Run, float]:
+    """The trained model, and seconds of processor time."""
     trainer = deqn.Trainer(deqn.load_model(name, overrides))
     began = time.process_time()
     trainer.fit(quiet=True)
-    seconds = time.process_time() - began
-    run = deqn.Run(trainer.model, Path())
-    states = run.simulate(batch=100, length=1200)[200::10].flatten(0, 1)
+    return deqn.Run(trainer.model, Path()), time.process_time() - began
+
+
+def measure(name: str, overrides: list[str], figure: bool = False) -> list[float]:
+    """Seconds of processor time of training, mean and largest |residual|, mean and largest error of the policy."""
+    run, seconds = train(name, overrides)
+    states = ergodic(run)
+    if figure:
+        draw(run, states)
     residual = torch.cat([values.flatten() for values in run.residuals(states).values()]).abs()
-    error = MODELS[name](run, states)
-    found = [seconds, *(float(x) for x in (residual.mean(), residual.max(), error.mean(), error.max()))]
+    errors = relative_errors(run, states).values()
+    means, largest = max(float(x.mean()) for x in errors), max(float(x.max()) for x in errors)
+    found = [seconds, float(residual.mean()), float(residual.max()), means, largest]
     print(name, *overrides, *(f"{x:.2g}" for x in found), flush=True)
     return found
 
 
+def draw(run: deqn.Run, states: Tensor) -> None:
+    """Network and known answer against the first state that is a number, and their distance, on 2,000 of the states."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    states = states[:: len(states) // 2000]
+    model = run.model
+    kind, known = known_answer(model, states)
+    values, policies = run.definitions(states), run.policies(states)
+    values |= {column.name: column.bounded(policies) for column in model.policy_columns}
+    shown = list(known)[:3]
+    figure, axes = pyplot.subplots(1, len(shown) + 1, figsize=(3.4 * (len(shown) + 1), 3.4), dpi=150, squeeze=False)
+    state = next(column for column in model.state_columns if not column.shape)
+    x = state.raw(states)
+    for axis, name in zip(axes[0], shown, strict=False):
+        lines = zip(values[name].reshape(len(x), -1).T, known[name].reshape(len(x), -1).T, strict=True)
+        for i, (ours, theirs) in enumerate(lines):
+            colour = COLOURS[i % len(COLOURS)]
+            axis.plot(x, ours, ".", markersize=4, alpha=0.5, color=colour, label="network" if i == 0 else None)
+            axis.plot(x, theirs, "k.", markersize=0.8, label=kind if i == 0 else None)
+        axis.set(xlabel=state.name, title=name)
+        axis.legend(frameon=False, fontsize=8, markerscale=2)
+    for (name, error), colour in zip(relative_errors(run, states).items(), COLOURS * 9, strict=False):
+        error = error.reshape(len(x), -1).amax(1)
+        axes[0, -1].semilogy(x, error.clamp(min=1e-12), ".", markersize=2, color=colour, label=name)
+    axes[0, -1].set(xlabel=state.name, title="relative distance")
+    axes[0, -1].legend(frameon=False, fontsize=8, markerscale=4)
+    figure.tight_layout()
+    figure.savefig(FIGURES / f"{model.name}.png", facecolor="white")
+
+
 def main() -> None:
+    models = [entry.name for entry in entries() if entry.known_answer and entry.name not in OTHERS]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--models", nargs="+", choices=models, default=models)
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--figures", action="store_true")
     parser.add_argument("overrides", nargs="*", help="keys of the configuration")
     options = parser.parse_args()
     table = Table(title=f"median and worst of seeds {options.seeds}", show_edge=False)
@@ -69,7 +115,10 @@ def main() -> None:
     for name in options.models:
         for way in options.ways:
             overrides = [*WAYS[way], *options.overrides]
-            figures = torch.tensor([measure(name, [*overrides, f"seed={seed}"]) for seed in options.seeds])
+            drawn = options.figures and way == "shipped"
+            figures = torch.tensor(
+                [measure(name, [*overrides, f"seed={s}"], drawn and s == options.seeds[0]) for s in options.seeds]
+            )
             for what, row in (("median", figures.median(0).values), ("worst", figures.amax(0))):
                 seconds, *rest = row.tolist()
                 table.add_row(f"{name}, {way}", what, f"{seconds:.0f}", *(f"{x:.1e}" for x in rest))

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 import torch
-from catalogue import FIRST_ORDER, consumption
+from catalogue import FIRST_ORDER, relative_errors
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -116,7 +116,7 @@ def measure(overrides: list[str]) -> list[float]:
     trainer.watcher = clock
     trainer.fit()
     run, states = fresh(model)
-    errors = {"": consumption(run, states)} if name == "rbc_labor" else run.policy_errors(states)
+    errors = {"": relative_errors(run, states)["C"]} if name == "rbc_labor" else run.policy_errors(states)
     error = torch.cat([values.flatten() for values in errors.values()]) if errors else torch.tensor([math.nan])
     step = 1e3 * (clock.seconds - clock.first[1]) / (trainer.state.step - clock.first[0])
     return [*clock.reached.values(), clock.seconds, step, clock.best, float(error.mean()), float(error.max())]

@@ -27,6 +27,8 @@ MODELS = {
     "krusell_smith": ["constants.nA=40"],
     "krusell_smith_1998": ["constants.nA=40"],
     "rbc_labor": FEW,
+    "stochastic_growth": FEW,
+    "stochastic_growth_pseudostates": FEW,
 }
 SETTINGS = {
     "dropout and batch normalisation": [

@@ -171,11 +171,3 @@ def test_output_is_consumed_or_invested_and_paid_to_labour_and_capital(exact, st
         torch.testing.assert_close(D.K_next(states, policies) + C, Y + (1 - delta) * K, rtol=1e-13, atol=0)
         income = D.w(states, policies) * N + (D.R(states, policies) - 1 + delta) * K
         torch.testing.assert_close(income, Y, rtol=1e-13, atol=0)
-
-
-def test_a_short_training_is_near_the_reference():
-    model = deqn.load_model("rbc_labor", ["run.N_episodes=3"])
-    deqn.Trainer(model).fit(quiet=True)
-    with model.context(), torch.no_grad():
-        errors = model.linker.link("Hooks").errors(model.initial_states(500))
-    assert errors.max() < 5e-3

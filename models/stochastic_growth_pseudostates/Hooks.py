@@ -1,0 +1,9 @@
+"""The closed form (Brock and Mirman, 1972, Journal of Economic Theory 4(3), 479-513), at each state's own parameters."""
+
+import Definitions
+import State
+
+
+def closed_form(state):
+    """Capital next period: alpha beta Y."""
+    return {"K_next": State.alpha(state) * State.beta(state) * Definitions.Y(state, None)}
