@@ -240,13 +240,22 @@ def _fit(trainer: Trainer, monitor: Monitor, report: Report, lines: list[str]) -
         monitor.console.print(f"interrupted at episode {state.episode}; resume: {resume}", soft_wrap=True)
         return 128 + trainer.signal
     run = Run(trainer.model, folder.path)
-    verdict, accuracy, exact = judge(run), run.accuracy(run.cloud()), run.policy_error_table()
+    verdict, accuracy, failed = judge(run), run.accuracy(run.cloud()), None
+    exact: dict[str, dict[str, dict[str, float]]] = {}
+    own: list[str] = []
+    try:
+        exact = run.policy_error_table()
+        own = run.closing_lines(exact)
+    except Exception as error:  # of the model's Hooks.py: what it would have said is all that is lost
+        failed = error
     monitor.write_results(
         verdict=verdict.record(),
         accuracy=accuracy[["mean", "max"]].to_dict("index"),
         **{kind.replace(" ", "_"): errors for kind, errors in exact.items()},
     )
     words = [verdict.summary] if verdict.ok else [str(finding) for finding in verdict.findings]
-    lines = [f"simulated {run.sample.name}: {run.sample}", *run.closing_lines(exact)]
-    monitor.close(accuracy_table(accuracy), lines, words, verdict.ok)
+    about = f"simulated {run.sample.name}: {run.sample}"
+    monitor.close(accuracy_table(accuracy), [about, *own], words, verdict.ok)
+    if failed is not None:
+        raise failed
     return 0 if verdict.ok or not trainer.config.strict else NOT_SOLVED

@@ -146,6 +146,9 @@ class Linker:
             inner = name if level else rest
             own = self._own if self.for_tensorflow else self._resolve
             resolve = partial(own, home) if other is None else partial(self._link_from, other)
+            plain = (other or self.folder) / inner
+            if inner and fromlist and plain.is_dir() and _is_plain(plain):  # from rbc_labor.reference import Reference
+                return Namespace(inner, {entry: self.link(entry, plain) for entry in fromlist})
             if inner and fromlist:
                 return resolve(inner)
             wanted = [inner] if inner else list(fromlist or ())
@@ -205,7 +208,9 @@ class Linker:
         return self.link(name) if self.has(name) else self._resolve(home, name)
 
     def _link_from(self, other: Path, file: str) -> types.ModuleType:
-        return self.link(file, other)
+        """A file of another model's folder, or `subfolder.file` there."""
+        inner, _, rest = file.partition(".")
+        return self.link(rest, other / inner) if rest else self.link(file, other)
 
 
 def _is_plain(folder: Path) -> bool:

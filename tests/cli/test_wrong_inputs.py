@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
@@ -417,4 +418,6 @@ def test_a_function_of_the_model_that_fails_after_training_is_one_message_with_i
     ended = answer(*TINY, "run.N_episodes=1", "MODEL_NAME=mine", f"MODELS_DIR={folder}", "hydra.run.dir=run")
     assert ended.code == 2
     assert "ModelError: mine/Hooks.py:2: ZeroDivisionError: division by zero" in ended.err
+    assert "Absolute Euler discrepancies" in ended.out
+    assert "verdict" in json.loads((tmp_path / "run" / "run.json").read_text())
     assert "Traceback" not in ended.err

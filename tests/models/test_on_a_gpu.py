@@ -26,6 +26,7 @@ MODELS = {
     "brock_mirman": [],
     "krusell_smith": ["constants.nA=40"],
     "krusell_smith_1998": ["constants.nA=40"],
+    "rbc": FEW,
     "rbc_labor": FEW,
     "stochastic_growth": FEW,
     "stochastic_growth_pseudostates": FEW,

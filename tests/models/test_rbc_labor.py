@@ -78,6 +78,17 @@ def test_the_reference_finds_the_closed_form_of_full_depreciation(chebyshev):
     np.testing.assert_allclose(found["N"], hours, rtol=1e-11)
 
 
+def test_hours_that_cannot_change_are_one_and_the_closed_form_is_that_of_growth_alone(chebyshev):
+    """A Frisch elasticity of zero, log utility, delta = 1: the economy of `rbc`, K' = alpha beta Y."""
+    p = constants(delta=1.0)
+    capital = (p["alpha"] * p["beta"]) ** (1 / (1 - p["alpha"]))
+    p |= {"frisch": 0.0, "chi": 1.0, "N_ss": 1.0, "K_ss": capital, "C_ss": capital ** p["alpha"] - capital}
+    K, z = box(p)
+    found = chebyshev.solve(p).policies(K, z)
+    assert (found["N"] == 1).all()
+    np.testing.assert_allclose(found["K_next"], p["alpha"] * p["beta"] * found["Y"], rtol=1e-11)
+
+
 def time_iteration(p: dict[str, float], n_K: int = 60, n_z: int = 15) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Grids of log capital and log productivity, and log consumption there: Euler equation iterated with cubic splines.
 

@@ -1,7 +1,8 @@
 """Growth with elastic labour by Chebyshev collocation, in NumPy; shares no code with the library.
 
 Log consumption is a polynomial in log capital and log productivity, of degree (n_K - 1, n_z - 1). Hours follow from consumption
-in closed form. The polynomial is the one whose Euler equation holds at the Chebyshev nodes, found by Newton's method.
+in closed form; with a Frisch elasticity of zero they are one, and the economy is that of `rbc`. The polynomial is the one whose
+Euler equation holds at the Chebyshev nodes, found by Newton's method.
 
 Source: Judd (1992), Projection methods for solving aggregate growth models, Journal of Economic Theory 58(2), 410-452.
 """
@@ -44,10 +45,10 @@ class Reference:
         return np.exp(chebyshev.chebval2d(x, y, self.coefficients))
 
     def hours(self, K: np.ndarray, z: np.ndarray, C: np.ndarray) -> np.ndarray:
-        """Hours that consumption C implies: chi N^(1 / frisch) = (1 - alpha) e^z (K / N)^alpha C^-gamma."""
+        """Hours that consumption C implies: chi N^(1 / frisch) = (1 - alpha) e^z (K / N)^alpha C^-gamma; one for frisch = 0."""
         p = self.constants
         wage = (1 - p["alpha"]) * np.exp(z) * K ** p["alpha"] * C ** -p["gamma"] / p["chi"]
-        return wage ** (1 / (1 / p["frisch"] + p["alpha"]))
+        return wage ** (p["frisch"] / (1 + p["alpha"] * p["frisch"]))
 
     def policies(self, K: np.ndarray, z: np.ndarray) -> dict[str, np.ndarray]:
         """Consumption C, hours N, output Y, capital next period K_next and the gross return R: `[n]` each."""
@@ -96,7 +97,7 @@ def solve(constants: Mapping[str, float], n_K: int = 16, n_z: int = 10, n_nodes:
         return Reference(coefficients, p, low, high, nodes, weights)
 
     # Newton's method begins where consumption is the steady state's share of output
-    elasticity = (1 - p["alpha"]) / (1 / p["frisch"] + p["alpha"])  # of output to the wage, by hours
+    elasticity = (1 - p["alpha"]) * p["frisch"] / (1 + p["alpha"] * p["frisch"])  # of output to the wage, by hours
     output = (p["alpha"] * (log_K - centre) + z) * (1 + elasticity) / (1 + elasticity * p["gamma"])
     start = np.log(p["C_ss"]) + output
     found = root(lambda values: reference(values).euler_error(np.exp(log_K), z), start, method="hybr", tol=1e-13)

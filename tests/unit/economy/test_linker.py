@@ -84,6 +84,14 @@ def test_another_model_is_imported_in_every_form(two_models, text):
     assert two_models({"A": "x = 7"}, {"A": text}).link("A").x == 7
 
 
+@pytest.mark.parametrize("text", ["from base.reference.Grid import x", "from base.reference import Grid\nx = Grid.x"])
+def test_a_subfolder_of_another_model_is_imported(two_models, tmp_path, text):
+    linked = two_models({"A": "x = 1"}, {"A": text})
+    (tmp_path / "base" / "reference").mkdir()
+    (tmp_path / "base" / "reference" / "Grid.py").write_text("x = 7")
+    assert linked.link("A").x == 7
+
+
 def test_an_error_in_another_models_file_is_named_with_its_folder(two_models):
     linked = two_models({"A": "\nx = 1 / 0"}, {"A": "from base.A import x"})
     with pytest.raises(ModelError, match=r"base/A\.py:2: ZeroDivisionError"):
