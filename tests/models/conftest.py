@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from types import ModuleType
 
 import pytest
@@ -10,13 +11,19 @@ import pytest
 from tests.conftest import ROOT
 
 
-@pytest.fixture(scope="session")
-def reference() -> ModuleType:
-    """models/krusell_smith/reference/Reference.py by itself, as its command line runs it."""
-    path = ROOT / "models" / "krusell_smith" / "reference" / "Reference.py"
-    spec = importlib.util.spec_from_file_location("krusell_smith_reference", path)
+def reference_of(model: str) -> ModuleType:
+    """models/<model>/reference/Reference.py by itself, without the library."""
+    path = ROOT / "models" / model / "reference" / "Reference.py"
+    spec = importlib.util.spec_from_file_location(f"{model}_reference", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look there
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def reference() -> ModuleType:
+    """That of krusell_smith, as its command line runs it."""
+    return reference_of("krusell_smith")

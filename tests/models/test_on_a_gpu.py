@@ -16,6 +16,7 @@ from deqn.economy.probe import probe
 from deqn.training import warm_start
 from deqn.training.estimate import estimate_seconds
 from deqn.training.trainer import Trainer
+from tests.conftest import ROOT
 from tests.pretend_cuda import pretend_cuda, waits
 
 SIZES = ["run.N_sim_batch=8", "run.N_episode_length=4", "run.N_minibatch_size=16", "run.N_episodes=2", "device=cuda"]
@@ -26,10 +27,7 @@ MODELS = {
     "brock_mirman": [],
     "krusell_smith": ["constants.nA=40"],
     "krusell_smith_1998": ["constants.nA=40"],
-    "rbc": FEW,
     "rbc_labor": FEW,
-    "stochastic_growth": FEW,
-    "stochastic_growth_pseudostates": FEW,
 }
 SETTINGS = {
     "dropout and batch normalisation": [
@@ -53,8 +51,11 @@ def _a_gpu() -> Iterator[None]:
         yield
 
 
+OTHERS = sorted({path.parent.name for path in (ROOT / "models").glob("*/Equations.py")} - set(MODELS))
+
+
 def trainer(model: str, *overrides: str, folder=None) -> Trainer:
-    composed = compose([f"model={model}", *SIZES, *MODELS[model], *overrides])
+    composed = compose([f"model={model}", *SIZES, *MODELS.get(model, []), *overrides])
     made = deqn.Model(composed.config)
     probe(made)
     if folder is not None:
@@ -70,6 +71,14 @@ def trains(*arguments: str) -> None:
     assert made.state.episode == 2
     assert made.state.starting_state.is_cuda
     assert all(p.is_cuda for p in made.model.network.parameters())
+
+
+@pytest.mark.parametrize("model", OTHERS)
+def test_the_files_of_every_other_model_stay_on_the_device(model):
+    """One episode of gradients; what is shown of a run, and least squares, are the library's and tried with the models above."""
+    made = trainer(model, "optimizer=brock_mirman", "net.warm_start=none", "run.N_episode_length=1", "run.N_episodes=1")
+    made.fit()
+    assert made.state.starting_state.is_cuda
 
 
 @pytest.mark.parametrize("model", MODELS)

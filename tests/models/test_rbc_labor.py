@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from types import ModuleType
 
 import numpy as np
@@ -11,20 +9,13 @@ import pytest
 import torch
 
 import deqn
-from tests.conftest import ROOT
+from tests.models.conftest import reference_of
 
 
 @pytest.fixture(scope="module")
 def chebyshev() -> ModuleType:
     """models/rbc_labor/reference/Reference.py by itself."""
-    path = ROOT / "models" / "rbc_labor" / "reference" / "Reference.py"
-    spec = importlib.util.spec_from_file_location("rbc_labor_reference", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return reference_of("rbc_labor")
 
 
 def constants(**changes: float) -> dict[str, float]:
