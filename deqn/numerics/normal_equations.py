@@ -177,13 +177,14 @@ class MatrixFree(NormalEquations):
         x, enough = torch.zeros_like(left), self.tolerance**2 * (left @ left)
         direction, product = torch.zeros_like(left), torch.ones_like(enough)
         for _ in range(self.iterations):
-            if left @ left <= enough:
+            going = left @ left > enough
+            if left.device.type == "cpu" and not going:  # a GPU is not waited for: there the rest adds nothing
                 break
             nearer = left + self._directions @ (weights * (self._directions.T @ left))
             before, product = product, left @ nearer
-            direction = nearer + product / before * direction
+            direction = nearer + torch.where(going, product / before, 0.0) * direction
             image = self._transposed(self.product(direction)) + damping * direction
-            along = product / (direction @ image)
+            along = torch.where(going, product / (direction @ image), 0.0)
             x += along * direction
             left -= along * image
         return x
