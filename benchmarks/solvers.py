@@ -3,9 +3,9 @@
 python benchmarks/solvers.py                                  the grid of docs/training.md, a row for each size
 python benchmarks/solvers.py --cases "delta = 0.1" --units 64 --states 256
 
-Each case starts from the same random network of two hidden layers and takes steps on one batch of simulated states until the root
-mean square of its residuals is small, or the time is over. Processor time; a step is the median. The smaller of primal and dual
-is the held form.
+Each case starts from the policy of the steady state, with two hidden layers, and takes steps on one batch of simulated states
+until the root mean square of its residuals is small, or the time is over. Processor time; a step is the median. The smaller of
+primal and dual is the held form.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import torch
 from torch import Tensor
 
 import deqn
+from deqn.training.least_squares import Residuals
+from deqn.training.warm_start import warm_start
 
 MODELS = {"delta = 0.1": ["brock_mirman", "constants.delta=0.1"], "analytic": ["analytic"]}
 GOALS = (1e-4, 1e-5)  # root mean square of the residuals
@@ -28,16 +30,18 @@ def trainer_of(case: str, units: int, n: int, solver: str) -> deqn.Trainer:
     name, *settings = MODELS[case]
     settings += [
         "optimizer=levenberg_marquardt", f"+optimizer.optimizer_kwargs.solver={solver}", f"run.N_minibatch_size={n}",
-        f"run.N_sim_batch={n}", "run.N_episode_length=2", "net.warm_start=none",
+        f"run.N_sim_batch={n}", "run.N_episode_length=2", "net.warm_start=steady_state",
         *(f"net.layers.{layer}.hidden.units={units}" for layer in (0, 1)),
     ]  # fmt: skip
     return deqn.Trainer(deqn.load_model(name, settings))
 
 
 def sizes(trainer: deqn.Trainer, states: Tensor) -> tuple[int, int]:
-    """Parameters, and residuals of a batch."""
-    parameters = sum(p.numel() for p in trainer.model.network.parameters() if p.requires_grad)
-    return parameters, sum(residual.numel() for residual in trainer.terms(trainer.model, states).residuals.values())
+    """Parameters, and residuals of a batch, penalties of bounds among them."""
+    model = trainer.model.in_float64()
+    with model.context(), torch.no_grad():
+        residuals = Residuals(model)(states.double())
+    return sum(p.numel() for p in model.network.parameters() if p.requires_grad), residuals.numel()
 
 
 def measure(trainer: deqn.Trainer, states: Tensor, seconds: float) -> list[float]:
@@ -59,7 +63,7 @@ def measure(trainer: deqn.Trainer, states: Tensor, seconds: float) -> list[float
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", choices=list(MODELS), default=list(MODELS))
-    parser.add_argument("--units", type=int, nargs="+", default=[32, 64, 128, 256])
+    parser.add_argument("--units", type=int, nargs="+", default=[24, 64, 128, 256])
     parser.add_argument("--states", type=int, nargs="+", default=[256, 1024])
     parser.add_argument("--seconds", type=float, default=40.0, help="of processor time for each form")
     options = parser.parse_args()
@@ -73,6 +77,7 @@ def main() -> None:
                 for form in ("held", "matrix_free"):
                     trainer = trainer_of(case, units, n, "matrix_free")
                     with trainer.model.context():
+                        warm_start(trainer.model)
                         states = trainer.model.initial_states(n)
                         for _ in range(20):
                             states = trainer.model.step(states)
