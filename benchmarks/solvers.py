@@ -85,7 +85,12 @@ def main() -> None:
                         group = trainer.state.optimizer.param_groups[0]
                         if form == "held":
                             group["solver"] = "dual" if rows < parameters else "primal"
-                            cells = [case, f"{parameters:,}", f"{rows:,}", f"{parameters * rows * min(parameters, rows):.1e}"]
+                            cells = [
+                                case,
+                                f"{parameters:,}",
+                                f"{rows:,}",
+                                f"{parameters * rows * min(parameters, rows):.1e}",
+                            ]
                         found = measure(trainer, states, options.seconds)
                     cells += [f"{found[0]:.0f}", *("-" if math.isinf(x) else f"{x:.1f}" for x in found[1:])]
                 print(f"| {' | '.join(cells)} |", flush=True)
