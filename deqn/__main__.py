@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import importlib
 import os
 import sys
@@ -66,6 +68,9 @@ def run(command: str, program: str) -> None:
     if command in PAGES and {"-h", "--help"} & {*sys.argv[1:]}:
         print(page(command, program), end="")
         return
+    atexit.register(
+        gc.freeze
+    )  # at its end Python would look through all of PyTorch for garbage once more: .6 to 1.1 seconds
     try:
         importlib.import_module(f"deqn.commands.{command}").main()
     except KeyboardInterrupt:  # while it is imported: a command that has begun says itself what stands where

@@ -45,7 +45,17 @@ class Bound:
         """`x` cut to [lower, upper]; same shape."""
         if self.lower is None and self.upper is None:
             return x
+        if x.requires_grad and not self.binds(x):
+            return x.clone()  # the derivative of `clamp` takes five operations
         return x.clamp(self.lower, self.upper)
+
+    def binds(self, x: Tensor) -> bool:
+        """Whether a number lies outside; True where that is not known without waiting."""
+        from deqn.numerics.once import known_range  # with PyTorch, which the schema does without
+
+        lowest, highest = known_range(x)
+        above = self.lower is None or lowest >= self.lower
+        return not (above and (self.upper is None or highest <= self.upper))
 
 
 NO_BOUND = Bound()

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from deqn.configuration.schema import NO_BOUND, Bound
 from deqn.errors import suggestion
+from deqn.numerics.once import once
 
 Accessor = Callable[..., Tensor]
 
@@ -76,13 +77,16 @@ class Column:
 
     def raw(self, x: Tensor) -> Tensor:
         """The variable as it is stored: `[*batch, n]` -> `[*batch, *shape]`."""
+        return once(x, (self.start, self.shape), self._raw)
+
+    def _raw(self, x: Tensor) -> Tensor:
         if not self.shape:
-            return x[..., self.start]
+            return x.select(-1, self.start)
         return x[..., self.start : self.stop].unflatten(-1, self.shape)
 
     def bounded(self, x: Tensor) -> Tensor:
         """The variable cut to its bounds: `[*batch, n]` -> `[*batch, *shape]`."""
-        return self.bound.apply(self.raw(x))
+        return once(self.raw(x), self.bound, self.bound.apply)
 
 
 def lay_out(variables: Sequence[tuple[str, Sequence[int], Bound]]) -> list[Column]:
@@ -156,11 +160,11 @@ class Columns(ReadOnly):
             if column.shape:
                 value = torch.broadcast_tensors(value, x.new_empty(()).expand(column.shape))[0]
                 value = value.flatten(-len(column.shape))
-            else:
-                value = value.unsqueeze(-1)
             new[column] = value
         # torch.broadcast_shapes would import sympy, which takes half a second
-        alike = torch.broadcast_tensors(x[..., 0], *(value[..., 0] for value in new.values()))
+        alike = torch.broadcast_tensors(
+            x[..., 0], *(value[..., 0] if column.shape else value for column, value in new.items())
+        )
         if len(new) == x.shape[-1]:  # all columns: nothing of `x` is copied, and nothing of it has a gradient
             parts = [part for _, part in sorted(zip(new, alike[1:], strict=True), key=lambda pair: pair[0].start)]
             if torch.compiler.is_compiling():  # in memory a column is in one piece, so that its loops are vectorised
@@ -168,5 +172,8 @@ class Columns(ReadOnly):
             return torch.stack(parts, -1)
         result = x.expand(*alike[0].shape, x.shape[-1]).clone()
         for column, value in new.items():
-            result[..., column.start : column.stop] = value
+            if column.shape:
+                result[..., column.start : column.stop] = value
+            else:
+                result[..., column.start] = value
         return result

@@ -63,7 +63,7 @@ class LevenbergMarquardt(torch.optim.Optimizer):
         acceleration: follow the bend of the residuals along a step too (geodesic acceleration); in float64 only.
         float64: take residuals and steps in float64 whatever the network's type; of no effect here, the caller's module decides.
         solver: `primal`, `dual` or `matrix_free`; `auto` takes the smaller of the first two, and the last where the Jacobian
-            has more than 2e8 entries.
+            is too large; see `normal_equations.chosen`.
         iterations, tolerance: of conjugate gradients, at most and relative to the gradient.
         rank: directions of their preconditioner.
         foresight: share of tomorrow's change of policy that a step reckons with; of no effect here, like `float64`.

@@ -17,6 +17,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, jacrev, vmap
 
 LARGEST = 200_000_000  # entries of a Jacobian that is held, in float64: 1.6 GB
+FASTER_HELD = (
+    4_000_000_000  # multiplications for J'J or JJ' beyond which a CPU is faster without: benchmarks/solvers.py
+)
 SOLVERS = ("auto", "primal", "dual", "matrix_free")
 _DIFFERENCE = 1e-6  # length of a difference along a direction, relative to the parameters
 
@@ -177,13 +180,14 @@ class MatrixFree(NormalEquations):
         x, enough = torch.zeros_like(left), self.tolerance**2 * (left @ left)
         direction, product = torch.zeros_like(left), torch.ones_like(enough)
         for _ in range(self.iterations):
-            if left @ left <= enough:
+            going = left @ left > enough
+            if left.device.type == "cpu" and not going:  # a GPU is not waited for: there the rest adds nothing
                 break
             nearer = left + self._directions @ (weights * (self._directions.T @ left))
             before, product = product, left @ nearer
-            direction = nearer + product / before * direction
+            direction = nearer + torch.where(going, product / before, 0.0) * direction
             image = self._transposed(self.product(direction)) + damping * direction
-            along = product / (direction @ image)
+            along = torch.where(going, product / (direction @ image), 0.0)
             x += along * direction
             left -= along * image
         return x
@@ -229,7 +233,7 @@ def normal_equations(
     rank: int = 20,
     linearise: Linearise | None = None,
 ) -> NormalEquations:
-    """The form that `solver` names; of `auto` the smaller system, and no Jacobian where it would be too large to hold."""
+    """The form that `solver` names; of `auto` the smaller system, and no Jacobian where it is large (see `chosen`)."""
     if solver == "auto":
         solver = chosen(module, values, states, processes)
     if solver == "matrix_free":
@@ -242,7 +246,8 @@ def chosen(module: nn.Module, values: Values, states: Tensor, processes: Process
     with torch.no_grad():
         rows = len(states) * functional_call(module, values, (states[:1],)).shape[-1]
     n_parameters = sum(value.numel() for value in values.values())
-    if rows * n_parameters > LARGEST:
+    work = rows * n_parameters * min(rows * processes.size, n_parameters)
+    if rows * n_parameters > LARGEST or (states.device.type == "cpu" and work > FASTER_HELD):
         return "matrix_free"
     return "dual" if rows * processes.size < n_parameters else "primal"
 

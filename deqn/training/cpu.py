@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import gc
 import platform
 import sys
+from collections.abc import Iterator
 
 import torch
 
@@ -22,3 +25,18 @@ def configure_cpu(threads: int) -> None:
         m_trim_threshold, m_mmap_threshold = -1, -3
         libc.mallopt(m_mmap_threshold, 1 << 25)  # 32 MiB, the largest that glibc takes
         libc.mallopt(m_trim_threshold, 1 << 30)
+
+
+@contextlib.contextmanager
+def no_garbage() -> Iterator[None]:
+    """Python does not look for garbage meanwhile: PyTorch's imports and tracing make a million objects, which stay.
+
+    To look through all of them again and again would take half a second of a start.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

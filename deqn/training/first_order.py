@@ -14,6 +14,7 @@ from deqn.configuration.schema import Config
 from deqn.economy.check_numerics import CheckNumerics, NotFinite
 from deqn.economy.model import Model
 from deqn.numerics.beyond_gradient import BeyondGradient, Problem
+from deqn.numerics.once import asked_once
 from deqn.training.clipping import Clip
 from deqn.training.gradient import Gradient
 from deqn.training.loss import LossTerms, Terms
@@ -53,6 +54,7 @@ class FirstOrder:
         self.model, self.state, self.gradient, self.terms = model, state, gradient, terms
         self._clip = Clip(config.optimizer, [p.numel() for p in gradient.parameters], model.dtype)
         self._linearise = linearise
+        self._compiled = config.run.compile
         self._check_numerics = config.enable_check_numerics
         # a check on the host would wait for the GPU in every step; there the optimizer itself skips the step
         skips = getattr(state.optimizer, "_step_supports_amp_scaling", False) and not config.enable_check_numerics
@@ -101,7 +103,8 @@ class FirstOrder:
         terms, found = None, ""
         try:
             with self._numerics():
-                terms = self.terms(self.model, states)
+                with contextlib.nullcontext() if self._compiled else asked_once():
+                    terms = self.terms(self.model, states)
                 self._differentiate(terms, states)
             value = terms.loss.detach()
         except NotFinite as error:

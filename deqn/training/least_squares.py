@@ -15,6 +15,7 @@ from deqn.errors import ConfigError, ModelError, TrainingError
 from deqn.numerics.least_squares import LevenbergMarquardt
 from deqn.numerics.normal_equations import Values, linearised
 from deqn.training import loss
+from deqn.training.compiled import compiled
 from deqn.training.first_order import BadStep
 from deqn.training.foresight import Foresight
 from deqn.training.gradient import Gradient
@@ -106,7 +107,7 @@ class LeastSquares:
         self._foresight = Foresight(self.exact)
         self._n_states = config.run.N_minibatch_size
         if config.run.compile:
-            optimizer.linearise = torch.compile(linearised, fullgraph=True, dynamic=False)
+            optimizer.linearise = compiled(linearised)
         self._held_out: Tensor
         self._range: tuple[Tensor, Tensor]
 

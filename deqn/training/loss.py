@@ -6,7 +6,6 @@ scale of the loss and the penalties are those of the TensorFlow DEQN library of 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 
 from deqn.economy.columns import Bound
+from deqn.numerics.once import known_range
 
 if TYPE_CHECKING:
     from deqn.economy.model import Model
@@ -123,7 +123,7 @@ def bound_penalties(model: Model, states: Tensor, policies: Tensor) -> dict[str,
 def _penalties(label: str, raw: Tensor, bound: Bound) -> dict[str, Tensor]:
     """Squared excess over each bound, summed over the batch (mean over the entries of a variable with a shape)."""
     weight = 1.0 if raw.ndim == 0 else raw.shape[0] / raw.numel()
-    lowest, highest = _range(raw)
+    lowest, highest = known_range(raw)
     result = {}
     if bound.lower is not None and bound.penalty_lower:
         excess = (bound.lower - raw).clamp(min=0) if not lowest >= bound.lower else None
@@ -132,14 +132,6 @@ def _penalties(label: str, raw: Tensor, bound: Bound) -> dict[str, Tensor]:
         excess = (raw - bound.upper).clamp(min=0) if not highest <= bound.upper else None
         result[f"penalty_upper_{label}"] = _weighted(bound.penalty_upper * weight, excess, raw)
     return result
-
-
-def _range(x: Tensor) -> tuple[float, float]:
-    """Smallest and largest number; without bounds where they would be waited for, or where a graph is recorded."""
-    if x.device.type != "cpu" or torch.compiler.is_compiling():
-        return -math.inf, math.inf
-    smallest, largest = x.detach().aminmax()
-    return smallest.item(), largest.item()
 
 
 def _weighted(weight: float, excess: Tensor | None, raw: Tensor) -> Tensor:

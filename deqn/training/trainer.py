@@ -27,7 +27,8 @@ from deqn.numerics.products import chosen, register_onednn
 from deqn.processes.comm import Comm
 from deqn.processes.signals import Signals
 from deqn.training import curriculum, diagnose, least_squares, loss, losses, record, simulate
-from deqn.training.cpu import configure_cpu
+from deqn.training.compiled import compiled
+from deqn.training.cpu import configure_cpu, no_garbage
 from deqn.training.first_order import BadStep, FirstOrder
 from deqn.training.gradient import Gradient
 from deqn.training.least_squares import LeastSquares, Stuck
@@ -59,6 +60,7 @@ class Trainer:
         comm: the processes that train together; only rank 0 writes and has a watcher.
     """
 
+    @no_garbage()  # optimizers import PyTorch's compiler
     def __init__(
         self, model: Model, folder: RunFolder | None = None, watcher: Watcher | None = None, comm: Comm | None = None
     ) -> None:  # fmt: skip
@@ -87,8 +89,8 @@ class Trainer:
         if config.run.compile:
             if self.saver.header["products"] == "onednn":
                 register_onednn()
-            self.terms = torch.compile(terms, fullgraph=True, dynamic=False)
-            self.simulated_step = torch.compile(model.step, fullgraph=True, dynamic=False)
+            self.terms = compiled(terms)
+            self.simulated_step = compiled(model.step)
         if model.pseudo_columns:
             with self.state.untouched_generators():
                 refuse_moving(starting_state, model.step(starting_state), model.pseudo_columns, model.folder.name)

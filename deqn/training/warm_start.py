@@ -141,7 +141,7 @@ def fit_policy(model: Model, states: Tensor, policies: Tensor, steps: int = 30, 
     if n * rows * min(n, rows) > _WORK:
         _descend(parameters, lambda: distance(both).square().mean())
     else:
-        optimizer = LevenbergMarquardt(parameters, damping=1e-3)
+        optimizer = LevenbergMarquardt(parameters, damping=1e-3, solver="dual" if rows < n else "primal")
         left = []
         for _ in range(steps):
             left.append(optimizer.advance(distance, both))

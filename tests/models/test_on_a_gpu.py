@@ -13,6 +13,7 @@ from deqn.analysis import figures
 from deqn.configuration.compose import compose, write_run_configuration
 from deqn.disk.run_folder import RunFolder, comparable
 from deqn.economy.probe import probe
+from deqn.numerics.normal_equations import Alone, normal_equations
 from deqn.training import warm_start
 from deqn.training.estimate import estimate_seconds
 from deqn.training.trainer import Trainer
@@ -120,7 +121,7 @@ def test_least_squares(solver):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="the pretended GPU lists what a real one does not")
-@pytest.mark.parametrize("solver", ["primal", "dual"])
+@pytest.mark.parametrize("solver", ["primal", "dual", "matrix_free"])
 def test_the_host_waits_once_for_each_try_of_a_least_squares_step(monkeypatch, solver):
     made = trainer("brock_mirman", "optimizer=levenberg_marquardt", f"+optimizer.optimizer_kwargs.solver={solver}")
     stays, step, tries = made.step_of_phase._stays, made.step, []
@@ -140,6 +141,18 @@ def test_the_host_waits_once_for_each_try_of_a_least_squares_step(monkeypatch, s
     monkeypatch.setattr(made.step_of_phase, "_stays", first_refused)
     monkeypatch.setattr(made, "step", counted)
     made.fit(quiet=True)
+
+
+def test_iterations_after_the_solution_leave_it_as_it_is():
+    """The host does not ask a GPU whether conjugate gradients have ended."""
+    torch.manual_seed(0)
+    module, states = torch.nn.Linear(3, 2, dtype=torch.float64), torch.randn(40, 3, dtype=torch.float64)
+    found = []
+    for device in ("cpu", "cuda"):
+        values = {name: p.detach().to(device) for name, p in module.named_parameters()}
+        system = normal_equations(module, values, states.to(device), Alone(), "matrix_free", tolerance=1e-9)
+        found.append(system.solve(torch.tensor(0.5, dtype=torch.float64, device=device), system.rows).cpu())
+    torch.testing.assert_close(found[1], found[0], rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("setting", SETTINGS)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from deqn.numerics.least_squares import LevenbergMarquardt
-from deqn.numerics.normal_equations import Alone, normal_equations
+from deqn.numerics.normal_equations import Alone, chosen, normal_equations
 
 
 class Linear(nn.Module):
@@ -103,6 +103,16 @@ def test_every_form_solves_the_damped_normal_equations(n, solver):
     torch.testing.assert_close(step, torch.cat([exact[:3].T.flatten(), exact[3]]), rtol=1e-7, atol=1e-9)
     trace = 2 * inputs.square().sum()
     assert float(system.trace) == pytest.approx(float(trace), rel=0.5 if solver == "matrix_free" else 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("n", "form"), [(3, "dual"), (40, "primal"), (1_950_000, "primal"), (1_960_000, "matrix_free")]
+)
+def test_auto_takes_the_smaller_system_and_no_jacobian_where_its_product_is_large(n, form):
+    """Two residuals a state, 32 parameters: 1,953,125 states are four thousand million multiplications."""
+    network = nn.Linear(15, 2, dtype=torch.float64)
+    values = {name: p.detach() for name, p in network.named_parameters()}
+    assert chosen(network, values, torch.zeros(1, dtype=torch.float64).expand(n, 15), Alone()) == form
 
 
 class Fading(nn.Module):
