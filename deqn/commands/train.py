@@ -150,7 +150,7 @@ def _link(composed: Composed, folder: RunFolder, comm: Comm) -> tuple[Model, Rep
         new = settings.STARTING_POINT == "NEW"
         calibrated = None if new else folder.calibration(settings.constants)
         with tell_of_calibration(terminal(), model_folder(settings.MODEL_NAME, settings.MODELS_DIR)):
-            model = Model(settings, calibrated, comm.rank, comm.local_rank)
+            model = Model(settings, calibrated, comm.rank, comm.local_rank, folder.path)
         report = probe(model)
         report.notes[:0] = composed.notes
         made.append((model, report))
@@ -160,7 +160,7 @@ def _link(composed: Composed, folder: RunFolder, comm: Comm) -> tuple[Model, Rep
     received = comm.first(link)
     if not made:
         arrays = {name: value.numpy() for name, value in received.items()}
-        model = Model(settings, arrays, comm.rank, comm.local_rank)
+        model = Model(settings, arrays, comm.rank, comm.local_rank, folder.path)
         made.append((model, probe(model)))
     return made[0]
 

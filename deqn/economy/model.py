@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import io
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,6 +66,8 @@ class Model:
         calibration: what Calibration.py gave in an earlier run; computed anew where it is None.
         rank, local_rank: of this process, and among those of its machine; the first shifts the seed of the draws, not that
             of the network.
+        log_dir: `Parameters.LOG_DIR` of files that read it while they are run for the first time; by default a temporary folder,
+            which is then removed.
 
     Attributes:
         State, PolicyState: accessors by name, `State.K(x) -> [*batch]`.
@@ -77,7 +82,8 @@ class Model:
     """
 
     def __init__(
-        self, config: Config, calibration: Mapping[str, Any] | None = None, rank: int = 0, local_rank: int = 0
+        self, config: Config, calibration: Mapping[str, Any] | None = None, rank: int = 0, local_rank: int = 0,
+        log_dir: str | Path | None = None,
     ) -> None:  # fmt: skip
         self.config = config
         self.name = config.MODEL_NAME
@@ -92,7 +98,10 @@ class Model:
         self.policy_columns = lay_out([(v.name, v.shape, v.bound()) for v in variables.policies])
         self.definition_bounds = {v.name: v.bound() for v in variables.definitions}
         self._initial = InitialStates(variables.states, self.state_columns, config.run, self.rng)
-        self._link(calibration)
+        with contextlib.ExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory()) if log_dir is None else str(log_dir)
+            self._link(calibration, folder)
+            self.set_run(LOG_DIR=None if log_dir is None else folder)
 
     # -- what the model is ----------------------------------------------------------------------------------------
 
@@ -199,19 +208,24 @@ class Model:
         """The same economy in float64, with a network of its own; this one where it is in float64 already."""
         if self.dtype == torch.float64:
             return self
-        run = self.config.run.model_copy(update={"keras_precision": "float64"})
-        config = self.config.model_copy(update={"run": run, "device": str(self.device)})
-        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):  # a training is under way
-            twin = Model(config, self.calibration)
+        twin = self.linked_in_float64(self.device)
         twin.Globals.__dict__ = self.Globals.__dict__
         twin.expectations.stacked_step = self.expectations.stacked_step
         twin.expectations.stacked_function = self.expectations.stacked_function
         twin.network.load_state_dict(self.network.state_dict())
         return twin
 
+    def linked_in_float64(self, device: torch.device | str) -> Model:
+        """The files linked once more, in float64; what they print has been said, and a training may be under way."""
+        run = self.config.run.model_copy(update={"keras_precision": "float64"})
+        config = self.config.model_copy(update={"run": run, "device": str(device)})
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices), contextlib.redirect_stdout(io.StringIO()):
+            return Model(config, self.calibration, log_dir=self.Parameters.LOG_DIR)
+
     # -- linking --------------------------------------------------------------------------------------------------
 
-    def _link(self, calibration: Mapping[str, Any] | None) -> None:
+    def _link(self, calibration: Mapping[str, Any] | None, log_dir: str) -> None:
         """Calibration -> Definitions -> Dynamics -> network -> Equations -> Hooks."""
         config = self.config
         self.scalar_equations: list[str] = []
@@ -246,7 +260,7 @@ class Model:
                 "says, and remove it."
             )
         self._set_parameters(config.constants)
-        self._set_parameters(self._built_in_parameters())
+        self._set_parameters(self._built_in_parameters() | {"LOG_DIR": log_dir})
         if there:
             more = more_parameters(config, without_training(self.policy, 1), self.n_states, self.dtype, self.rng)
             self._set_parameters(untaken(more, config.constants))

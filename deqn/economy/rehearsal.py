@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import tempfile
 from collections.abc import Iterator
 from typing import Any
@@ -41,11 +42,12 @@ def rehearsing(model: Model, states: Tensor, **run: Any) -> Iterator[str]:
 def starting_states(model: Model, n: int) -> Tensor:
     """States in which training starts: `[n, n_states]`.
 
-    Initial states; in a folder written for the TensorFlow library what its `post_init` makes of them, as is usual there.
+    Initial states; in a folder written for the TensorFlow library what its `post_init` makes of them, as is usual there. What
+    that hook prints is shown where it is called for itself, and not here.
     """
     if not model.for_tensorflow or model.post_init is None:
         return model.initial_states(n)
     states = model.initial_states(model.config.run.N_sim_batch)
-    with rehearsing(model, states):
+    with rehearsing(model, states), contextlib.redirect_stdout(io.StringIO()):
         model.run_post_init()
     return states.repeat(-(-n // len(states)), 1)[:n]

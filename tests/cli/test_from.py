@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.conftest import contents
-from tests.library import library, with_variables
+from tests.library import FILES, library, with_variables
 
 
 @pytest.fixture
@@ -76,6 +76,15 @@ def test_notes_are_shown_by_check(tmp_path, answer):
     said = answer("--check", f"--from={folder}")
     assert said.code == 0, said.err
     assert "note: not read, as in the TensorFlow library: optimizer.mine." in said.out
+
+
+def test_strict_makes_an_error_of_a_note(tmp_path, answer):
+    variables = FILES["config/variables/growth.yaml"] + "  - name: none\n"
+    folder = library(tmp_path / "lib", {"config/variables/growth.yaml": variables})
+    typed = ["check", "--from", str(folder)]
+    assert answer(*typed, script="deqn/__main__.py").code == 0
+    said = answer(*typed, "--strict", script="deqn/__main__.py")
+    assert (said.code, "none(state, policy_state) is missing" in said.err) == (2, True)
 
 
 SCRIPT = """\

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import subprocess
 import sys
 
@@ -213,6 +214,18 @@ def test_helper_modules_beside_the_model_folder(tmp_path):
 def test_a_helper_that_is_missing_is_said_with_what_is_there(tmp_path, name, said):
     with pytest.raises(ModelError, match=rf"tiny/Hooks.py:1: .*{said}"):
         load(tmp_path, Hooks=f"import {name}\n", beside__life_cycle="")
+
+
+def test_a_line_that_fails_in_a_shared_definition_is_one_problem(tmp_path):
+    with pytest.raises(ModelError) as error:
+        check(tmp_path, Definitions=MODEL["Definitions"].replace("Parameters.alpha", "tf.reduce_sum(state, axis=2)"))
+    (problem,) = error.value.problems
+    assert re.fullmatch(
+        r"tiny/Definitions.py:7: definition 'Y' failed: IndexError: Dimension out of range .* So do 'C', "
+        r"total_step_random\(prev_state, policy_state\) and total_step_spec_shock\(prev_state, policy_state, 0\), "
+        r"which come to this line\.",
+        problem,
+    )
 
 
 def test_left_over_files_and_dead_functions_are_not_read(tmp_path):

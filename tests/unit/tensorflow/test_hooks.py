@@ -16,7 +16,7 @@ from deqn.economy.probe import probe
 from deqn.errors import ModelError
 from deqn.training.monitor import Monitor
 from deqn.training.try_hooks import try_hooks
-from tests.unit.tensorflow.folders import MODEL, check, load
+from tests.unit.tensorflow.folders import MODEL, check, load, overrides, write
 
 
 @pytest.mark.parametrize(
@@ -155,3 +155,34 @@ def test_a_hook_simulates_with_graphs(tmp_path):
             """,
     )
     assert "Graphs" not in sys.modules
+
+
+def test_files_may_read_the_run_folder_while_they_are_first_run(tmp_path, answer):
+    hooks = """+
+        OUT = Parameters.LOG_DIR + "/own"
+        writer = tf.summary.create_file_writer(OUT)
+
+        def cycle_hook(state, i):
+            import os
+            os.makedirs(OUT, exist_ok=True)
+            open(OUT + f"/{i}.txt", "w").close()
+        """
+    folder = write(tmp_path, Hooks=hooks)
+    typed = [f"--config-dir={folder / 'config'}", *overrides(folder), "hydra.run.dir=run"]
+    assert answer("--check", *typed).code == 0
+    assert not (tmp_path / "run").exists()
+    assert answer(*typed).code == 0
+    assert sorted(path.name for path in (tmp_path / "run" / "own").iterdir()) == ["1.txt", "2.txt"]
+    assert load(tmp_path, Hooks=hooks).Parameters.LOG_DIR is None
+
+
+def test_what_post_init_prints_is_shown_once(tmp_path, answer):
+    hooks = """+
+        def post_init():
+            print("post init")
+        """
+    folder = write(tmp_path, Hooks=hooks, Equations="+print('equations')\n")
+    typed = [f"--config-dir={folder / 'config'}", *overrides(folder)]
+    for said in (answer("--check", *typed), answer(*typed, "hydra.run.dir=run")):
+        assert said.code == 0, said.err
+        assert said.out.count("post init") == said.out.count("equations\n") == 1
