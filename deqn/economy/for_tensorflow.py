@@ -54,6 +54,21 @@ def _assigned(path: Path) -> dict[str, Any]:
     return values
 
 
+def follow_global_draws(rng: Rng, folder: Path) -> list[str]:
+    """Where files draw from NumPy's or Python's generators, these start from the seed of the run and are kept with its own.
+
+    Returns:
+        What is to be said of generators that are not kept.
+    """
+    from deqn.tensorflow.global_draws import GlobalDraws, draws_globally, own_generators
+
+    trees = linked(folder)
+    if not draws_globally(trees):
+        return []
+    rng.follow(GlobalDraws(rng.generator.initial_seed()))
+    return list(own_generators(trees))
+
+
 def without_training(function: Callable[..., Any], n: int) -> Callable[..., Any]:
     """A function that takes `training=` and `mode=` after its first n arguments and does the same."""
 

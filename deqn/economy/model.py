@@ -23,6 +23,7 @@ from deqn.economy.device import pick_device
 from deqn.economy.files import describe, model_folder, source, where
 from deqn.economy.for_tensorflow import (
     FIRST_EPISODE,
+    follow_global_draws,
     graphs,
     make_globals,
     more_parameters,
@@ -220,8 +221,12 @@ class Model:
         run = self.config.run.model_copy(update={"keras_precision": "float64"})
         config = self.config.model_copy(update={"run": run, "device": str(device)})
         devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices), contextlib.redirect_stdout(io.StringIO()):
-            return Model(config, self.calibration, log_dir=self.Parameters.LOG_DIR)
+        state = self.rng.get_state()
+        try:
+            with torch.random.fork_rng(devices), contextlib.redirect_stdout(io.StringIO()):
+                return Model(config, self.calibration, log_dir=self.Parameters.LOG_DIR)
+        finally:
+            self.rng.set_state(state)
 
     # -- linking --------------------------------------------------------------------------------------------------
 
@@ -264,6 +269,7 @@ class Model:
         if there:
             more = more_parameters(config, without_training(self.policy, 1), self.n_states, self.dtype, self.rng)
             self._set_parameters(untaken(more, config.constants))
+            self.notes += follow_global_draws(self.rng, self.folder)
         with self.context():
             if calibration is None:
                 self.calibrated = calibrate(self.linker, config.constants)

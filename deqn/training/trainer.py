@@ -222,6 +222,10 @@ class Trainer:
                         continue
                     if self.watcher is not None:  # before the checkpoint: what is killed between them is told again
                         with state.untouched_generators():  # a hook may draw
+                            if (
+                                self.model.for_tensorflow
+                            ):  # and its generators may have no other use: not the same numbers again
+                                state.rng.seed(self.config.seed + 7_919 * state.episode)
                             self.watcher.episode(numbers, state.starting_state)
                     if state.episode % self.config.CHECKPOINT_INTERVAL == 0:
                         saver.save(good)
