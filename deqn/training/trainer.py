@@ -347,6 +347,11 @@ class Trainer:
         except BadStep as bad:
             self._stop_not_finite(bad)
         self.state.after_step()
+        weights = self.state.weights
+        if weights is not None and weights.in_steps:
+            losses = torch.stack([part.detach() for part in terms.parts.values()])
+            self.comm.mean_(losses)
+            weights.after_step(losses, self.state.step)
         return terms
 
     def _record(self, epochs: list[tuple[int, Tensor]], began: float) -> Record:
@@ -359,7 +364,7 @@ class Trainer:
         means = {name: x / (sum(steps) * size) for name, x in zip(record.scalars(terms), numbers[-1], strict=True)}
         means |= record.shares(means, terms)
         if self.state.weights is not None:
-            self.state.weights.after_episode([means[f"part_{name}"] for name in terms.parts], self.state.episode)
+            self.state.weights.after_episode([means[f"part_{name}"] for name in terms.parts])
         return Record(
             episode=self.state.episode,
             step=self.state.step,
