@@ -76,6 +76,7 @@ class Model:
         network: the trainable module behind `policy`.
         for_tensorflow: whether the folder is written for the TensorFlow library.
         scalar_equations: names of equations with one residual for the whole batch; the probe finds them.
+        log_folders: the folders in `Parameters.LOG_DIR` once the files have been run, which may have made them for their plots.
         notes: remarks on the files that are no errors.
 
     Raises:
@@ -102,6 +103,7 @@ class Model:
         with contextlib.ExitStack() as stack:
             folder = stack.enter_context(tempfile.TemporaryDirectory()) if log_dir is None else str(log_dir)
             self._link(calibration, folder)
+            self.log_folders = [path.relative_to(folder) for path in sorted(Path(folder).rglob("*")) if path.is_dir()]
             self.set_run(LOG_DIR=None if log_dir is None else folder)
 
     # -- what the model is ----------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import contextlib
 import io
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -30,6 +31,8 @@ def rehearsing(model: Model, states: Tensor, **run: Any) -> Iterator[str]:
     generator = model.rng.get_state()
     try:
         with tempfile.TemporaryDirectory() as folder, torch.random.fork_rng([]), model.context():
+            for path in model.log_folders:
+                Path(folder, path).mkdir()
             model.set_run(starting_state=states, LOG_DIR=folder, **run)
             yield folder
     finally:

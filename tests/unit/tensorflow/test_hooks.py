@@ -215,12 +215,13 @@ def test_a_hook_simulates_with_graphs(tmp_path):
 
 def test_files_may_read_the_run_folder_while_they_are_first_run(tmp_path, answer):
     hooks = """+
+        import os
         OUT = Parameters.LOG_DIR + "/own"
         writer = tf.summary.create_file_writer(OUT)
+        os.makedirs(OUT)
 
         def cycle_hook(state, i):
-            import os
-            os.makedirs(OUT, exist_ok=True)
+            open(Parameters.LOG_DIR + f"/own/{i}.txt", "w").close()
             open(OUT + f"/{i}.txt", "w").close()
         """
     folder = write(tmp_path, Hooks=hooks)
