@@ -86,6 +86,7 @@ class _Probe:
         model = self.model
         states = self.states = starting_states(model, BATCH)
         self._finite("the initial states", states, states)
+        self._begins_elsewhere(states)
         policies = self._try("the network", lambda: model.policy(states).detach())
         if policies is not _FAILED and self._shape("the network", policies, (BATCH, model.n_policies)):
             self.policies = policies
@@ -105,6 +106,20 @@ class _Probe:
             self.problems += text_constants("\n".join(self.problems), mentioned(model.config.constants, model.folder))
             raise ModelError(f"{count(len(self.problems), 'problem')} in {model.folder}", self.problems)
         return self.report
+
+    def _begins_elsewhere(self, states: Tensor) -> None:
+        """A note where `post_init` makes states that the YAML file says nothing of, and all episodes but the first begin anew."""
+        model = self.model
+        if not model.for_tensorflow or model.post_init is None or not model.config.redraw:
+            return
+        columns = zip(model.state_columns, model.config.variables.states, strict=True)
+        names = [column.name for column, v in columns if v.init is None and bool((column.raw(states) != 1).any())]
+        if names:
+            self.report.notes.append(
+                f"initialize_each_episode: the states that post_init makes are those of the first episode. Later ones begin at "
+                f"1 for {', '.join(names)}, which have no `init` in the YAML: give them one, or write "
+                "initialize_each_episode=false."
+            )
 
     def _passed_over(self, remark: str) -> None:
         """A problem; a note in a folder written for the TensorFlow library, which passes over it."""

@@ -74,6 +74,14 @@ def test_states_of_the_probe_are_those_that_post_init_makes(tmp_path):
     check(tmp_path, Definitions=definitions)
 
 
+@pytest.mark.parametrize(("redraw", "noted"), [("true", True), ("false", False)])
+def test_states_of_post_init_that_later_episodes_do_not_have_are_noted(tmp_path, redraw, noted):
+    """z has no `init`: it is 1 where states are drawn anew, and 0 where post_init has made them."""
+    report = check(tmp_path, f"initialize_each_episode={redraw}")[1]
+    said = [note for note in report.notes if "Later ones begin at 1 for z, which have no `init` in the YAML" in note]
+    assert bool(said) == noted
+
+
 def test_histograms_are_written_once(tmp_path):
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

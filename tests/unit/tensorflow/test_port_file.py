@@ -49,6 +49,8 @@ EXPRESSIONS = [
     "tf.gather(x, tf.constant([2, 0]), axis=1)", "tf.gather(x, 1)", "tf.gather(x, [0], axis=-1)", "tf.cumsum(x)",
     "tf.cumsum(x, axis=1)", "tf.argmax(x, axis=1)", "tf.argmin(x)", "tf.nn.softmax(x)", "tf.nn.softmax(x, axis=0)",
     "tf.matmul(x, tf.transpose(x))", "tf.linalg.matmul(x, x, transpose_b=True)", "tf.identity(x)", "tf.stop_gradient(x)",
+    "tf.matmul(x, x, transpose_a=True) + 1", "tf.sort(-x)", "tf.sort(-x, axis=0)", "tf.add_n([x, 2 * x])",
+    "tf.add_n([i * x for i in range(3)])", "tf.norm(x)", "tf.norm(tf.stack([x, -x], axis=-1), axis=-1)",
     "tf.cond(n > 1, lambda: x + 1, lambda: x)", "tf.einsum('ij,ij->i', x, x)", "tf.math.log([2.0, 3.0])",
     "tf.exp(np.array([0.5, 1.0]))", "tf.exp(unknown)", "tf.math.log(unknown) + x", "tf.reduce_sum([x[0], x[1]], axis=0)",
     "tf.reduce_mean([1.0, 2.0])", "tf.shape(x)[0] * 1.0", "tf.zeros(tf.shape(x))",
