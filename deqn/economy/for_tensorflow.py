@@ -24,6 +24,20 @@ from deqn.tensorflow.folder import linked, switches
 FIRST_EPISODE = 1  # what that library calls `current_episode` before the first episode has ended
 
 
+class OwnNames(ReadOnly):
+    """`Parameters`: a file may add names to it, and change those; what the configuration gives stays."""
+
+    def __init__(self, label: str) -> None:
+        super().__init__(label)
+        self.__dict__["_own"] = set[str]()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self and name not in self._own:
+            super().__setattr__(name, value)
+        self._own.add(name)
+        self.__dict__[name] = value
+
+
 class Switches(Namespace):
     """`Globals`: DISABLE_SCHOCKS, as some spell it there, is DISABLE_SHOCKS."""
 

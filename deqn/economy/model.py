@@ -23,6 +23,7 @@ from deqn.economy.device import pick_device
 from deqn.economy.files import describe, model_folder, source, where
 from deqn.economy.for_tensorflow import (
     FIRST_EPISODE,
+    OwnNames,
     follow_global_draws,
     graphs,
     make_globals,
@@ -39,7 +40,7 @@ from deqn.errors import ConfigError, ModelError, suggestion
 from deqn.numerics.at_once import make_expectations
 from deqn.numerics.quadrature import gauss_hermite, monomial_rule
 from deqn.numerics.rng import Rng
-from deqn.tensorflow.folder import asks_for_tensorflow
+from deqn.tensorflow.folder import asks_for_tensorflow, linked, names_set
 
 if TYPE_CHECKING:
     from deqn.tensorflow.variables import Variables
@@ -239,7 +240,7 @@ class Model:
         there = self.for_tensorflow
         switches = {"POST_PROCESSING": False, "DISABLE_SHOCKS": False}
         self.Globals = make_globals(self.folder, switches) if there else Namespace("Globals", switches)
-        self.Parameters = ReadOnly("Parameters")
+        self.Parameters = OwnNames("Parameters") if there else ReadOnly("Parameters")
         self.Definitions = ReadOnly("Definitions")
         self.State = Columns(
             "State", self.state_columns,
@@ -395,6 +396,8 @@ class Model:
             "Definitions": [*helpers, *self.Definitions, *(f"{n}_RAW" for n in self.definition_bounds)],
         }  # fmt: skip
         hints = {"State": "", "PolicyState": "", "Definitions": "", "Parameters": listed}
+        if self.for_tensorflow:
+            known["Parameters"] += names_set(linked(self.folder), "Parameters")
         check_names(self.folder, known, hints, list(self.definition_bounds) if self.for_tensorflow else None)
 
     def _leave_out(self, definitions: list[str]) -> None:
