@@ -52,7 +52,9 @@ class Switches(Namespace):
 
 def make_globals(folder: Path, entries: Mapping[str, Any]) -> Switches:
     """`Globals` with the switches that the files read: a script sets them, and until then they are off."""
-    own: dict[str, Any] = dict.fromkeys(switches(linked(folder)), False) | _assigned(folder.parent / "Globals.py")
+    own: dict[str, Any] = dict.fromkeys(switches(linked(folder)), False)
+    for place in (folder.parent, folder):  # a rewritten folder has a copy of the library's
+        own |= _assigned(place / "Globals.py")
     return Switches(
         "Globals", {name: value for name, value in own.items() if name != "DISABLE_SCHOCKS"} | dict(entries)
     )

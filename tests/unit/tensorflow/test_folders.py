@@ -106,6 +106,19 @@ def test_a_name_outside_is_said_with_file_and_line_before_anything_runs(tmp_path
         load(tmp_path, Definitions=f"+\n{line}\n")
 
 
+def test_methods_of_tensorflows_tensors_that_pytorchs_lack(tmp_path):
+    """A rewritten file keeps its lines."""
+    shapes = "    SHAPES.append(\n        [*state.get_shape(),\n         state.get_shape().as_list()])\n    return (1 -"
+    definitions = MODEL["Definitions"].replace("    return (1 -", shapes) + "\nSHAPES = []\n"
+    model = check(tmp_path, Definitions=definitions)[0]
+    model.Definitions.C(STATES, model.policy(STATES))
+    assert model.linker.link("Definitions").SHAPES[-1] == [3, 2, [3, 2]]
+    wrong = definitions.replace("         state.get_shape().as_list()", "         state.get_shape().as_list(), 1 / 0")
+    line = wrong.splitlines().index("         state.get_shape().as_list(), 1 / 0])") + 1
+    with pytest.raises(ModelError, match=rf"tiny/Definitions.py:{line}: definition 'C' failed: ZeroDivisionError"):
+        check(tmp_path, Definitions=wrong)
+
+
 def test_numpys_dropped_names(tmp_path):
     check(
         tmp_path,

@@ -173,3 +173,9 @@ def test_what_the_configuration_gives_stays(tmp_path):
         ModelError, match=r"tiny/Hooks.py:\d+: AttributeError: Parameters is read-only: Parameters.beta cannot"
     ):
         load(tmp_path, Hooks="+Parameters.beta = 0.9\n")
+
+
+@pytest.mark.parametrize("place", ["beside__Globals", "Globals"])
+def test_values_of_a_globals_file_are_there_beside_the_folder_and_in_it(tmp_path, place):
+    """`deqn port` puts a copy into the folder."""
+    assert load(tmp_path, **{place: "PREF_SHOCK = True\n"}).Globals.PREF_SHOCK is True

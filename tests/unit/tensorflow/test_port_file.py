@@ -99,6 +99,7 @@ def test_an_expression_has_the_same_value(expression):
          "Parameters.starting_state.copy_(State.update(s, 'z', 0.))"),
         ("setattr(sys.modules[__name__], 'one', 1.0)", "one = 1.0"),
         ("tf.summary.scalar('m', State.z(s).mean(), step=3)", "Parameters.summary.add_scalar('m', State.z(s).mean(), 3)"),
+        ("a, b = s.get_shape(), s.shape.as_list()", "a, b = s.shape, list(s.shape)"),
         ("a = np.int(3) + np.Inf", "a = int(3) + np.inf"),
         ("E = State.E_t_gen(s, s, training=training)", "E = State.E_t_gen(s, s)"),
         ("D = importlib.import_module(Parameters.MODEL_NAME + '.Definitions')", "import Definitions as D"),
