@@ -59,7 +59,7 @@ def rebuild(composed: Composed, starting_point: str) -> Run:
     source = composed.source or composed.run_dir
     folder = RunFolder(source)
     configure_cpu(composed.config.run.threads)
-    model = Model(composed.config, folder.calibration(composed.config.constants))
+    model = Model(composed.config, folder.calibration(composed.config.constants), log_dir=source)
     with model.context():
         model.Globals.__dict__.update(POST_PROCESSING=True, DISABLE_SHOCKS=composed.config.DISABLE_SHOCKS)
         probe(model)

@@ -22,6 +22,7 @@ from deqn.economy.columns import Namespace
 from deqn.economy.files import describe, source
 from deqn.economy.for_tensorflow import graphs
 from deqn.errors import DEQNError, ModelError
+from deqn.tensorflow.methods import compiled
 
 _FILES = ("Definitions", "Dynamics", "Equations", "Hooks", "Variables")
 _NAMES = ("Parameters", "State", "PolicyState", "Definitions", "Globals", "Graphs", "Equations", "Dynamics", "Hooks")
@@ -65,7 +66,7 @@ class Script:
         with self._inside, _on_path(self.path.parent):
             sys.argv, sys.modules["__main__"] = [str(self.path), *self.arguments], module
             try:
-                exec(compile(source(self.path), str(self.path), "exec"), module.__dict__)
+                exec(compiled(source(self.path), self.path), module.__dict__)
             except SystemExit as ended:
                 if ended.code not in (None, 0):
                     raise ModelError(f"{self.path.name} ended with status {ended.code}.") from ended

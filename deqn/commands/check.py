@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+
 from deqn.analysis.checkup import checkup_table
 from deqn.analysis.run import Run
 from deqn.commands import entry
@@ -25,7 +27,14 @@ def check(composed: Composed) -> int:
     """Links the model, tries it on seven states, and its hooks on copies; returns the exit status."""
     if not launch.is_first():
         return 0
-    model = Model(composed.config)
+    with (
+        tempfile.TemporaryDirectory() as folder
+    ):  # of files that keep what Parameters.LOG_DIR is when they are first run
+        return _check(composed, folder)
+
+
+def _check(composed: Composed, log_dir: str) -> int:
+    model = Model(composed.config, log_dir=log_dir)
     report = probe(model)
     report.notes[:0] = composed.notes
     trainer = Trainer(model)  # optimizer and schedule

@@ -63,12 +63,12 @@ def run(
     parser.usage = "%(prog)s [options] key=value ...; --help tells more"
     if check is not None:
         parser.add_argument("--check", action="store_true", help="validate, link and try the model; train nothing")
-        parser.add_argument(
-            "--strict", action="store_true", help="exit status 6 where the model is not solved (strict=true)"
-        )
+    parser.add_argument(
+        "--strict", action="store_true", help="exit status 6 where the model is not solved (strict=true)"
+    )
     parser.add_argument("--from", dest="library", metavar="DIR", help="a folder of the TensorFlow library, as it is")
     arguments = parser.parse_intermixed_args()  # options may stand between overrides
-    if getattr(arguments, "strict", False):
+    if arguments.strict:
         arguments.overrides.append("strict=true")
     run_dir = os.environ.get(RUN_DIR_VARIABLE) or run_dir
     full = bool(os.environ.get("HYDRA_FULL_ERROR"))

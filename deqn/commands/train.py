@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import sys
@@ -149,9 +150,11 @@ def _link(composed: Composed, folder: RunFolder, comm: Comm) -> tuple[Model, Rep
         _refuse_to_start_over(composed, folder)
         new = settings.STARTING_POINT == "NEW"
         calibrated = None if new else folder.calibration(settings.constants)
-        with tell_of_calibration(terminal(), model_folder(settings.MODEL_NAME, settings.MODELS_DIR)):
-            model = Model(settings, calibrated, comm.rank, comm.local_rank)
-        report = probe(model)
+        # files of the TensorFlow library may write there while they are first run
+        place = folder.there() if settings.written_for == "tensorflow" else contextlib.nullcontext()
+        with place, tell_of_calibration(terminal(), model_folder(settings.MODEL_NAME, settings.MODELS_DIR)):
+            model = Model(settings, calibrated, comm.rank, comm.local_rank, folder.path)
+            report = probe(model)
         report.notes[:0] = composed.notes
         made.append((model, report))
         calibration.keep(model.calibrated, model.folder, settings.constants)
@@ -160,7 +163,7 @@ def _link(composed: Composed, folder: RunFolder, comm: Comm) -> tuple[Model, Rep
     received = comm.first(link)
     if not made:
         arrays = {name: value.numpy() for name, value in received.items()}
-        model = Model(settings, arrays, comm.rank, comm.local_rank)
+        model = Model(settings, arrays, comm.rank, comm.local_rank, folder.path)
         made.append((model, probe(model)))
     return made[0]
 

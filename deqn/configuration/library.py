@@ -45,6 +45,7 @@ class Library:
     def __init__(self, folder: str | Path) -> None:
         self.config = config_of(folder)
         self.folder = self.config.parent
+        self._whole: str | None = None  # the model that `model=` has named, with its files of all groups
 
     @property
     def models(self) -> list[str]:
@@ -76,6 +77,7 @@ class Library:
             model = str(override.value())
             if model not in self.models:
                 raise ConfigError(self.unknown(f"No model {model!r}", model))
+            self._whole = model
             groups = [g for g in yaml_files.GROUPS if (self.config / g / f"{model}.yaml").is_file() and g not in typed]
             result += parse_overrides([f"MODEL_NAME={model}", *(f"{group}={model}" for group in groups)])
         return result
@@ -131,7 +133,7 @@ class Library:
     def _others(self, chosen: Mapping[str, str], model: str | None) -> list[str]:
         """What MODEL_NAME alone leaves to another model, although there are files of its own."""
         own = [g for g in chosen if chosen[g] != model and (self.config / g / f"{model}.yaml").is_file()]
-        if model is None or not own:
+        if model in (None, self._whole) or not own:
             return []
         others = ", ".join(f"{group}={chosen[group]}" for group in own)
         return [

@@ -25,8 +25,8 @@ class Loss(Group):
     )
     reweighting: Literal["none", "softmax", "inverse", "relobralo"] = Field(
         "none",
-        description="(new) weights that follow the losses of the equations from episode to episode: `softmax` and `inverse` "
-        "weigh large losses down, `relobralo` weighs up what falls slowly",
+        description="(new) weights that follow the losses of the equations: `softmax` and `inverse` weigh large losses down, "
+        "from episode to episode; `relobralo` weighs up what falls slowly, from step to step",
     )
     temperature: PositiveFloat = Field(
         1.0, description="(new) of `softmax` and `relobralo`: the larger, the more equal"

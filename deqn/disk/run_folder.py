@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -11,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
@@ -79,9 +80,7 @@ class RunFolder:
                 f"{owner.get('started', '?')}). Wait for it, or give another hydra.run.dir.{gone}"
             ) from None
         except OSError as error:
-            raise CheckpointError(
-                f"{self.path} cannot be written: {error.strerror}. Give another hydra.run.dir."
-            ) from error
+            raise self._not_written(error) from error
 
         try:
             prepare()
@@ -126,6 +125,25 @@ class RunFolder:
             if time.monotonic() > until:
                 return found
             time.sleep(0.01)
+
+    def _not_written(self, error: OSError) -> CheckpointError:
+        return CheckpointError(f"{self.path} cannot be written: {error.strerror}. Give another hydra.run.dir.")
+
+    @contextlib.contextmanager
+    def there(self) -> Iterator[None]:
+        """Inside, the folder is there; after an error it is gone again, unless something was written into it."""
+        made = [path for path in (self.path, *self.path.parents) if not path.exists()]
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._not_written(error) from error
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(OSError):
+                for path in made:
+                    path.rmdir()
+            raise
 
     def read(self) -> dict[str, Any]:
         """`run.json`, or nothing where there is none."""

@@ -24,6 +24,20 @@ from deqn.tensorflow.folder import linked, switches
 FIRST_EPISODE = 1  # what that library calls `current_episode` before the first episode has ended
 
 
+class OwnNames(ReadOnly):
+    """`Parameters`: a file may add names to it, and change those; what the configuration gives stays."""
+
+    def __init__(self, label: str) -> None:
+        super().__init__(label)
+        self.__dict__["_own"] = set[str]()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self and name not in self._own:
+            super().__setattr__(name, value)
+        self._own.add(name)
+        self.__dict__[name] = value
+
+
 class Switches(Namespace):
     """`Globals`: DISABLE_SCHOCKS, as some spell it there, is DISABLE_SHOCKS."""
 
@@ -38,7 +52,9 @@ class Switches(Namespace):
 
 def make_globals(folder: Path, entries: Mapping[str, Any]) -> Switches:
     """`Globals` with the switches that the files read: a script sets them, and until then they are off."""
-    own: dict[str, Any] = dict.fromkeys(switches(linked(folder)), False) | _assigned(folder.parent / "Globals.py")
+    own: dict[str, Any] = dict.fromkeys(switches(linked(folder)), False)
+    for place in (folder.parent, folder):  # a rewritten folder has a copy of the library's
+        own |= _assigned(place / "Globals.py")
     return Switches(
         "Globals", {name: value for name, value in own.items() if name != "DISABLE_SCHOCKS"} | dict(entries)
     )
@@ -52,6 +68,21 @@ def _assigned(path: Path) -> dict[str, Any]:
             if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
                 values |= {target.id: node.value.value for target in node.targets if isinstance(target, ast.Name)}
     return values
+
+
+def follow_global_draws(rng: Rng, folder: Path) -> list[str]:
+    """Where files draw from NumPy's or Python's generators, these start from the seed of the run and are kept with its own.
+
+    Returns:
+        What is to be said of generators that are not kept.
+    """
+    from deqn.tensorflow.global_draws import GlobalDraws, draws_globally, own_generators
+
+    trees = linked(folder)
+    if not draws_globally(trees):
+        return []
+    rng.follow(GlobalDraws(rng.generator.initial_seed()))
+    return list(own_generators(trees))
 
 
 def without_training(function: Callable[..., Any], n: int) -> Callable[..., Any]:

@@ -104,8 +104,7 @@ def linear_solution(model: Model, found: SteadyState | None = None, near: Tensor
 
 def _copy(model: Model) -> Model:
     """The model in float64, on the CPU, without bounds of states and policies."""
-    run = model.config.run.model_copy(update={"keras_precision": "float64"})
-    copy = Model(model.config.model_copy(update={"run": run, "device": "cpu"}), model.calibration)
+    copy = model.linked_in_float64("cpu")
     copy.Globals.__dict__.update(model.Globals.__dict__)
     for accessors, columns in ((copy.State, copy.state_columns), (copy.PolicyState, copy.policy_columns)):
         for column in columns:

@@ -93,7 +93,7 @@ class Linker:
         sys.modules[module.__name__] = module  # Dynamo looks modules up by name
         self._running += 1
         try:
-            exec(compile(source(path), str(path), "exec"), module.__dict__)
+            exec(self._compiled(path), module.__dict__)
         except ModelError:
             self._forget(path)
             raise
@@ -105,6 +105,13 @@ class Linker:
         finally:
             self._running -= 1
         return module
+
+    def _compiled(self, path: Path) -> types.CodeType:
+        if not self.for_tensorflow:
+            return compile(source(path), str(path), "exec")
+        from deqn.tensorflow.methods import compiled  # not for other folders
+
+        return compiled(source(path), path)
 
     def _instead_of(self, missing: str, folder: Path) -> str:
         """What to do about a module that was not found: a file of nearly that name, or a package to install."""

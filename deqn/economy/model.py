@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import io
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +23,8 @@ from deqn.economy.device import pick_device
 from deqn.economy.files import describe, model_folder, source, where
 from deqn.economy.for_tensorflow import (
     FIRST_EPISODE,
+    OwnNames,
+    follow_global_draws,
     graphs,
     make_globals,
     more_parameters,
@@ -35,7 +40,7 @@ from deqn.errors import ConfigError, ModelError, suggestion
 from deqn.numerics.at_once import make_expectations
 from deqn.numerics.quadrature import gauss_hermite, monomial_rule
 from deqn.numerics.rng import Rng
-from deqn.tensorflow.folder import asks_for_tensorflow
+from deqn.tensorflow.folder import asks_for_tensorflow, linked, names_set
 
 if TYPE_CHECKING:
     from deqn.tensorflow.variables import Variables
@@ -63,6 +68,8 @@ class Model:
         calibration: what Calibration.py gave in an earlier run; computed anew where it is None.
         rank, local_rank: of this process, and among those of its machine; the first shifts the seed of the draws, not that
             of the network.
+        log_dir: `Parameters.LOG_DIR` of files that read it while they are run for the first time; by default a temporary folder,
+            which is then removed.
 
     Attributes:
         State, PolicyState: accessors by name, `State.K(x) -> [*batch]`.
@@ -70,6 +77,7 @@ class Model:
         network: the trainable module behind `policy`.
         for_tensorflow: whether the folder is written for the TensorFlow library.
         scalar_equations: names of equations with one residual for the whole batch; the probe finds them.
+        log_folders: the folders in `Parameters.LOG_DIR` once the files have been run, which may have made them for their plots.
         notes: remarks on the files that are no errors.
 
     Raises:
@@ -77,7 +85,8 @@ class Model:
     """
 
     def __init__(
-        self, config: Config, calibration: Mapping[str, Any] | None = None, rank: int = 0, local_rank: int = 0
+        self, config: Config, calibration: Mapping[str, Any] | None = None, rank: int = 0, local_rank: int = 0,
+        log_dir: str | Path | None = None,
     ) -> None:  # fmt: skip
         self.config = config
         self.name = config.MODEL_NAME
@@ -92,7 +101,11 @@ class Model:
         self.policy_columns = lay_out([(v.name, v.shape, v.bound()) for v in variables.policies])
         self.definition_bounds = {v.name: v.bound() for v in variables.definitions}
         self._initial = InitialStates(variables.states, self.state_columns, config.run, self.rng)
-        self._link(calibration)
+        with contextlib.ExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory()) if log_dir is None else str(log_dir)
+            self._link(calibration, folder)
+            self.log_folders = [path.relative_to(folder) for path in sorted(Path(folder).rglob("*")) if path.is_dir()]
+            self.set_run(LOG_DIR=None if log_dir is None else folder)
 
     # -- what the model is ----------------------------------------------------------------------------------------
 
@@ -199,26 +212,35 @@ class Model:
         """The same economy in float64, with a network of its own; this one where it is in float64 already."""
         if self.dtype == torch.float64:
             return self
-        run = self.config.run.model_copy(update={"keras_precision": "float64"})
-        config = self.config.model_copy(update={"run": run, "device": str(self.device)})
-        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):  # a training is under way
-            twin = Model(config, self.calibration)
+        twin = self.linked_in_float64(self.device)
         twin.Globals.__dict__ = self.Globals.__dict__
         twin.expectations.stacked_step = self.expectations.stacked_step
         twin.expectations.stacked_function = self.expectations.stacked_function
         twin.network.load_state_dict(self.network.state_dict())
         return twin
 
+    def linked_in_float64(self, device: torch.device | str) -> Model:
+        """The files linked once more, in float64; what they print has been said, and a training may be under way."""
+        run = self.config.run.model_copy(update={"keras_precision": "float64"})
+        config = self.config.model_copy(update={"run": run, "device": str(device)})
+        devices = [self.device] if self.device.type == "cuda" else []
+        state = self.rng.get_state()
+        try:
+            with torch.random.fork_rng(devices), contextlib.redirect_stdout(io.StringIO()):
+                return Model(config, self.calibration, log_dir=self.Parameters.LOG_DIR)
+        finally:
+            self.rng.set_state(state)
+
     # -- linking --------------------------------------------------------------------------------------------------
 
-    def _link(self, calibration: Mapping[str, Any] | None) -> None:
+    def _link(self, calibration: Mapping[str, Any] | None, log_dir: str) -> None:
         """Calibration -> Definitions -> Dynamics -> network -> Equations -> Hooks."""
         config = self.config
         self.scalar_equations: list[str] = []
         there = self.for_tensorflow
         switches = {"POST_PROCESSING": False, "DISABLE_SHOCKS": False}
         self.Globals = make_globals(self.folder, switches) if there else Namespace("Globals", switches)
-        self.Parameters = ReadOnly("Parameters")
+        self.Parameters = OwnNames("Parameters") if there else ReadOnly("Parameters")
         self.Definitions = ReadOnly("Definitions")
         self.State = Columns(
             "State", self.state_columns,
@@ -246,10 +268,11 @@ class Model:
                 "says, and remove it."
             )
         self._set_parameters(config.constants)
-        self._set_parameters(self._built_in_parameters())
+        self._set_parameters(self._built_in_parameters() | {"LOG_DIR": log_dir})
         if there:
             more = more_parameters(config, without_training(self.policy, 1), self.n_states, self.dtype, self.rng)
             self._set_parameters(untaken(more, config.constants))
+            self.notes += follow_global_draws(self.rng, self.folder)
         with self.context():
             if calibration is None:
                 self.calibrated = calibrate(self.linker, config.constants)
@@ -373,6 +396,8 @@ class Model:
             "Definitions": [*helpers, *self.Definitions, *(f"{n}_RAW" for n in self.definition_bounds)],
         }  # fmt: skip
         hints = {"State": "", "PolicyState": "", "Definitions": "", "Parameters": listed}
+        if self.for_tensorflow:
+            known["Parameters"] += names_set(linked(self.folder), "Parameters")
         check_names(self.folder, known, hints, list(self.definition_bounds) if self.for_tensorflow else None)
 
     def _leave_out(self, definitions: list[str]) -> None:

@@ -75,6 +75,9 @@ class _Probe:
     def __init__(self, model: Model) -> None:
         self.model = model
         self.problems: list[str] = []
+        self._failures: dict[
+            str, tuple[int, list[str]]
+        ] = {}  # line and reason -> its problem, and what else fails there
         self.report = Report(notes=list(model.notes))
         self.states: Tensor
         self.policies = torch.empty(0)
@@ -83,6 +86,7 @@ class _Probe:
         model = self.model
         states = self.states = starting_states(model, BATCH)
         self._finite("the initial states", states, states)
+        self._begins_elsewhere(states)
         policies = self._try("the network", lambda: model.policy(states).detach())
         if policies is not _FAILED and self._shape("the network", policies, (BATCH, model.n_policies)):
             self.policies = policies
@@ -93,10 +97,29 @@ class _Probe:
                 self._elsewhere(states, policies)
             self.report.notes += cut_ranges(model)
             self._rules(states)
+        for i, others in self._failures.values():
+            if others:
+                self.problems[i] += (
+                    f". So {'does' if len(others) == 1 else 'do'} {_several(others)}, which come to this line."
+                )
         if self.problems:
             self.problems += text_constants("\n".join(self.problems), mentioned(model.config.constants, model.folder))
             raise ModelError(f"{count(len(self.problems), 'problem')} in {model.folder}", self.problems)
         return self.report
+
+    def _begins_elsewhere(self, states: Tensor) -> None:
+        """A note where `post_init` makes states that the YAML file says nothing of, and all episodes but the first begin anew."""
+        model = self.model
+        if not model.for_tensorflow or model.post_init is None or not model.config.redraw:
+            return
+        columns = zip(model.state_columns, model.config.variables.states, strict=True)
+        names = [column.name for column, v in columns if v.init is None and bool((column.raw(states) != 1).any())]
+        if names:
+            self.report.notes.append(
+                f"initialize_each_episode: the states that post_init makes are those of the first episode. Later ones begin at "
+                f"1 for {', '.join(names)}, which have no `init` in the YAML: give them one, or write "
+                "initialize_each_episode=false."
+            )
 
     def _passed_over(self, remark: str) -> None:
         """A problem; a note in a folder written for the TensorFlow library, which passes over it."""
@@ -112,8 +135,13 @@ class _Probe:
         try:
             value = function()
         except (Exception, SystemExit) as error:
-            place = where(error, self.model.folder)
-            self.problems.append(f"{place + ': ' if place else ''}{what} failed: {describe(error)}")
+            place, reason = where(error, self.model.folder), describe(error)
+            before = self._failures.get(f"{place}: {reason}") if place else None
+            if before is not None:
+                before[1].append(what.removeprefix("definition "))
+            else:
+                self._failures[f"{place}: {reason}"] = len(self.problems), []
+                self.problems.append(f"{place + ': ' if place else ''}{what} failed: {reason}")
             value = _FAILED
         for name, (tensor, cure) in given.items():
             if not torch.equal(tensor.nan_to_num(), kept[name].nan_to_num()):
@@ -279,11 +307,10 @@ class _Probe:
                 states, policies, 0
             )
         for what, step in steps.items():
-            before = len(self.problems)
             value = self._try(what, step)
-            if value is not _FAILED and self._shape(what, value, expected):
-                self._finite(what, value, states, step)
-            passed &= len(self.problems) == before
+            passed &= (
+                value is not _FAILED and self._shape(what, value, expected) and self._finite(what, value, states, step)
+            )
         if passed:
             self._repeatable(steps)
         return passed
@@ -462,6 +489,12 @@ class _Probe:
                     what = "total_step_spec_shock" if switch == "stacked_step" else "the functions under E_t"
                     self.report.notes.append(f"{what}: evaluated one shock node at a time (slower).")
         return True
+
+
+def _several(names: list[str], most: int = 6) -> str:
+    """'a, b and c'; the number of those beyond `most`."""
+    shown = names if len(names) <= most + 1 else [*names[:most], f"{len(names) - most} more"]
+    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
 
 
 def _plausible(extra: tuple[int, ...], shapes: set[tuple[int, ...]]) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -29,6 +31,8 @@ def rehearsing(model: Model, states: Tensor, **run: Any) -> Iterator[str]:
     generator = model.rng.get_state()
     try:
         with tempfile.TemporaryDirectory() as folder, torch.random.fork_rng([]), model.context():
+            for path in model.log_folders:
+                Path(folder, path).mkdir()
             model.set_run(starting_state=states, LOG_DIR=folder, **run)
             yield folder
     finally:
@@ -41,11 +45,12 @@ def rehearsing(model: Model, states: Tensor, **run: Any) -> Iterator[str]:
 def starting_states(model: Model, n: int) -> Tensor:
     """States in which training starts: `[n, n_states]`.
 
-    Initial states; in a folder written for the TensorFlow library what its `post_init` makes of them, as is usual there.
+    Initial states; in a folder written for the TensorFlow library what its `post_init` makes of them, as is usual there. What
+    that hook prints is shown where it is called for itself, and not here.
     """
     if not model.for_tensorflow or model.post_init is None:
         return model.initial_states(n)
     states = model.initial_states(model.config.run.N_sim_batch)
-    with rehearsing(model, states):
+    with rehearsing(model, states), contextlib.redirect_stdout(io.StringIO()):
         model.run_post_init()
     return states.repeat(-(-n // len(states)), 1)[:n]

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -21,6 +22,19 @@ def _fill_random(out: Tensor, normal: bool, generator: int) -> None:
         out.normal_(generator=_generators[generator])
     else:
         out.uniform_(generator=_generators[generator])
+
+
+class Followed(Protocol):
+    """Generators of another library, whose state is kept and put back with that of an `Rng`."""
+
+    def seed(self, seed: int) -> None:
+        """Starts them anew."""
+
+    def get_state(self) -> Tensor:
+        """`[bytes]`, uint8, always as many."""
+
+    def set_state(self, state: Tensor) -> None:
+        """Puts it back."""
 
 
 Source = Callable[[tuple[int, ...], bool], Tensor]  # shape, normal or uniform -> standard draws
@@ -52,6 +66,7 @@ class Rng:
         self._key = next(_serial)
         _generators[self._key] = self.generator
         self._branches: list[Rng] = []
+        self._followed: list[Followed] = []
 
     def branch(self, seed: int | None = None) -> Rng:
         """Another generator, whose state is kept and put back with that of this one.
@@ -62,6 +77,10 @@ class Rng:
         own = (self.generator.initial_seed() + (len(self._branches) + 1) * 1_000_003) % 2**62
         self._branches.append(Rng(own if seed is None else seed, self.device, self.dtype))
         return self._branches[-1]
+
+    def follow(self, generators: Followed) -> None:
+        """Keeps the state of generators of another library with its own."""
+        self._followed.append(generators)
 
     def _draw(self, shape: Sequence[int], normal: bool) -> Tensor:
         return self.own(shape, normal) if self._source is None else self._source(tuple(shape), normal)
@@ -126,18 +145,22 @@ class Rng:
         return int(torch.randint(2**62, (), generator=self.generator, device=self.device))
 
     def seed(self, seed: int) -> None:
-        """Starts it and its branches anew."""
+        """Starts it, its branches and what it follows anew."""
         for i, rng in enumerate((self, *self._branches)):
             rng.generator.manual_seed(seed + i)
+        for followed in self._followed:
+            followed.seed(seed)
 
     def get_state(self) -> Tensor:
-        """Its state and those of its branches, one after the other: `[bytes]`, uint8."""
+        """Its state and those of its branches and of what it follows, one after the other: `[bytes]`, uint8."""
         states = [rng.generator.get_state() for rng in (self, *self._branches)]
-        return torch.cat(states) if self._branches else states[0]
+        states += [followed.get_state() for followed in self._followed]
+        return torch.cat(states) if len(states) > 1 else states[0]
 
     def set_state(self, state: Tensor) -> None:
-        """Puts it back, and its branches, where the state has as many."""
-        parts = state.split(len(self.generator.get_state()))
-        branches = self._branches if len(parts) == 1 + len(self._branches) else []
-        for rng, part in zip((self, *branches), parts, strict=False):
-            rng.generator.set_state(part.clone())
+        """Puts it back; its branches and what it follows where the state has as many."""
+        kept: list[torch.Generator | Followed] = [*(rng.generator for rng in (self, *self._branches)), *self._followed]
+        sizes = [len(generator.get_state()) for generator in kept]
+        parts = state.split(sizes) if sum(sizes) == len(state) else [state[: sizes[0]]]
+        for generator, part in zip(kept, parts, strict=False):
+            generator.set_state(part.clone())

@@ -62,7 +62,7 @@ class Translation:
         if isinstance(tree.get("optimizer"), str):
             tree["optimizer"] = {"optimizer": tree["optimizer"]}
         side_by_side = [key for key in tree if key not in _GROUPS and key not in self.fields("")]
-        moved = set()
+        moved, grouped = list[str](), False
         for group in ("run", "net", "optimizer", "variables"):
             content = tree.get(group, {})
             if not isinstance(content, dict):
@@ -72,13 +72,16 @@ class Translation:
                 own = [key for key in own if key not in self.fields("run")]
             for key in [key for key in content if key not in own and self._is_copy(key, content[key])]:
                 del content[key]
+            grouped |= any(not self._is_copy(key, value) for key, value in content.items())
             for key in side_by_side:
                 if key in own and key in tree and content.setdefault(key, tree[key]) == tree[key]:
                     del tree[key]
-                    moved.add(key)
+                    moved.append(f"{group}.{key}")
             if content:
                 tree[group] = content
-        if moved:
+        if moved and grouped:
+            self.notes.append(f"keys at the top of the configuration are read as {_list(moved)}.")
+        elif moved:
             self.notes.append(
                 "a configuration of before the groups: its keys are read as those of net, optimizer, run and variables."
             )
@@ -111,7 +114,7 @@ class Translation:
             key = key_of(group, str(name))
             if name not in content:  # taken with its switch
                 continue
-            if key is None and f"{group}.{name}".lstrip(".") in self._typed:
+            if key is None and self._is_typed(f"{group}.{name}".lstrip(".")):
                 continue
             if key is None:
                 self._pass_over(group, [name], known)
@@ -155,7 +158,7 @@ class Translation:
         if not isinstance(net, dict):
             return
         known = self.fields("net")
-        for name in [name for name in net if name not in known and f"net.{name}" not in self._typed]:
+        for name in [name for name in net if name not in known and not self._is_typed(f"net.{name}")]:
             if own_net:
                 net.setdefault("options", {})[name] = net.pop(name)
             else:
@@ -165,14 +168,19 @@ class Translation:
         for i, layer in enumerate(layers if isinstance(layers, list) else []):
             for kind, content in layer.items() if isinstance(layer, dict) else ():
                 if isinstance(content, dict) and kind in ("hidden", "output"):
-                    self._layer(f"net.layers[{i}].{kind}", kind, content)
+                    self._layer(i, kind, content)
 
-    def _layer(self, where: str, kind: str, content: dict[str, Any]) -> None:
+    def _is_typed(self, path: str) -> bool:
+        """Whether a key, or one inside it, stands on the command line: where it is not known, it is a slip."""
+        return any(key == path or key.startswith(f"{path}.") for key in self._typed)
+
+    def _layer(self, i: int, kind: str, content: dict[str, Any]) -> None:
+        where = f"net.layers[{i}].{kind}"
         known = self.fields(f"net.layers.{kind}")
         if content.get("type", "dense") != "dense":
             self.notes.append(f"{where}.type = {content['type']!r} is not read: every layer is dense.")
             content["type"] = "dense"
-        ignored = [name for name in content if name not in known]
+        ignored = [n for n in content if n not in known and not self._is_typed(f"net.layers.{i}.{kind}.{n}")]
         if kind == "output":
             ignored += [name for name in ("dropout_rate", "batch_normalize") if content.get(name) is not None]
         self._pass_over(where, ignored, [])
@@ -191,11 +199,11 @@ class Translation:
             return
         known, kept = self.fields(f"variables.{kind}"), list[Any]()
         ignored: dict[str, list[str]] = {}
-        for entry in entries:
+        for i, entry in enumerate(entries):
             if not isinstance(entry, dict):
                 kept.append(entry)
                 continue
-            for name in [name for name in entry if name not in known]:
+            for name in [n for n in entry if n not in known and not self._is_typed(f"variables.{kind}.{i}.{n}")]:
                 ignored.setdefault(str(name), []).append(str(entry.get("name")))
                 del entry[name]
             self._bounds(kind, entry)

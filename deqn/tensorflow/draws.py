@@ -56,9 +56,14 @@ class Generator:
         return torch.minimum(whole, high.long() - 1).to(kind)
 
     def categorical(
-        self, logits: Any, num_samples: Any, dtype: Any = None, seed: Any = None, name: str | None = None
+        self, logits: Any, num_samples: Any = None, dtype: Any = None, seed: Any = None, name: str | None = None
     ) -> Tensor:  # fmt: skip
-        """Classes drawn with probabilities proportional to exp(logits): `[batch, classes]` -> `[batch, num_samples]`."""
+        """Classes drawn with probabilities proportional to exp(logits): `[batch, classes]` -> `[batch, num_samples]`.
+
+        With one argument it is that of `Rng`, as a file calls it that has been rewritten beside others that have not.
+        """
+        if num_samples is None:
+            return self.rng.categorical(convert(logits))
         cumulative = torch.softmax(convert(logits), -1).cumsum(-1)
         drawn = self.rng.uniform((cumulative.shape[0], integers(num_samples)[0])).to(cumulative.dtype)
         classes = torch.searchsorted(cumulative, drawn * cumulative[:, -1:], right=True)

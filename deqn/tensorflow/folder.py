@@ -194,3 +194,18 @@ def switches(trees: Trees) -> list[str]:
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Globals"
         }
     )
+
+
+def names_set(trees: Trees, owner: str) -> list[str]:
+    """Names that files give a value in a namespace: `Parameters.x = 1`."""
+    return sorted(
+        {
+            node.attr
+            for tree in trees.values()
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute)
+            and isinstance(node.ctx, ast.Store)
+            and isinstance(node.value, ast.Name)
+            and node.value.id == owner
+        }
+    )

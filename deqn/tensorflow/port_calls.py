@@ -357,21 +357,39 @@ def _square(call: Call) -> cst.BaseExpression:
     return _template("(({x}) ** 2)", x=x.now) if x.kind == NUMBER else _form(call, *FORMS["square"])
 
 
+def _matmul(call: Call) -> cst.BaseExpression:
+    bound = _bound(call, "a b transpose_a transpose_b name")
+    sides = {}
+    for name in ("a", "b"):
+        flag = cst.Module([]).code_for_node(bound[f"transpose_{name}"].now) if f"transpose_{name}" in bound else "False"
+        if flag not in ("True", "False"):
+            raise Unported("x.mT")
+        side = _tensor(bound[name])
+        sides[name] = _template("({x}).mT", x=side) if flag == "True" else side
+    return _template("torch.matmul({a}, {b})", **sides)
+
+
+def _sort(call: Call) -> cst.BaseExpression:
+    bound = _bound(call, "values axis name")
+    axis = bound["axis"].now if "axis" in bound else _template("-1")
+    return _template("torch.sort({x}, dim={axis}).values", x=_tensor(bound["values"]), axis=axis)
+
+
+def _add_n(call: Call) -> cst.BaseExpression:
+    x = _bound(call, "inputs name")["inputs"]
+    return _template("torch.stack({x}).sum(0)", x=_listed(x) if x.elements else x.now)
+
+
 def _printed(call: Call) -> cst.BaseExpression:
     kept = [a for a in call.node.args if a.keyword is None or a.keyword.value in ("sep", "end")]
     return call.node.with_changes(func=cst.Name("print"), args=ended(kept) if len(kept) < len(call.node.args) else kept)
 
 
-def _counted(call: Call) -> cst.BaseExpression:
+def _renamed(call: Call) -> cst.BaseExpression:
+    target = {"range": "torch.arange", "einsum": "torch.einsum"}[call.name]
     if any(argument.keyword for argument in call.node.args):
-        raise Unported("torch.arange")
-    return call.node.with_changes(func=_template("torch.arange"))
-
-
-def _einsum(call: Call) -> cst.BaseExpression:
-    if any(argument.keyword for argument in call.node.args):
-        raise Unported("torch.einsum")
-    return call.node.with_changes(func=_template("torch.einsum"))
+        raise Unported(target)
+    return call.node.with_changes(func=_template(target))
 
 
 _SPECIAL: dict[str, Callable[[Call], cst.BaseExpression]] = {
@@ -379,5 +397,5 @@ _SPECIAL: dict[str, Callable[[Call], cst.BaseExpression]] = {
     "repeat": _spread, "fill": _spread, "cast": _cast, "gather": _gather, "random.normal": _draw, "random.uniform": _draw,
     "random.truncated_normal": _draw, "random.categorical": _categorical, "shape": _of_shape, "size": _of_shape,
     "rank": _of_shape, "transpose": _transpose, "cond": _branches, "negative": _negative, "square": _square,
-    "print": _printed, "range": _counted, "einsum": _einsum,
+    "matmul": _matmul, "sort": _sort, "add_n": _add_n, "print": _printed, "range": _renamed, "einsum": _renamed,
 }  # fmt: skip

@@ -276,6 +276,9 @@ class _Rewriter(cst.CSTTransformer):
             if self._kinds.of(base, self._label, self._function(node)) == NUMBER:
                 return inner
             return parse_template_expression("{x}.detach().cpu().numpy()", x=inner)
+        if base is not None and name in ("get_shape", "as_list") and not node.args:
+            inner = cst.ensure_type(updated.func, cst.Attribute).value
+            return parse_template_expression("{x}.shape" if name == "get_shape" else "list({x})", x=inner)
         if base is not None and dotted(base) == "Parameters.rng":
             kept = [a for a in updated.args if a.keyword is None or a.keyword.value != "dtype"]
             return updated.with_changes(args=ended(kept))

@@ -46,7 +46,8 @@ FORMS: dict[str, tuple[str, str]] = {name: (target, "x*>input name-") for name, 
     "roll": ("torch.roll", "input*>input shift>shifts axis>dims name-"), "atan2": ("torch.atan2", "y*>input x*>other name-"),
     "logical_and": ("torch.logical_and", "x*>input y*>other name-"),
     "logical_or": ("torch.logical_or", "x*>input y*>other name-"), "solve": ("torch.linalg.solve", "matrix*>A rhs*>B name-"),
-    "matmul": ("torch.matmul", "a*>input b*>other name-"), "is_tensor": ("torch.is_tensor", "x>obj"),
+    "norm": ("torch.linalg.vector_norm", "tensor*>x ord axis>dim keepdims>keepdim name-"),
+    "is_tensor": ("torch.is_tensor", "x>obj"),
     "where": ("torch.where", "condition*>condition x>input y>other name-"),
 }  # fmt: skip
 NEEDS_DIM = {"cumsum": "0", "cumprod": "0", "argmax": "0", "argmin": "0", "softmax": "-1"}  # TensorFlow's default

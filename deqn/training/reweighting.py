@@ -1,7 +1,8 @@
-"""Weights of the equations: those of the configuration, times those that follow the losses from episode to episode.
+"""Weights of the equations: those of the configuration, times those that follow the losses.
 
-Source of `relobralo`: Bischof and Kraus (2021), Multi-objective loss balancing for physics-informed deep learning,
-arXiv:2110.09813; a step of theirs is an episode here. `softmax` and `inverse` as documented in newer versions of the TensorFlow
+Source of `relobralo`, which follows them from step to step: Bischof and Kraus (2021), Multi-objective loss balancing for
+physics-informed deep learning, arXiv:2110.09813; there a step's weights know the losses of the same step, here those up to the
+step before. `softmax` and `inverse`, which follow them from episode to episode, as documented in newer versions of the TensorFlow
 DEQN library of Scheidegger and co-authors.
 """
 
@@ -52,7 +53,7 @@ class Weights:
 
     def __init__(self, settings: Loss, names: Sequence[str], like: Tensor, seed: int) -> None:
         self.settings, self.names, self._seed = settings, list(names), seed
-        self._own = torch.tensor([settings.weights.get(name, 1.0) for name in names], dtype=torch.float64, device="cpu")
+        self._own = like.new_tensor([settings.weights.get(name, 1.0) for name in names], dtype=torch.float64)
         self._following = torch.ones_like(self._own)
         self._first: Tensor | None = None
         self._last: Tensor | None = None
@@ -62,28 +63,33 @@ class Weights:
     def _set(self) -> None:
         self.tensor.copy_(self._own * self._following)
 
-    def after_episode(self, losses: Sequence[float], episode: int) -> None:
-        """Takes the losses of an episode, before they are weighted, which all processes have the same."""
-        if self.settings.reweighting == "none":
-            return
-        now = torch.tensor(losses, dtype=torch.float64, device="cpu").abs()
-        self._following = self._followed(now, episode)
-        self._first = now if self._first is None else self._first
+    @property
+    def in_steps(self) -> bool:
+        """Whether they follow the losses from step to step."""
+        return self.settings.reweighting == "relobralo"
+
+    def after_step(self, losses: Tensor, step: int) -> None:
+        """Takes the losses of a step, `[n_equations]`, before they are weighted, which all processes have the same."""
+        settings, now = self.settings, losses.detach().abs().to(self._own)
+        if self._first is None or self._last is None:
+            self._first = now
+        else:
+            generator = torch.Generator(device="cpu").manual_seed(self._seed * 1_000_003 + step)
+            back = torch.rand((), generator=generator, device="cpu") < settings.lookback
+            history = self._following if back else balance(now, self._first, settings.temperature)
+            recent = balance(now, self._last, settings.temperature)
+            self._following = settings.decay * history + (1 - settings.decay) * recent
         self._last = now
         self._set()
 
-    def _followed(self, now: Tensor, episode: int) -> Tensor:
-        settings = self.settings
-        if settings.reweighting == "softmax":
-            return softmax_weights(now, settings.temperature)
-        if settings.reweighting == "inverse":
-            return inverse_weights(now)
-        if self._first is None or self._last is None:
-            return self._following
-        generator = torch.Generator(device="cpu").manual_seed(self._seed * 1_000_003 + episode)
-        back = torch.rand((), generator=generator, device="cpu") < settings.lookback
-        history = self._following if back else balance(now, self._first, settings.temperature)
-        return settings.decay * history + (1 - settings.decay) * balance(now, self._last, settings.temperature)
+    def after_episode(self, losses: Sequence[float]) -> None:
+        """Takes the losses of an episode, before they are weighted, which all processes have the same."""
+        now = self._own.new_tensor(losses).abs()
+        if self.settings.reweighting == "softmax":
+            self._following = softmax_weights(now, self.settings.temperature)
+        elif self.settings.reweighting == "inverse":
+            self._following = inverse_weights(now)
+        self._set()
 
     def state_dict(self) -> dict[str, Any]:
         return {"names": self.names, "following": self._following, "first": self._first, "last": self._last}
@@ -91,5 +97,6 @@ class Weights:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if state["names"] != self.names:
             raise ValueError(f"it has weights of the equations {state['names']}, this run has {self.names}")
-        self._following, self._first, self._last = state["following"], state["first"], state["last"]
+        kept = {name: None if state[name] is None else state[name].to(self._own) for name in ("first", "last")}
+        self._following, self._first, self._last = state["following"].to(self._own), kept["first"], kept["last"]
         self._set()

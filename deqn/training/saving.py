@@ -206,7 +206,9 @@ class Saver:
         parts = _parts(payload)
         lines = []
         if len(payload["rng"]) != len(self.state.rng.get_state()):
-            lines.append(f"{name} was written on another kind of device: new random numbers are drawn from here on.")
+            lines.append(
+                f"{name} was written on another kind of device or by other model files: random numbers are new from here on."
+            )
         n, before = len(self.state.starting_state) * self.comm.size, sum(len(part["starting_state"]) for part in parts)
         if len(parts) == self.comm.size and n == before:
             return lines

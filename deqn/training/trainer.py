@@ -224,6 +224,10 @@ class Trainer:
                         continue
                     if self.watcher is not None:  # before the checkpoint: what is killed between them is told again
                         with state.untouched_generators():  # a hook may draw
+                            if (
+                                self.model.for_tensorflow
+                            ):  # and its generators may have no other use: not the same numbers again
+                                state.rng.seed(self.config.seed + 7_919 * state.episode)
                             self.watcher.episode(numbers, state.starting_state)
                     if state.episode % self.config.CHECKPOINT_INTERVAL == 0:
                         saver.save(good)
@@ -345,6 +349,11 @@ class Trainer:
         except BadStep as bad:
             self._stop_not_finite(bad)
         self.state.after_step()
+        weights = self.state.weights
+        if weights is not None and weights.in_steps:
+            losses = torch.stack([part.detach() for part in terms.parts.values()])
+            self.comm.mean_(losses)
+            weights.after_step(losses, self.state.step)
         return terms
 
     def _record(self, epochs: list[tuple[int, Tensor]], began: float) -> Record:
@@ -357,7 +366,7 @@ class Trainer:
         means = {name: x / (sum(steps) * size) for name, x in zip(record.scalars(terms), numbers[-1], strict=True)}
         means |= record.shares(means, terms)
         if self.state.weights is not None:
-            self.state.weights.after_episode([means[f"part_{name}"] for name in terms.parts], self.state.episode)
+            self.state.weights.after_episode([means[f"part_{name}"] for name in terms.parts])
         return Record(
             episode=self.state.episode,
             step=self.state.step,

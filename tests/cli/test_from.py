@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.conftest import contents
-from tests.library import library, with_variables
+from tests.library import FILES, library, with_variables
 
 
 @pytest.fixture
@@ -76,6 +76,39 @@ def test_notes_are_shown_by_check(tmp_path, answer):
     said = answer("--check", f"--from={folder}")
     assert said.code == 0, said.err
     assert "note: not read, as in the TensorFlow library: optimizer.mine." in said.out
+
+
+HOOKS = """\
+import os
+import Parameters
+os.mkdir(Parameters.LOG_DIR + "/plots")
+with open(os.path.join(Parameters.LOG_DIR, "K.csv"), "w") as file:
+    file.write("i,K\\n")
+
+def cycle_hook(state, i):
+    with open(Parameters.LOG_DIR + "/K.csv", "a") as file:
+        file.write(f"{i},{state[:, 0].mean()}\\n")
+"""
+
+
+def test_files_may_write_into_the_run_folder_while_they_are_first_run(tmp_path, answer):
+    folder = library(tmp_path / "lib", {"growth/Hooks.py": HOOKS})
+    for typed in (["--check"], []):
+        said = answer("--from", str(folder), "hydra.run.dir=runs/a", *typed)
+        assert said.code == 0, said.err
+    assert (tmp_path / "runs" / "a" / "K.csv").read_text().count("\n") == 5
+    (folder / "growth" / "Equations.py").write_text("1 / 0\n")
+    assert answer("--from", str(folder), "hydra.run.dir=other/b").code == 2
+    assert not (tmp_path / "other").exists()
+
+
+def test_strict_makes_an_error_of_a_note(tmp_path, answer):
+    variables = FILES["config/variables/growth.yaml"] + "  - name: none\n"
+    folder = library(tmp_path / "lib", {"config/variables/growth.yaml": variables})
+    typed = ["check", "--from", str(folder)]
+    assert answer(*typed, script="deqn/__main__.py").code == 0
+    said = answer(*typed, "--strict", script="deqn/__main__.py")
+    assert (said.code, "none(state, policy_state) is missing" in said.err) == (2, True)
 
 
 SCRIPT = """\

@@ -82,6 +82,15 @@ def test_model_chooses_all_groups_that_have_a_file_of_its_name(tmp_path):
         ("constants.bta=1", r"there is no constant 'bta'. Did you mean beta\?"),
         ("preset=smoke", r"preset=smoke: presets are those of shipped models. Write run.N_sim_batch"),
         ("run.N_episode=1", r"run.N_episode is not a field of run. Did you mean N_episodes\?"),
+        (
+            "optimizer.schedule_kwarg.x=1",
+            r"optimizer.schedule_kwarg is not a field of optimizer. Did you mean schedule_kwargs",
+        ),
+        ("net.layers.0.hidden.unit=3", r"net.layers\[0\].hidden.unit is not a field of .*Did you mean units\?"),
+        (
+            "variables.policies.0.activatoin=1",
+            r"policies\[0\] 's'.activatoin is not a field of .*Did you mean activation\?",
+        ),
     ],
 )
 def test_a_wrong_name_on_the_command_line_is_refused_as_anywhere(tmp_path, override, message):
@@ -135,6 +144,7 @@ def test_a_model_name_alone_is_noted_where_it_has_files_of_its_own(tmp_path):
         "constants=growth, as typed or in config.yaml: MODEL_NAME=other chooses the Python files alone."
     )
     assert compose(["MODEL_NAME=other", "constants=other"], library=folder).notes == ()
+    assert compose(["model=other", "constants=growth"], library=folder).notes == ()
 
 
 def test_an_activation_may_be_a_lambda_in_the_yaml(tmp_path):

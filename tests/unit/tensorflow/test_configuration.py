@@ -65,6 +65,12 @@ def test_a_configuration_of_before_the_groups_is_read_with_one_note():
     assert [note for note in translation.notes if "before the groups" in note] == translation.notes
 
 
+def test_a_key_at_the_top_beside_the_groups_is_noted_by_its_name():
+    tree, notes = translated(net_initializer_mode="fan_in")
+    assert tree["net"]["net_initializer_mode"] == "fan_in"
+    assert notes == ["keys at the top of the configuration are read as net.net_initializer_mode."]
+
+
 def test_the_copies_that_the_library_makes_of_an_old_configuration_are_read_without_more_notes():
     old = copied = flat()
     copied = {**old, "run": copy.deepcopy(old)}

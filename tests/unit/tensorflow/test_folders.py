@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import subprocess
 import sys
 
@@ -103,6 +104,19 @@ def test_imports_of_tensorflow(tmp_path, text):
 def test_a_name_outside_is_said_with_file_and_line_before_anything_runs(tmp_path, line, said):
     with pytest.raises(ModelError, match=said):
         load(tmp_path, Definitions=f"+\n{line}\n")
+
+
+def test_methods_of_tensorflows_tensors_that_pytorchs_lack(tmp_path):
+    """A rewritten file keeps its lines."""
+    shapes = "    SHAPES.append(\n        [*state.get_shape(),\n         state.get_shape().as_list()])\n    return (1 -"
+    definitions = MODEL["Definitions"].replace("    return (1 -", shapes) + "\nSHAPES = []\n"
+    model = check(tmp_path, Definitions=definitions)[0]
+    model.Definitions.C(STATES, model.policy(STATES))
+    assert model.linker.link("Definitions").SHAPES[-1] == [3, 2, [3, 2]]
+    wrong = definitions.replace("         state.get_shape().as_list()", "         state.get_shape().as_list(), 1 / 0")
+    line = wrong.splitlines().index("         state.get_shape().as_list(), 1 / 0])") + 1
+    with pytest.raises(ModelError, match=rf"tiny/Definitions.py:{line}: definition 'C' failed: ZeroDivisionError"):
+        check(tmp_path, Definitions=wrong)
 
 
 def test_numpys_dropped_names(tmp_path):
@@ -213,6 +227,18 @@ def test_helper_modules_beside_the_model_folder(tmp_path):
 def test_a_helper_that_is_missing_is_said_with_what_is_there(tmp_path, name, said):
     with pytest.raises(ModelError, match=rf"tiny/Hooks.py:1: .*{said}"):
         load(tmp_path, Hooks=f"import {name}\n", beside__life_cycle="")
+
+
+def test_a_line_that_fails_in_a_shared_definition_is_one_problem(tmp_path):
+    with pytest.raises(ModelError) as error:
+        check(tmp_path, Definitions=MODEL["Definitions"].replace("Parameters.alpha", "tf.reduce_sum(state, axis=2)"))
+    (problem,) = error.value.problems
+    assert re.fullmatch(
+        r"tiny/Definitions.py:7: definition 'Y' failed: IndexError: Dimension out of range .* So do 'C', "
+        r"total_step_random\(prev_state, policy_state\) and total_step_spec_shock\(prev_state, policy_state, 0\), "
+        r"which come to this line\.",
+        problem,
+    )
 
 
 def test_left_over_files_and_dead_functions_are_not_read(tmp_path):

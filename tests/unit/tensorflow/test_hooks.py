@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import random
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from rich.console import Console
@@ -16,7 +19,7 @@ from deqn.economy.probe import probe
 from deqn.errors import ModelError
 from deqn.training.monitor import Monitor
 from deqn.training.try_hooks import try_hooks
-from tests.unit.tensorflow.folders import MODEL, check, load
+from tests.unit.tensorflow.folders import MODEL, check, load, overrides, write
 
 
 @pytest.mark.parametrize(
@@ -71,6 +74,14 @@ def test_states_of_the_probe_are_those_that_post_init_makes(tmp_path):
     check(tmp_path, Definitions=definitions)
 
 
+@pytest.mark.parametrize(("redraw", "noted"), [("true", True), ("false", False)])
+def test_states_of_post_init_that_later_episodes_do_not_have_are_noted(tmp_path, redraw, noted):
+    """z has no `init`: it is 1 where states are drawn anew, and 0 where post_init has made them."""
+    report = check(tmp_path, f"initialize_each_episode={redraw}")[1]
+    said = [note for note in report.notes if "Later ones begin at 1 for z, which have no `init` in the YAML" in note]
+    assert bool(said) == noted
+
+
 def test_histograms_are_written_once(tmp_path):
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -104,9 +115,17 @@ DRAWS = MODEL["Dynamics"].replace(
 ).replace("def AR_step", "own = tf.random.Generator.from_seed(7)\n\ndef AR_step")  # fmt: skip
 
 
-def test_draws_of_tensorflow_resume_exactly(tmp_path):
+NUMPY_DRAWS = MODEL["Dynamics"].replace(
+    "normals = Parameters.rng.normal([prev_state.shape[0], 1])",
+    "normals = tf.constant(np.random.normal(size=(prev_state.shape[0], 1)) * random.gauss(1.0, 0.1))"
+).replace("import itertools, math", "import itertools, math, random\nimport numpy as np")  # fmt: skip
+
+
+@pytest.mark.parametrize("dynamics", [DRAWS, NUMPY_DRAWS], ids=["tf.random", "NumPy and Python"])
+def test_draws_resume_exactly(tmp_path, dynamics):
     def trained(path, episodes, starting_point="NEW"):
-        model = load(tmp_path / "lib", f"run.N_episodes={episodes}", Dynamics=DRAWS)
+        np.random.seed(episodes)  # where they were before the run does not matter
+        model = load(tmp_path / "lib", f"run.N_episodes={episodes}", Dynamics=dynamics)
         probe(model)
         trainer = deqn.Trainer(model, RunFolder(path))
         path.mkdir(exist_ok=True)
@@ -123,11 +142,56 @@ def test_draws_of_tensorflow_resume_exactly(tmp_path):
     assert torch.equal(whole["rng"], parts["rng"])
 
 
-def test_another_seed_of_the_run_gives_other_draws(tmp_path):
-    one, same, other = (load(tmp_path, f"seed={seed}", Dynamics=DRAWS) for seed in (0, 0, 1))
+@pytest.mark.parametrize("dynamics", [DRAWS, NUMPY_DRAWS], ids=["tf.random", "NumPy and Python"])
+def test_another_seed_of_the_run_gives_other_draws(tmp_path, dynamics):
     start = torch.full((5, 2), 0.2)
-    assert torch.equal(one.step(start), same.step(start))
-    assert not torch.equal(one.step(start), other.step(start))
+    one, same, other = (load(tmp_path, f"seed={seed}", Dynamics=dynamics).step(start) for seed in (0, 0, 1))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+
+
+def test_draws_of_numpy_are_repeatable_for_the_check_and_a_generator_of_ones_own_is_named(tmp_path):
+    assert check(tmp_path, Dynamics=NUMPY_DRAWS)[1].notes == check(tmp_path)[1].notes
+    own = NUMPY_DRAWS + "own = np.random.default_rng(0)\ngrid = np.random.default_rng(0).normal(size=3)\n"
+    line = own.splitlines().index("own = np.random.default_rng(0)") + 1
+    (note,) = [note for note in check(tmp_path, Dynamics=own)[1].notes if "generator" in note]
+    assert note.startswith(f"tiny/Dynamics.py:{line}: default_rng() makes a generator that no checkpoint holds")
+
+
+def test_what_numpy_leaves_over_of_a_pair_of_normal_draws_is_kept(tmp_path):
+    model = load(tmp_path, Dynamics=NUMPY_DRAWS)
+    np.random.standard_normal(), random.gauss(0.0, 1.0)  # both make two at once
+    state = model.rng.get_state()
+    drawn = [np.random.standard_normal(3).tolist(), random.gauss(0.0, 1.0), random.random()]
+    model.rng.set_state(state)
+    assert [np.random.standard_normal(3).tolist(), random.gauss(0.0, 1.0), random.random()] == drawn
+
+
+def test_folders_that_do_not_draw_from_numpy_leave_its_generator_alone(tmp_path):
+    before = np.random.get_state(legacy=True)[1].tolist()
+    model = load(tmp_path)
+    assert len(model.rng.get_state()) == len(torch.Generator().get_state()) * 2  # the run's, and that of tf.random
+    assert np.random.get_state(legacy=True)[1].tolist() == before
+
+
+@pytest.mark.parametrize("draw", ["tf.random.normal([2])", "np.random.normal(size=2)", "Parameters.rng.normal([2])"])
+def test_a_hook_draws_other_numbers_after_each_episode_and_changes_nothing_of_the_run(tmp_path, draw):
+    hooks = f"""+
+        import numpy as np
+        drawn = []
+
+        def cycle_hook(state, i):
+            drawn.append([float(x) for x in {draw}])
+        """
+    model = load(tmp_path, "run.N_episodes=3", Hooks=hooks)
+    trainer = deqn.Trainer(model)
+    trainer.watcher = SimpleNamespace(episode=lambda numbers, state: model.cycle_hook(state, 0), message=print)
+    payload = trainer._fit().payload()
+    drawn = model.linker.link("Hooks").drawn
+    assert len({tuple(numbers) for numbers in drawn}) == 3
+    without = deqn.Trainer(load(tmp_path, "run.N_episodes=3", Hooks=hooks))
+    without.fit(quiet=True)
+    assert torch.equal(payload["starting_state"], without.state.payload()["starting_state"])
 
 
 def test_a_generator_made_while_training_changes_nothing_of_a_checkpoint(tmp_path):
@@ -155,3 +219,35 @@ def test_a_hook_simulates_with_graphs(tmp_path):
             """,
     )
     assert "Graphs" not in sys.modules
+
+
+def test_files_may_read_the_run_folder_while_they_are_first_run(tmp_path, answer):
+    hooks = """+
+        import os
+        OUT = Parameters.LOG_DIR + "/own"
+        writer = tf.summary.create_file_writer(OUT)
+        os.makedirs(OUT)
+
+        def cycle_hook(state, i):
+            open(Parameters.LOG_DIR + f"/own/{i}.txt", "w").close()
+            open(OUT + f"/{i}.txt", "w").close()
+        """
+    folder = write(tmp_path, Hooks=hooks)
+    typed = [f"--config-dir={folder / 'config'}", *overrides(folder), "hydra.run.dir=run"]
+    assert answer("--check", *typed).code == 0
+    assert not (tmp_path / "run").exists()
+    assert answer(*typed).code == 0
+    assert sorted(path.name for path in (tmp_path / "run" / "own").iterdir()) == ["1.txt", "2.txt"]
+    assert load(tmp_path, Hooks=hooks).Parameters.LOG_DIR is None
+
+
+def test_what_post_init_prints_is_shown_once(tmp_path, answer):
+    hooks = """+
+        def post_init():
+            print("post init")
+        """
+    folder = write(tmp_path, Hooks=hooks, Equations="+print('equations')\n")
+    typed = [f"--config-dir={folder / 'config'}", *overrides(folder)]
+    for said in (answer("--check", *typed), answer(*typed, "hydra.run.dir=run")):
+        assert said.code == 0, said.err
+        assert said.out.count("post init") == said.out.count("equations\n") == 1

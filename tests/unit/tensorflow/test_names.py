@@ -10,6 +10,7 @@ import scipy.special
 import torch
 
 from deqn.numerics.rng import Rng
+from deqn.tensorflow.draws import Generator
 from deqn.tensorflow.names import Names, build, imported, old_numpy
 
 tf = build()
@@ -441,6 +442,12 @@ def test_classes_follow_their_logits(random):
     assert drawn.dtype == torch.int64
     shares = [[float((row == k).float().mean()) for k in range(3)] for row in drawn]
     np.testing.assert_allclose(shares, probabilities, atol=0.015)
+
+
+def test_a_rewritten_line_draws_classes_from_probabilities_beside_files_that_are_not_rewritten():
+    """`Parameters.rng` of such a folder: `deqn port` writes it as for other folders."""
+    drawn = Generator(Rng(0)).categorical(torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
+    assert drawn.tolist() == [1, 0]
 
 
 def test_a_shuffle_keeps_the_rows(random):

@@ -144,3 +144,38 @@ def test_the_counter_of_episodes(tmp_path):
 def test_a_constant_of_the_same_name_wins(tmp_path):
     model = load(tmp_path, "+constants.n_states=9")
     assert model.Parameters.n_states == 9
+
+
+def test_files_may_add_names_to_parameters_and_change_those(tmp_path):
+    hooks = """+
+        Parameters.best = tf.Variable(1e6)
+        Parameters.calls = 0
+
+        def cycle_hook(state, i):
+            Parameters.best.assign(tf.minimum(Parameters.best, tf.reduce_mean(Definitions.counted(state, policy(state)))))
+            Parameters.calls += 1
+        """
+    definitions = (
+        MODEL["Definitions"]
+        + "\ndef counted(state, policy_state):\n    return C(state, policy_state) + Parameters.calls\n"
+    )
+    model = check(tmp_path, Hooks=hooks, Definitions=definitions)[0]
+    assert model.Parameters.calls == 0  # the check has called the hook twice, on copies
+    states = model.initial_states(3)
+    model.Parameters.best.assign(1e6)
+    model.cycle_hook(states, 1)
+    assert model.Parameters.calls == 1
+    torch.testing.assert_close(model.Parameters.best, model.Definitions.C(states, model.policy(states)).mean())
+
+
+def test_what_the_configuration_gives_stays(tmp_path):
+    with pytest.raises(
+        ModelError, match=r"tiny/Hooks.py:\d+: AttributeError: Parameters is read-only: Parameters.beta cannot"
+    ):
+        load(tmp_path, Hooks="+Parameters.beta = 0.9\n")
+
+
+@pytest.mark.parametrize("place", ["beside__Globals", "Globals"])
+def test_values_of_a_globals_file_are_there_beside_the_folder_and_in_it(tmp_path, place):
+    """`deqn port` puts a copy into the folder."""
+    assert load(tmp_path, **{place: "PREF_SHOCK = True\n"}).Globals.PREF_SHOCK is True

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
+import deqn
 from deqn.configuration.compose import compose
 from deqn.training.reweighting import Weights, balance, inverse_weights, softmax_weights
-from tests.conftest import assert_same, own_model, train
+from tests.conftest import TINY, assert_same, own_model, train
 
 LOSSES = torch.tensor([1.0, 2.0, 6.0], dtype=torch.float64)
 
@@ -42,8 +44,8 @@ def test_relobralo_follows_its_formula():
         "run.loss.reweighting=relobralo", "run.loss.decay=0.7", "run.loss.lookback=0.0", "run.loss.temperature=0.5"
     )
     path = [[1.0, 2.0, 6.0], [0.5, 2.0, 3.0], [0.4, 1.9, 1.0]]
-    for episode, losses in enumerate(path, start=1):
-        kept.after_episode(losses, episode)
+    for step, losses in enumerate(path, start=1):
+        kept.after_step(torch.tensor(losses), step)
 
     def bal(now, before):
         scales = [math.exp(x / (0.5 * b)) for x, b in zip(now, before, strict=True)]
@@ -53,10 +55,10 @@ def test_relobralo_follows_its_formula():
     assert kept.tensor.tolist() == pytest.approx(expected)
 
 
-def test_relobralo_keeps_its_weights_where_it_looks_at_the_last_episode_only():
+def test_relobralo_keeps_its_weights_where_it_looks_at_those_before_only():
     kept = weights("run.loss.reweighting=relobralo", "run.loss.decay=1.0", "run.loss.lookback=1.0")
-    for episode in (1, 2, 3):
-        kept.after_episode([1.0, 2.0, 3.0 / episode], episode)
+    for step in (1, 2, 3):
+        kept.after_step(torch.tensor([1.0, 2.0, 3.0 / step]), step)
     assert kept.tensor.tolist() == [1.0, 1.0, 1.0]
 
 
@@ -67,8 +69,9 @@ def test_balance_weighs_up_what_has_fallen_least():
 @pytest.mark.parametrize("kind", ["softmax", "inverse", "relobralo"])
 def test_weights_add_up_to_the_number_of_equations_and_multiply_those_of_the_configuration(kind):
     kept = weights(f"run.loss.reweighting={kind}", "run.loss.weights={b: 4.0}")
-    for episode in range(1, 4):
-        kept.after_episode([1.0, 2.0 / episode, 6.0], episode)
+    for i in range(1, 4):
+        losses = [1.0, 2.0 / i, 6.0]
+        kept.after_step(torch.tensor(losses), i) if kept.in_steps else kept.after_episode(losses)
     assert float(kept.tensor.sum() - 0.75 * kept.tensor[1]) == pytest.approx(3)
     assert kept.tensor.tolist() != pytest.approx([1.0, 4.0, 1.0])
 
@@ -82,6 +85,32 @@ def equations(state, policy_state):
     euler = 1 - Parameters.beta * E_t(lambda s, p: Definitions.R(s, p) * C / Definitions.C(s, p))
     return {"euler": euler, "rule": 0.1 * (PolicyState.s(policy_state) - 0.3)}
 """
+
+
+def test_relobralo_follows_the_losses_of_every_gradient_step(tmp_path):
+    """The weights of a step are those of Bischof and Kraus (2021) from the losses of the steps before."""
+    own = [f"MODELS_DIR={own_model(tmp_path, Equations=TWO)}", "MODEL_NAME=mine", "run.N_episodes=2"]
+    loss = ["run.loss.reweighting=relobralo", "run.loss.decay=0.6", "run.loss.lookback=0.0", "run.loss.temperature=0.5"]
+    steps = []
+
+    class Watched(deqn.Trainer):
+        def step(self, states):
+            weights = self.state.loss_weights.tolist()
+            terms = super().step(states)
+            steps.append((weights, [part.item() for part in terms.parts.values()]))
+            return terms
+
+    Watched(deqn.load_model("brock_mirman", [*TINY, *own, *loss, "run.N_minibatch_size=8"], check=False)).fit(
+        quiet=True
+    )
+    losses = np.array([losses for _, losses in steps])
+    expected = [np.ones(2), np.ones(2)]
+    for t in range(1, len(losses) - 1):
+        since = [np.exp(losses[t] / (0.5 * losses[before])) for before in (0, t - 1)]
+        first, last = (2 * x / x.sum() for x in since)
+        expected.append(0.6 * first + 0.4 * last)
+    assert len(steps) > 4
+    np.testing.assert_allclose([weights for weights, _ in steps], expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["softmax", "inverse", "relobralo"])
