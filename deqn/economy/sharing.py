@@ -34,7 +34,8 @@ class Table:
 
     def __init__(self) -> None:
         self._values: dict[tuple[Any, ...], tuple[Any, ...]] = {}
-        self._handed_out: list[tuple[Tensor, int]] = []  # and how often it had been changed in place by then
+        # all tensors, with how often they had been changed in place: while they are kept, no other one gets their identity
+        self._seen: list[tuple[Tensor, int]] = []
         self._calls = 0
         self.saved = 0
 
@@ -53,11 +54,10 @@ class Table:
             return found[1]
         before = self._calls
         result = function(state, policy_state)
-        parts = (result,) if isinstance(result, Tensor) else result
-        if isinstance(parts, tuple) and all(isinstance(part, Tensor) for part in parts):
-            # the arguments are kept so that no other tensor gets their place in memory
-            self._values[key] = (self._calls > before, result, state, policy_state)
-            self._handed_out += [(part, part._version) for part in parts]
+        parts = _tensors(result)
+        if parts:
+            self._values[key] = (self._calls > before, result)
+            self._seen += [(x, x._version) for x in (state, policy_state, *parts)]
         return result
 
     def column(self, x: Tensor, column: Column, bounded: bool) -> Tensor:
@@ -65,20 +65,39 @@ class Table:
         key = (torch.is_grad_enabled(), id(x), x._version, x.requires_grad)
         found = self._values.get(key)
         if found is None:
-            found = self._values[key] = (x.unbind(-1), {}, x)
+            found = self._values[key] = (x.unbind(-1), {})
+            self._seen.append((x, x._version))
         if not bounded:
             return found[0][column.start]
         cut = found[1]
         if column.start not in cut:
             value = column.bound.apply(found[0][column.start])
             cut[column.start] = value
-            self._handed_out.append((value, value._version))
+            self._seen.append((value, value._version))
         return cut[column.start]
 
     @property
     def is_changed(self) -> bool:
-        """Whether a value was changed in place after it had been handed out."""
-        return any(value._version != version for value, version in self._handed_out)
+        """Whether a state, a policy or a value was changed in place after it had been used."""
+        return any(x._version != version for x, version in self._seen)
+
+
+class TraceTable:
+    """The same while `torch.compile` records; what cannot be recorded (versions of tensors) the probe has seen."""
+
+    def __init__(self) -> None:
+        self._values: dict[tuple[Any, ...], Any] = {}
+
+    def value(self, function: Callable[..., Any], state: Any, policy_state: Any) -> Any:
+        if not isinstance(state, Tensor) or not isinstance(policy_state, Tensor):
+            return function(state, policy_state)
+        key = (function, torch.is_grad_enabled(), state, policy_state)
+        if key in self._values:
+            return self._values[key]
+        result = function(state, policy_state)
+        if _tensors(result):
+            self._values[key] = result
+        return result
 
 
 class Sharing:
@@ -91,14 +110,17 @@ class Sharing:
     def __init__(self) -> None:
         self.on = False
         self._local = threading.local()
+        self._traced: TraceTable | None = None
 
     def run(self, function: Callable[[Tensor, Tensor], Any], states: Tensor, policies: Tensor) -> Any:
         """What a function of the model's files gives at `[*batch, n_states]`, `[*batch, n_policies]`: one evaluation.
 
         Inside another one it is a part of that.
         """
+        if torch.compiler.is_compiling():
+            return self._trace(function, states, policies)
         is_open = getattr(self._local, "table", None) is not None
-        if not self.on or torch.compiler.is_compiling() or is_open or states.is_inference():
+        if not self.on or is_open or states.is_inference():
             return function(states, policies)
         with self.evaluation() as table:
             result = function(states, policies)
@@ -106,6 +128,16 @@ class Sharing:
             self.on = False
             return function(states, policies)
         return result
+
+    def _trace(self, function: Callable[[Tensor, Tensor], Any], states: Tensor, policies: Tensor) -> Any:
+        """The compiler finds for itself what is the same, but slowly."""
+        if not self.on or self._traced is not None:
+            return function(states, policies)
+        self._traced = TraceTable()
+        try:
+            return function(states, policies)
+        finally:
+            self._traced = None
 
     @contextmanager
     def evaluation(self) -> Iterator[Table]:
@@ -122,9 +154,7 @@ class Sharing:
 
         @functools.wraps(function)
         def shared(*arguments: Any, **named: Any) -> Any:
-            if torch.compiler.is_compiling():  # the compiler finds for itself what is the same
-                return function(*arguments, **named)
-            table = getattr(local, "table", None)
+            table = self._traced if torch.compiler.is_compiling() else getattr(local, "table", None)
             if table is None or named or len(arguments) != 2:
                 return function(*arguments, **named)
             return table.value(function, *arguments)
@@ -160,6 +190,13 @@ class Sharing:
             return plain if n > len(columns) else functools.wraps(plain)(shared)
 
         return accessor
+
+
+def _tensors(value: Any) -> tuple[Tensor, ...]:
+    """The tensor that a definition gives, or its tuple of tensors; nothing of another value, which is not shared."""
+    if isinstance(value, Tensor):
+        return (value,)
+    return value if isinstance(value, tuple) and all(isinstance(part, Tensor) for part in value) else ()
 
 
 def _is_of_two(function: types.FunctionType) -> bool:
