@@ -139,7 +139,7 @@ def main() -> None:
         table.add_column(heading, no_wrap=True)
     for name in arguments.models:
         time_model(name, arguments, table)
-    Console(width=130).print(table)
+    Console(width=150).print(table)
 
 
 if __name__ == "__main__":
