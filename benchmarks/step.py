@@ -3,10 +3,13 @@
     python benchmarks/step.py                    the shipped models as they are configured
     python benchmarks/step.py --compile          also compiled: speed, seconds to compile, steps until it has paid
     python benchmarks/step.py --threads 2        with more CPU threads
+    python benchmarks/step.py --from DIR --models dice      models of a folder of the TensorFlow library
+
+Where definitions are shared (`deqn/economy/sharing.py`), they are also timed computed anew for each equation.
 
 `floor` is the share of a step that its matrix products would take at this machine's rate for products of 512 x 512.
 Each figure is the best of several rounds, in turn for the variants that are compared, since shared machines are noisy:
-read ratios, not times.
+read ratios, not times. Times of one CPU thread are processor time. An episode is its simulated periods and its gradient steps.
 """
 
 from __future__ import annotations
@@ -30,6 +33,8 @@ MODELS = ("bm1972", "brock_mirman", "krusell_smith")
 
 def best(functions: dict[str, Callable[[], object]], rounds: int = 7, seconds: float = 0.3) -> dict[str, float]:
     """Milliseconds a call of each function: the best round, the functions taking turns."""
+    one_thread = torch.get_num_threads() == 1 and not torch.cuda.is_available()
+    clock = time.process_time if one_thread else time.perf_counter
     times = dict.fromkeys(functions, float("inf"))
     repeats = {}
     for name, function in functions.items():
@@ -39,11 +44,11 @@ def best(functions: dict[str, Callable[[], object]], rounds: int = 7, seconds: f
         repeats[name] = max(1, int(seconds / (time.perf_counter() - began)))
     for _ in range(rounds):
         for name, function in functions.items():
-            began = time.perf_counter()
+            began = clock()
             for _ in range(repeats[name]):
                 function()
             synchronize()
-            times[name] = min(times[name], 1e3 * (time.perf_counter() - began) / repeats[name])
+            times[name] = min(times[name], 1e3 * (clock() - began) / repeats[name])
     return times
 
 
@@ -65,9 +70,12 @@ def products(trainer: Trainer, states: torch.Tensor) -> float:
     return counter.get_total_flops()
 
 
-def trainer_of(name: str, overrides: list[str], stacked: bool = True) -> Trainer:
-    model = deqn.load_model(name, overrides)
+def trainer_of(
+    name: str, overrides: list[str], library: str | None, stacked: bool = True, shared: bool = True
+) -> Trainer:
+    model = deqn.load_model(name, overrides, library=library)
     probe(model)
+    model.sharing.on &= shared
     if not stacked:
         model.expectations.stacked_step = model.expectations.stacked_function = False
     trainer = Trainer(model)
@@ -76,14 +84,17 @@ def trainer_of(name: str, overrides: list[str], stacked: bool = True) -> Trainer
 
 
 def time_model(name: str, arguments: argparse.Namespace, table: Table) -> None:
+    library = arguments.library
     overrides = [f"run.threads={arguments.threads}", f"device={arguments.device}"]
     variants = {
-        "as shipped": trainer_of(name, overrides),
-        "one node at a time": trainer_of(name, overrides, stacked=False),
+        "as shipped": trainer_of(name, overrides, library),
+        "one node at a time": trainer_of(name, overrides, library, stacked=False),
     }
+    if variants["as shipped"].model.sharing.on:
+        variants["definitions anew"] = trainer_of(name, overrides, library, shared=False)
     compile_seconds = 0.0
     if arguments.compile:
-        compiled = trainer_of(name, [*overrides, "run.compile=true"])
+        compiled = trainer_of(name, [*overrides, "run.compile=true"], library)
         states = compiled.model.initial_states(compiled.config.run.N_minibatch_size)
         with compiled.model.context():
             began = time.perf_counter()
@@ -107,7 +118,10 @@ def time_model(name: str, arguments: argparse.Namespace, table: Table) -> None:
             )
         ratio = f"{steps['as shipped'] / steps[variant]:.2f}"
         share = f"{100 * floor / steps[variant]:.0f} %"
-        cells = (f"{steps[variant]:.3f}", f"{1e3 / steps[variant]:,.0f}", ratio, share, f"{periods[variant]:.3f}", note)
+        run, n = first.config.run, first.config.steps_per_episode
+        episode = f"{(n * steps[variant] + run.N_episode_length * periods[variant]) / 1e3:.2f}"
+        times = (f"{steps[variant]:.3f}", f"{1e3 / steps[variant]:,.0f}", ratio, share, f"{periods[variant]:.3f}")
+        cells = (*times, episode, note)
         table.add_row(name, variant, *cells)
 
 
@@ -116,15 +130,16 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--from", dest="library")
     parser.add_argument("--models", nargs="*", default=MODELS)
     arguments = parser.parse_args()
     configure_cpu(arguments.threads)
     table = Table(title=f"{arguments.threads} threads, {arguments.device}", title_justify="left", show_edge=False)
-    for heading in ("model", "variant", "ms a step", "steps/s", "speed", "floor", "ms a period", ""):
+    for heading in ("model", "variant", "ms a step", "steps/s", "speed", "floor", "ms a period", "s an episode", ""):
         table.add_column(heading, no_wrap=True)
     for name in arguments.models:
         time_model(name, arguments, table)
-    Console(width=130).print(table)
+    Console(width=150).print(table)
 
 
 if __name__ == "__main__":

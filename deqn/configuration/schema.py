@@ -41,9 +41,14 @@ class Bound:
     penalty_lower: float = 0.0
     penalty_upper: float = 0.0
 
+    @property
+    def cuts(self) -> bool:
+        """Whether there is a bound on any side."""
+        return self.lower is not None or self.upper is not None
+
     def apply(self, x: Tensor) -> Tensor:
         """`x` cut to [lower, upper]; same shape."""
-        if self.lower is None and self.upper is None:
+        if not self.cuts:
             return x
         if x.requires_grad and not self.binds(x):
             return x.clone()  # the derivative of `clamp` takes five operations

@@ -124,11 +124,19 @@ class Columns(ReadOnly):
         (tensor([1.]), tensor([0.5000]))
     """
 
-    def __init__(self, label: str, columns: Sequence[Column], extra: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        label: str,
+        columns: Sequence[Column],
+        extra: Mapping[str, Any] | None = None,
+        accessor: Callable[[Column, bool], Accessor] = lambda column, bounded: (
+            column.bounded if bounded else column.raw
+        ),
+    ) -> None:
         entries: dict[str, Any] = {}
         for column in columns:
-            entries[column.name] = column.bounded
-            entries[f"{column.name}_RAW"] = column.raw
+            entries[column.name] = accessor(column, True)
+            entries[f"{column.name}_RAW"] = accessor(column, False)
         entries.update(update=self._update, update_dict=self._update_dict)
         entries.update(extra or {})
         super().__init__(label, entries)
@@ -157,6 +165,8 @@ class Columns(ReadOnly):
             if column is None:
                 raise AttributeError(f"{self._label}.update: no variable {name!r}.{suggestion(name, self._columns)}")
             value = torch.as_tensor(value, dtype=x.dtype, device=x.device)
+            if len(values) == 1 < x.shape[-1] and value.shape == x.shape[:-1] and not column.shape:
+                return x.select_scatter(value, -1, column.start)  # the usual case, in one operation
             if column.shape:
                 value = torch.broadcast_tensors(value, x.new_empty(()).expand(column.shape))[0]
                 value = value.flatten(-len(column.shape))

@@ -50,13 +50,21 @@ class Linker:
         folder: the model folder.
         names: `State`, `PolicyState`, `Definitions`, `Parameters`, `Globals` of the Model.
         for_tensorflow: whether the folder is written for the TensorFlow library.
+        definitions: is given each Definitions.py that is linked, before others see it.
 
     Attributes:
         all_nodes: whether a step is being taken to all shock nodes at once.
     """
 
-    def __init__(self, folder: Path, names: Mapping[str, Any], for_tensorflow: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        names: Mapping[str, Any],
+        for_tensorflow: bool = False,
+        definitions: Callable[[types.ModuleType], None] = lambda module: None,
+    ) -> None:
         self.folder = folder
+        self._definitions = definitions
         self.names = dict(names)
         self.for_tensorflow = for_tensorflow
         self.all_nodes: Callable[[], bool] = lambda: False
@@ -94,6 +102,8 @@ class Linker:
         self._running += 1
         try:
             exec(self._compiled(path), module.__dict__)
+            if file == "Definitions":
+                self._definitions(module)
         except ModelError:
             self._forget(path)
             raise

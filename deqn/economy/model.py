@@ -36,6 +36,7 @@ from deqn.economy.initial_states import InitialStates
 from deqn.economy.linker import Linker
 from deqn.economy.names import check_names, functions_of, refuse_misspelt
 from deqn.economy.network import PolicyNetwork, dense_network
+from deqn.economy.sharing import Sharing
 from deqn.errors import ConfigError, ModelError, suggestion
 from deqn.numerics.at_once import make_expectations
 from deqn.numerics.quadrature import gauss_hermite, monomial_rule
@@ -72,6 +73,7 @@ class Model:
             which is then removed.
 
     Attributes:
+        sharing: whether definitions are computed once for the same state and policy; the probe decides.
         State, PolicyState: accessors by name, `State.K(x) -> [*batch]`.
         Definitions, Parameters, Globals: what the model's files see under these names.
         network: the trainable module behind `policy`.
@@ -126,7 +128,7 @@ class Model:
         if not self._is_in_context():
             with self.context():
                 return self.equations(states, policies)
-        residuals = self._equations(states, policies)
+        residuals = self.sharing.run(self._equations, states, policies)
         for name in self.scalar_equations:
             residuals[name] = residuals[name].expand(states.shape[:-1])
         return residuals
@@ -145,8 +147,8 @@ class Model:
         with torch.no_grad():
             if not self._is_in_context():
                 with self.context():
-                    return self._total_step_random(states, self.policy(states))
-            return self._total_step_random(states, self.policy(states))
+                    return self.step(states)
+            return self.sharing.run(self._total_step_random, states, self.policy(states))
 
     def initial_states(self, n: int) -> Tensor:
         """States drawn from the distributions of the YAML file (1 where there is none): `[n, n_states]`."""
@@ -216,6 +218,7 @@ class Model:
         twin.Globals.__dict__ = self.Globals.__dict__
         twin.expectations.stacked_step = self.expectations.stacked_step
         twin.expectations.stacked_function = self.expectations.stacked_function
+        twin.sharing.on = self.sharing.on
         twin.network.load_state_dict(self.network.state_dict())
         return twin
 
@@ -242,22 +245,26 @@ class Model:
         self.Globals = make_globals(self.folder, switches) if there else Namespace("Globals", switches)
         self.Parameters = OwnNames("Parameters") if there else ReadOnly("Parameters")
         self.Definitions = ReadOnly("Definitions")
+        self.sharing = Sharing()
         self.State = Columns(
             "State", self.state_columns,
             {
                 "E_t_gen": without_training(self.E_t_gen, 2) if there else self.E_t_gen,
                 "monomial_rule": monomial_rule, "gauss_hermite": gauss_hermite,
             },
+            self.sharing.columns(self.state_columns),
         )  # fmt: skip
         self.PolicyState = Columns(
             "PolicyState", self.policy_columns,
             {f"{c.name}_POLICY_FROM_STATE": self._policy_from_state(c.bounded) for c in self.policy_columns},
+            self.sharing.columns(self.policy_columns),
         )  # fmt: skip
         names = {
             "State": self.State, "PolicyState": self.PolicyState, "Definitions": self.Definitions,
             "Parameters": self.Parameters, "Globals": self.Globals,
         }  # fmt: skip
-        self.linker = Linker(self.folder, names | ({"Graphs": graphs(self.step)} if there else {}), self.for_tensorflow)
+        graphs_of = {"Graphs": graphs(self.step)} if there else {}
+        self.linker = Linker(self.folder, names | graphs_of, self.for_tensorflow, self.sharing.definitions)
         for name in config.constants:
             if name in _PARAMETERS:
                 raise ConfigError(f"constants.{name}: this name is taken by the library (Parameters.{name}).")
@@ -417,8 +424,8 @@ class Model:
         for name, bound in self.definition_bounds.items():
             if name in entries:
                 entries[f"{name}_RAW"] = entries[name]
-                if bound.lower is not None or bound.upper is not None:
-                    entries[name] = _bounded(entries[name], bound)
+                if bound.cuts:
+                    entries[name] = self.sharing.definition(_bounded(entries[name], bound))
         self.Definitions.__dict__.update(entries)
 
     def _define_network(self) -> PolicyNetwork:

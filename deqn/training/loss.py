@@ -67,15 +67,23 @@ def terms(model: Model, states: Tensor) -> LossTerms:
         states: `[batch, n_states]`.
     """
     policies = model.policy(states)
-    residuals = model.equations(states, policies)
+    residuals, penalties = evaluate(model, states, policies)
     deviations = {name: squared_sum(residual) for name, residual in residuals.items()}
     for name in model.scalar_equations:  # one residual for the whole batch counts once
         deviations[name] = deviations[name] / len(states)
-    penalties = bound_penalties(model, states, policies)
     n_equations = len(residuals)
     net_loss = _sum(deviations) / n_equations if n_equations > 1 else _sum(deviations)
     loss = with_penalties(net_loss, penalties, n_equations)
     return LossTerms(loss, net_loss, deviations, penalties, {k: r.detach() for k, r in residuals.items()}, deviations)
+
+
+def evaluate(model: Model, states: Tensor, policies: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Residuals and bound penalties, which share what definitions they have in common."""
+
+    def both(states: Tensor, policies: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        return model.equations(states, policies), bound_penalties(model, states, policies)
+
+    return model.sharing.run(both, states, policies)
 
 
 def with_penalties(net_loss: Tensor, penalties: dict[str, Tensor], n_equations: int) -> Tensor:

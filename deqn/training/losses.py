@@ -77,8 +77,7 @@ class Losses:
 
     def _terms(self, model: Model, states: Tensor) -> LossTerms:
         policies = model.policy(states)
-        residuals = model.equations(states, policies)
-        penalties = loss.bound_penalties(model, states, policies)
+        residuals, penalties = loss.evaluate(model, states, policies)
         again = model.equations(states, policies) if self.settings.all_in_one else residuals  # other draws
         parts = {name: loss.batch_sum(self._of(x, again[name], states)) for name, x in residuals.items()}
         for name in model.scalar_equations:  # one residual for the whole batch counts once
