@@ -81,7 +81,7 @@ class Column:
 
     def _raw(self, x: Tensor) -> Tensor:
         if not self.shape:
-            return x.select(-1, self.start)
+            return x[..., self.start]
         return x[..., self.start : self.stop].unflatten(-1, self.shape)
 
     def bounded(self, x: Tensor) -> Tensor:
@@ -124,19 +124,11 @@ class Columns(ReadOnly):
         (tensor([1.]), tensor([0.5000]))
     """
 
-    def __init__(
-        self,
-        label: str,
-        columns: Sequence[Column],
-        extra: Mapping[str, Any] | None = None,
-        accessor: Callable[[Column, bool], Accessor] = lambda column, bounded: (
-            column.bounded if bounded else column.raw
-        ),
-    ) -> None:
+    def __init__(self, label: str, columns: Sequence[Column], extra: Mapping[str, Any] | None = None) -> None:
         entries: dict[str, Any] = {}
         for column in columns:
-            entries[column.name] = accessor(column, True)
-            entries[f"{column.name}_RAW"] = accessor(column, False)
+            entries[column.name] = column.bounded
+            entries[f"{column.name}_RAW"] = column.raw
         entries.update(update=self._update, update_dict=self._update_dict)
         entries.update(extra or {})
         super().__init__(label, entries)

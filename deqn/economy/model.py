@@ -252,12 +252,10 @@ class Model:
                 "E_t_gen": without_training(self.E_t_gen, 2) if there else self.E_t_gen,
                 "monomial_rule": monomial_rule, "gauss_hermite": gauss_hermite,
             },
-            self.sharing.columns(self.state_columns),
         )  # fmt: skip
         self.PolicyState = Columns(
             "PolicyState", self.policy_columns,
             {f"{c.name}_POLICY_FROM_STATE": self._policy_from_state(c.bounded) for c in self.policy_columns},
-            self.sharing.columns(self.policy_columns),
         )  # fmt: skip
         names = {
             "State": self.State, "PolicyState": self.PolicyState, "Definitions": self.Definitions,

@@ -1,4 +1,4 @@
-"""Definitions and columns that are computed once for the same state and policy within one evaluation of a model.
+"""Definitions that are computed once for the same state and policy within one evaluation of a model.
 
 `Definitions.Y(state, policy_state)` is written into every equation that needs it, and definitions call one another: a model of
 climate and economy computes the time behind its trends some hundred times in a step. Here the first call computes, and the
@@ -13,14 +13,12 @@ from __future__ import annotations
 import functools
 import threading
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
-
-from deqn.economy.columns import Column
 
 _VARIABLE_ARGUMENTS = 0x04 | 0x08  # flags of a code object: *args, **kwargs
 
@@ -59,22 +57,6 @@ class Table:
             self._values[key] = (self._calls > before, result)
             self._seen += [(x, x._version) for x in (state, policy_state, *parts)]
         return result
-
-    def column(self, x: Tensor, column: Column, bounded: bool) -> Tensor:
-        """One of `[*batch, n]`, all of which are taken apart in one operation, whose gradient is one operation too."""
-        key = (torch.is_grad_enabled(), id(x), x._version, x.requires_grad)
-        found = self._values.get(key)
-        if found is None:
-            found = self._values[key] = (x.unbind(-1), {})
-            self._seen.append((x, x._version))
-        if not bounded:
-            return found[0][column.start]
-        cut = found[1]
-        if column.start not in cut:
-            value = column.bound.apply(found[0][column.start])
-            cut[column.start] = value
-            self._seen.append((value, value._version))
-        return cut[column.start]
 
     @property
     def is_changed(self) -> bool:
@@ -170,26 +152,6 @@ class Sharing:
                 and _is_of_two(function)
             ):
                 vars(module)[name] = self.definition(function)
-
-    def columns(self, columns: Sequence[Column]) -> Callable[[Column, bool], Callable[[Tensor], Tensor]]:
-        """Gives accessors (column, whether it is bounded), whose values are shared where no column has a shape."""
-        n, local = columns[-1].stop, self._local
-
-        def accessor(column: Column, bounded: bool) -> Callable[[Tensor], Tensor]:
-            plain = column.bounded if bounded else column.raw
-            bounded = bounded and column.bound.cuts
-
-            def shared(x: Tensor) -> Tensor:
-                if torch.compiler.is_compiling():
-                    return plain(x)
-                table = getattr(local, "table", None)
-                if table is None or x.shape[-1] != n:
-                    return plain(x)
-                return table.column(x, column, bounded)
-
-            return plain if n > len(columns) else functools.wraps(plain)(shared)
-
-        return accessor
 
 
 def _tensors(value: Any) -> tuple[Tensor, ...]:

@@ -31,7 +31,7 @@ def asked_once() -> Iterator[None]:
 
 def once(x: Tensor, what: object, compute: Callable[[Tensor], Answer]) -> Answer:
     """`compute(x)`, or what it gave before for this `x` and `what`; not where one of the two was changed in place since."""
-    if _found is None:
+    if _found is None or not isinstance(x, Tensor):
         return compute(x)
     key = (id(x), what, torch.is_grad_enabled())
     known = _found.get(key)
