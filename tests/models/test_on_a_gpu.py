@@ -77,7 +77,7 @@ def trains(*arguments: str) -> None:
 @pytest.mark.parametrize("model", OTHERS)
 def test_the_files_of_every_other_model_stay_on_the_device(model):
     """One episode of gradients; what is shown of a run, and least squares, are the library's and tried with the models above."""
-    made = trainer(model, "optimizer=brock_mirman", "net.warm_start=none", "run.N_episode_length=1", "run.N_episodes=1")
+    made = trainer(model, "optimizer=brock_mirman", "net.warm_start=none", "run.N_episodes=1")
     made.fit()
     assert made.state.starting_state.is_cuda
 
