@@ -105,6 +105,14 @@ class PolicyVariable(Variable):
         description="function of the network's output for this policy: `tf.nn.relu`-style or PyTorch name, dotted path "
         "of a function, `Activations.<f>` (of the model's own Activations.py), or `implied` (a sigmoid between both bounds)",
     )
+    around: Number | str | list[Any] | None = Field(
+        None,
+        description="(new) the value that network output zero gives, near which training starts: a number, a list for a policy "
+        "with a shape, or the name of a constant, also of Calibration.py",
+    )
+    scale: Number | str | list[Any] | None = Field(
+        None, description="(new) by how much network output one moves the policy near that value; the same kinds"
+    )
 
     def bound(self) -> Bound:
         """The bounds; what lies between them by its activation crosses none, so that a bound of zero needs no penalty."""

@@ -309,9 +309,13 @@ class Model:
             self._require(equations, "Equations", ["equations"])
             self._equations = equations.equations
             self._link_hooks()
-            constants = (*config.constants, *self.calibration)
-            self._initial.resolve({name: getattr(self.Parameters, name) for name in constants})
+            self._initial.resolve(self._constants)
         self.linker.settle()
+
+    @property
+    def _constants(self) -> dict[str, Any]:
+        """Constants by name, those of Calibration.py too."""
+        return {name: getattr(self.Parameters, name) for name in (*self.config.constants, *self.calibration)}
 
     def _link_hooks(self) -> None:
         hooks: Any = self.linker.link("Hooks") if self.linker.has("Hooks") else None
@@ -448,7 +452,8 @@ class Model:
             body = dense_network(config.net, n_inputs, self.n_policies, seed, self.own_activation)
         policies = config.variables.policies
         normalize, own = config.net.normalize_inputs, self.own_activation
-        network = PolicyNetwork(body, policies, self.policy_columns, self.n_states, normalize, own, inputs)
+        constants = self._constants
+        network = PolicyNetwork(body, policies, self.policy_columns, self.n_states, normalize, own, inputs, constants)
         return network.to(device=self.device, dtype=self.dtype).eval()
 
     def _own_network(self, define_net: Callable[..., Any]) -> torch.nn.Module:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from deqn.configuration import activations
 from deqn.configuration.schema import HiddenLayer, Net, OutputLayer, PolicyVariable
 from deqn.economy.columns import Column
 from deqn.economy.dense import Dense
+from deqn.economy.units import is_elementwise, units
 from deqn.errors import ConfigError, suggestion
 from deqn.numerics.initial_weights import variance_scaling_
 
@@ -137,6 +138,7 @@ class PolicyNetwork(nn.Module):
         normalize: whether inputs are normalised.
         own: gives the functions of the model's Activations.py.
         inputs: columns of the state that the body sees; None for all.
+        constants: by name, for `around` and `scale` of a policy.
     """
 
     def __init__(
@@ -148,13 +150,19 @@ class PolicyNetwork(nn.Module):
         normalize: bool,
         own: Callable[[str], Any] | None = None,
         inputs: Sequence[int] | None = None,
+        constants: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.inputs = None if inputs is None else list(inputs)
         self.normalization = Normalization(n_states) if normalize else None
         self.body = body
         self.n_outputs = columns[-1].stop
-        self.pieces = _pieces(variables, columns, own)
+        functions = [
+            _function(i, variable, column, own)
+            for i, (variable, column) in enumerate(zip(variables, columns, strict=True))
+        ]
+        self.units = units(variables, columns, [function for _, function in functions], constants or {})
+        self.pieces = _pieces(columns, functions)
 
     def forward(self, states: Tensor) -> Tensor:
         """`[*batch, n_states]` -> `[*batch, n_policies]`."""
@@ -166,6 +174,8 @@ class PolicyNetwork(nn.Module):
         raw = self.body(x)
         if raw.shape[-1] != self.n_outputs:
             raise ValueError(f"it has {raw.shape[-1]} outputs, expected {self.n_outputs}, one for each policy entry")
+        if self.units is not None:
+            raw = self.units(raw)
         if len(self.pieces) == 1:
             raw = raw if self.pieces[0][2] is None else self.pieces[0][2](raw)
         elif any(function is not None for _, _, function in self.pieces):
@@ -173,46 +183,38 @@ class PolicyNetwork(nn.Module):
         return raw if states.ndim == 2 else raw.reshape(*states.shape[:-1], -1)
 
 
+def _function(
+    i: int, variable: PolicyVariable, column: Column, own: Callable[[str], Any] | None
+) -> tuple[object, activations.Activation | None]:  # fmt: skip
+    """The activation of the i-th policy, and what it has in common with those that may be called together with it."""
+    if variable.activation is None:
+        return None, None
+    if variable.activation == "implied":
+        lower, upper = column.bound.lower, column.bound.upper
+        if lower is None or upper is None:
+            raise ConfigError(f"variables.policies[{i}]: activation `implied` needs both bounds.")
+        return ("implied", lower, upper), _implied(lower, upper)
+    with warnings.catch_warnings(action="ignore"):  # softmax without `dim`
+        where = f"variables.policies[{i}] {variable.name!r}.activation"
+        function = activations.activation(variable.activation, where, own)
+        if is_elementwise(function):
+            return variable.activation, function
+    return (variable.activation, i), _over_last_axis(function, column.shape)
+
+
 def _pieces(
-    variables: Sequence[PolicyVariable], columns: Sequence[Column], own: Callable[[str], Any] | None
+    columns: Sequence[Column], functions: Sequence[tuple[object, activations.Activation | None]]
 ) -> list[tuple[int, int, activations.Activation | None]]:
     """(start, stop, function) of each policy; neighbours with the same activation are one piece where it is elementwise."""
     pieces: list[tuple[int, int, activations.Activation | None]] = []
     names: list[object] = []
-    for i, (variable, column) in enumerate(zip(variables, columns, strict=True)):
-        name: object = variable.activation
-        function = None
-        if name == "implied":
-            lower, upper = column.bound.lower, column.bound.upper
-            if lower is None or upper is None:
-                raise ConfigError(f"variables.policies[{i}]: activation `implied` needs both bounds.")
-            name = ("implied", lower, upper)
-            function = _implied(lower, upper)
-        elif variable.activation is not None:
-            with warnings.catch_warnings(action="ignore"):  # softmax without `dim`
-                function = activations.activation(
-                    variable.activation, f"variables.policies[{i}] {variable.name!r}.activation", own
-                )
-                elementwise = is_elementwise(function)
-            if not elementwise:
-                name = (name, i)
-                function = _over_last_axis(function, column.shape)
+    for column, (name, function) in zip(columns, functions, strict=True):
         if pieces and names[-1] == name:
             pieces[-1] = (pieces[-1][0], column.stop, pieces[-1][2])
         else:
             pieces.append((column.start, column.stop, function))
             names.append(name)
     return pieces
-
-
-def is_elementwise(function: activations.Activation) -> bool:
-    """Whether each number that the function gives depends on its own number alone."""
-    x = torch.linspace(-1.5, 2.0, 12).reshape(2, 6)
-    try:
-        whole, parts = function(x), torch.cat([function(x[:, :2]), function(x[:, 2:])], dim=-1)
-        return bool(torch.allclose(whole, parts, rtol=1e-4, atol=1e-6, equal_nan=True))
-    except Exception:  # it takes no such shape, so that it cannot be elementwise
-        return False
 
 
 def _over_last_axis(function: Callable[..., Tensor], shape: tuple[int, ...]) -> activations.Activation:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from deqn.economy.model import Model
-from deqn.economy.network import Activation, is_elementwise
+from deqn.economy.network import Activation
+from deqn.economy.units import is_elementwise
 
 
 def cut_ranges(model: Model) -> list[str]:
