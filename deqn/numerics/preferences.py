@@ -76,7 +76,7 @@ def log_value(log_CE: Tensor, beta: Number, psi: Number) -> Tensor:
 def log_discount_factor(
     log_growth: Tensor, log_V: Tensor, log_CE: Tensor, beta: Number, gamma: Number, psi: Number
 ) -> Tensor:
-    """Log of the stochastic discount factor, beta (C' / C)^(-1 / psi) (V' / CE(V'))^(1 / psi - gamma), of the shape of `log_growth`.
+    """Log of beta (C' / C)^(-1 / psi) (V' / CE(V'))^(1 / psi - gamma), which discounts payoffs; of the shape of `log_growth`.
 
     Args:
         log_growth: log C' / C.

@@ -1,7 +1,7 @@
 """A Lucas tree with long-run risk (Bansal and Yaron, 2004): ratios as functions of state and policy.
 
-Growth of consumption is mu + x + sigma e^v eta', of dividends mu_d + phi x + phi_d sigma e^v u'; all innovations are independent and
-standard normal. V is the household's value in units of consumption, P the price of all dividends after today's.
+Growth of consumption is mu + x + sigma e^v eta', of dividends mu_d + phi x + phi_d sigma e^v u'; all innovations are independent
+and standard normal. V is the household's value in units of consumption, P the price of all dividends after today's.
 """
 
 import torch

@@ -25,7 +25,7 @@ def equations(state, policy_state):
     E_t = State.E_t_gen(state, policy_state)
     mean_growth = Parameters.mu + State.x(state)
     variance = Definitions.variance(state)
-    # in units of today's consumption, V' is V' / C' times growth, whose certainty equivalent is mean_growth + (1 - gamma) variance / 2
+    # V' / C is V' / C' times growth, of which the log certainty equivalent is mean_growth + (1 - gamma) variance / 2
     later = preferences.log_certainty_equivalent(E_t, lambda s, p: PolicyState.log_v(p), gamma)
     log_CE = later + mean_growth + (1 - gamma) / 2 * variance
     dividends = Parameters.mu_d + Parameters.phi * State.x(state)

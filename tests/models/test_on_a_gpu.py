@@ -22,10 +22,12 @@ SIZES = ["run.N_sim_batch=8", "run.N_episode_length=4", "run.N_minibatch_size=16
 FEW = ["optimizer.N_steps_per_episode=2"]
 MODELS = {
     "analytic": FEW,
+    "asset_pricing": FEW,
     "bm1972": [],
     "brock_mirman": [],
     "krusell_smith": ["constants.nA=40"],
     "krusell_smith_1998": ["constants.nA=40"],
+    "nk_zlb": FEW,
     "rbc_labor": FEW,
     "stochastic_growth": FEW,
     "stochastic_growth_pseudostates": FEW,

@@ -1,7 +1,7 @@
 """Price-dividend ratio and value where 1/psi = gamma and volatility is constant, in NumPy.
 
-Then M' = beta (C' / C)^-gamma, and the value of a payoff in month n is the exponential of a function that is linear in x: prices are
-sums of exponentials.
+Then M' = beta (C' / C)^-gamma, and the value of a payoff in month n is the exponential of a function that is linear in x. Prices
+are sums of exponentials.
 
 Source: Burnside (1998), Solving asset pricing models with Gaussian shocks, Journal of Economic Dynamics and Control 22(3),
 329-340.
