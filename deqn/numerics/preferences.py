@@ -1,7 +1,7 @@
 """Constant relative risk aversion and the preferences of Epstein and Zin, in logs and relative to today's consumption.
 
-Levels like V^(1 - gamma) leave the range of float32 (3e38) for a value of 1e5 and gamma = 10. Nothing here is such a level. Utility is
-(C^(1 - gamma) - 1) / (1 - gamma) of a C near one, and the limits gamma -> 1 and psi -> 1 are reached without 0 / 0.
+V^(1 - gamma) leaves the range of float32 (1e-45 to 3e38) for a value of 1e5 and gamma = 10. Nothing here is such a level. Utility
+is (C^(1 - gamma) - 1) / (1 - gamma) of a C near one, and the limits gamma -> 1 and psi -> 1 are reached without 0 / 0.
 
 Epstein and Zin's value, V^(1 - 1/psi) = (1 - beta) C^(1 - 1/psi) + beta CE(V')^(1 - 1/psi) with the certainty equivalent
 CE(V') = E[V'^(1 - gamma)]^(1 / (1 - gamma)), is both times the same pair of functions:
@@ -49,11 +49,11 @@ def _by_power(x: Tensor, gamma: Number, function: Callable[[Tensor, Tensor], Ten
 def log_certainty_equivalent(E_t: Callable[..., Any], log_V: Callable[..., Tensor], gamma: Number) -> Tensor:
     """log E[V'^(1 - gamma)]^(1 / (1 - gamma)): `[batch]`.
 
-    The scale is the mean of log V', so that only the spread of log V' across nodes may not be beyond 80 / |1 - gamma| in float32.
+    The scale is the mean of log V', so that only its spread across nodes is limited, in float32 to 80 / |1 - gamma|.
 
     Args:
         E_t: the operator of `State.E_t_gen(state, policy_state)`.
-        log_V: function of next period's state and policy, `[batch]`; V in any unit that is known today, such as today's consumption.
+        log_V: function of next period's state and policy, `[batch]`, in any unit that is known today.
         gamma: relative risk aversion.
     """
     scale = E_t(log_V)
