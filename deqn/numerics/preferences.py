@@ -9,12 +9,13 @@ CE(V') = E[V'^(1 - gamma)]^(1 / (1 - gamma)), is both times the same pair of fun
     log CE(V') = scale + inverse(E[utility(log V' - scale, gamma)], gamma) for every scale,
     log V / C = inverse(beta utility(log CE(V') / C, 1 / psi), 1 / psi).
 
-Sources: Epstein and Zin (1989), Substitution, risk aversion, and the temporal behavior of consumption and asset returns: A
-theoretical framework, Econometrica 57(4), 937-969, eqs. 3.4 to 3.8 (there in levels).
+Source: Epstein and Zin (1989), Substitution, risk aversion, and the temporal behavior of consumption and asset returns: A
+theoretical framework, Econometrica 57(4), 937-969.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -39,11 +40,12 @@ def inverse_utility(level: Tensor, gamma: Number) -> Tensor:
     return _by_power(level, gamma, lambda x, power: torch.log1p(power * x) / power)
 
 
-def _by_power(x: Tensor, gamma: Number, function: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+def _by_power(x: Tensor, gamma: Number, function: Callable[[Tensor, Number], Tensor]) -> Tensor:
     """function(x, 1 - gamma), and its limit x at gamma = 1; gamma broadcasts with x."""
-    power = 1 - torch.as_tensor(gamma, dtype=x.dtype, device=x.device)
-    log = power == 0
-    return torch.where(log, x, function(x, torch.where(log, torch.ones_like(power), power)))
+    if not isinstance(gamma, Tensor):
+        return x if gamma == 1 else function(x, 1 - gamma)
+    log = gamma == 1
+    return torch.where(log, x, function(x, 1 - torch.where(log, 2.0, gamma)))
 
 
 def log_certainty_equivalent(E_t: Callable[..., Any], log_V: Callable[..., Tensor], gamma: Number) -> Tensor:
@@ -84,5 +86,5 @@ def log_discount_factor(
         log_CE: log CE(V') / C.
         beta, gamma, psi: discount factor, relative risk aversion, elasticity of intertemporal substitution.
     """
-    beta = torch.as_tensor(beta, dtype=log_growth.dtype, device=log_growth.device)
-    return torch.log(beta) - log_growth / psi + (1 / psi - gamma) * (log_V - log_CE)
+    log_beta = torch.log(beta) if isinstance(beta, Tensor) else math.log(beta)
+    return log_beta - log_growth / psi + (1 / psi - gamma) * (log_V - log_CE)

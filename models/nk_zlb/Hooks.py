@@ -34,7 +34,7 @@ def reference(states):
 
 def closing_lines(run):
     """How often the bound binds, in the network's economy and in the reference's, on the same simulated shocks."""
-    states = run.simulate(batch=200, length=1100)[100:].flatten(0, 1)  # states do not depend on policies
+    states = run.simulate(batch=1000, length=300)[100:].flatten(0, 1)  # states do not depend on policies
     ours = 100 * run.definitions(states)["binds"].mean()
     theirs = 100 * (at(states)["log_R"] < 0).double().mean()
     return [f"the bound binds in {ours:.2f} % of {len(states):,} simulated quarters; in the reference's economy {theirs:.2f} %"]

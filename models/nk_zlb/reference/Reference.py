@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_array
 
 DEVIATIONS = 7.0  # half the range of the grid, in standard deviations
 
@@ -43,7 +44,7 @@ class Reference:
         }
 
 
-def solve(constants: Mapping[str, float], n: int = 2001, bound: bool = True, tolerance: float = 1e-11) -> Reference:
+def solve(constants: Mapping[str, float], n: int = 4001, bound: bool = True, tolerance: float = 1e-11) -> Reference:
     """Time iteration until no policy moves by more than the tolerance.
 
     Args:
@@ -60,6 +61,11 @@ def solve(constants: Mapping[str, float], n: int = 2001, bound: bool = True, tol
     shocks = np.linspace(-p["far"], p["far"], int(p["n_nodes"]))
     weights = np.exp(-(shocks**2) / 2) / np.exp(-(shocks**2) / 2).sum()
     later = p["rho"] * grid[:, None] + p["sigma"] * shocks  # [n, nodes]
+    left = np.clip(np.searchsorted(grid, later) - 1, 0, n - 2)
+    share = np.clip((later - grid[left]) / (grid[1] - grid[0]), 0, 1)  # of the node to the right
+    entries = np.concatenate([weights * (1 - share), weights * share])
+    rows = np.tile(np.arange(n)[:, None], (2, len(shocks)))
+    average = csr_array((entries.ravel(), (rows.ravel(), np.concatenate([left, left + 1]).ravel())), shape=(n, n))
     chances = np.array([[1 - p["p_crisis"], p["p_crisis"]], [1 - p["p_stay"], p["p_stay"]]])
     discount = p["beta"] * np.exp(-grid + p["crisis"] * np.array([[0.0], [1.0]]))  # [2, n]
     log_R_mean = p["pi_target"] - np.log(p["beta"])
@@ -69,7 +75,7 @@ def solve(constants: Mapping[str, float], n: int = 2001, bound: bool = True, tol
 
     def expected(values: np.ndarray) -> np.ndarray:
         """E of values [2, n] of next quarter: [2, n]."""
-        return chances @ np.stack([np.interp(later, grid, row) @ weights for row in values])
+        return chances @ (average @ values.T).T
 
     def rule(log_C: np.ndarray, pi: np.ndarray) -> np.ndarray:
         return log_R_mean + p["phi_pi"] * pi + p["phi_y"] * (log_C - np.log(price_costs(pi)))
@@ -92,7 +98,7 @@ def solve(constants: Mapping[str, float], n: int = 2001, bound: bool = True, tol
             determinant = by_C[0] * by_pi[1] - by_pi[0] * by_C[1]
             log_C = log_C - (gap[0] * by_pi[1] - by_pi[0] * gap[1]) / determinant
             pi = pi - (by_C[0] * gap[1] - gap[0] * by_C[1]) / determinant
-            if np.abs(gap).max() < 1e-13:
+            if np.abs(gap).max() < 1e-12:
                 break
         return log_C, pi
 
@@ -106,6 +112,11 @@ def solve(constants: Mapping[str, float], n: int = 2001, bound: bool = True, tol
             binds, at_zero = log_R < 0, today(log_C, pi, X, Z, bound_binds=True)
             new_C, new_pi = np.where(binds, at_zero[0], new_C), np.where(binds, at_zero[1], new_pi)
         moved = max(np.abs(new_C - log_C).max(), np.abs(new_pi - pi).max())
+        if not moved < 1:
+            raise RuntimeError(
+                "time iteration does not settle: with these constants crises are too deep or last too long, or prices move too "
+                "fast, for a way back from the bound"
+            )
         log_C, pi = new_C, new_pi
         if moved < tolerance:
             return Reference(grid, log_C, pi, log_R)
