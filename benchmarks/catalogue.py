@@ -107,6 +107,8 @@ def draw(run: deqn.Run, states: Tensor) -> None:
         axes[0, -1].semilogy(x, error.clamp(min=1e-12), ".", markersize=2, color=colour, label=name)
     axes[0, -1].set(xlabel=state.name, title="relative distance")
     axes[0, -1].legend(frameon=False, fontsize=8, markerscale=4)
+    for axis in axes[0]:
+        axis.locator_params(axis="x", nbins=4)
     figure.tight_layout()
     figure.savefig(FIGURES / f"{model.name}.png", facecolor="white")
 

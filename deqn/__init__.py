@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from deqn.economy.model import Model
     from deqn.economy.network import dense_network
     from deqn.errors import CheckpointError, ConfigError, DEQNError, ModelError, SaveError, TrainingError
-    from deqn.numerics import complementarity, histogram
+    from deqn.numerics import complementarity, histogram, preferences
     from deqn.numerics.initial_weights import variance_scaling_
     from deqn.training.trainer import Trainer
 
@@ -40,6 +40,7 @@ _PUBLIC = {
     "histogram": "deqn.numerics",
     "load_model": "deqn.api",
     "load_run": "deqn.analysis.run",
+    "preferences": "deqn.numerics",
     "variance_scaling_": "deqn.numerics.initial_weights",
 }
 
@@ -60,6 +61,7 @@ __all__ = [
     "histogram",
     "load_model",
     "load_run",
+    "preferences",
     "variance_scaling_",
 ]
 

@@ -10,6 +10,8 @@ from deqn.economy.known_answer import known_answer
 
 # largest mean distance after the smoke preset, relative to the mean size of the variable
 SMOKE = {
+    "asset_pricing": 1e-3,
+    "nk_zlb": 1e-4,
     "ramsey": 1e-3,
     "rbc": 1e-4,
     "rbc_labor": 1e-3,
