@@ -2,8 +2,8 @@
 
 Consumption and inflation have a kink where the bound begins to bind. What they would be if the rate followed its rule, and what
 if it were zero, has none, given what is expected: the network has these two pairs, and the kink is here, exact. Piecewise smooth
-policies: Aruoba, Cuba-Borda and Schorfheide (2018). The economy is that of Fernández-Villaverde, Gordon, Guerrón-Quintana and
-Rubio-Ramírez (2015), with costs of changing prices (Rotemberg, 1982) as in Gavin, Keen, Richter and Throckmorton (2015).
+policies: Aruoba, Cuba-Borda and Schorfheide (2018). The economy is like that of Fernández-Villaverde, Gordon, Guerrón-Quintana
+and Rubio-Ramírez (2015), with costs of changing prices (Rotemberg, 1982) as in Gavin, Keen, Richter and Throckmorton (2015).
 """
 
 import math
