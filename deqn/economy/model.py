@@ -322,10 +322,9 @@ class Model:
         if hooks is not None:
             refuse_misspelt(self.linker.folder / "Hooks.py", tuple(_HOOKS))
         found: dict[str, Callable[..., Any] | None] = {name: getattr(hooks, name, None) for name in _HOOKS}
-        self.post_init, self.cycle_hook, self.progress = (
-            found[name] for name in ("post_init", "cycle_hook", "progress")
-        )
-        self.closed_form, self.reference, self.closing_lines = (found[name] for name in list(_HOOKS)[3:])
+        self.post_init, self.cycle_hook, self.progress = found["post_init"], found["cycle_hook"], found["progress"]
+        self.closed_form, self.reference = found["closed_form"], found["reference"]
+        self.closing_lines = found["closing_lines"]
         for name, arguments in _HOOKS.items():
             function = found[name]
             try:

@@ -20,6 +20,7 @@ from deqn.economy.reach import cut_ranges
 from deqn.economy.reactions import inert
 from deqn.economy.rehearsal import starting_states
 from deqn.economy.shocks import differing_moments, wrong_probabilities
+from deqn.economy.try_sharing import may_share
 from deqn.errors import ModelError, count, text_constants
 
 _FAILED = object()  # what a function of the model's files gives that raised
@@ -27,7 +28,6 @@ BATCH = 7  # a prime that no model has as a number of variables by accident
 _MANY = 256  # initial states at which definitions and probabilities are looked at
 _PATHS, _PERIODS = 32, 10  # simulated with the untrained network, to see probabilities in other states
 _DRAWN_FROM = 2  # states whose next ones are drawn many times
-_CALLS = 10  # that sharing saves, at least: fewer cost less than the bits of seeded runs are worth
 _FILES = (
     ("total_step", "Dynamics"),
     ("shock_probs", "Dynamics"),
@@ -489,35 +489,8 @@ class _Probe:
                 if not same:
                     what = "total_step_spec_shock" if switch == "stacked_step" else "the functions under E_t"
                     self.report.notes.append(f"{what}: evaluated one shock node at a time (slower).")
-        self.model.sharing.on = self._may_share(states, policies)
+        self.model.sharing.on = may_share(self.model, self._residuals, states, policies)
         return True
-
-    def _may_share(self, states: Tensor, policies: Tensor) -> bool:
-        """Whether definitions that call others are often asked for again, and sharing leaves all numbers as they are."""
-        sharing = self.model.sharing
-        sharing.on = False
-        try:
-            plain, gradient = self._numbers(states, policies)
-            with sharing.evaluation() as table:
-                shared, with_sharing = self._numbers(states, policies)
-        except Exception:  # a value that is shared was differentiated without keeping its graph, or changed in place
-            return False
-        same = all(
-            torch.equal(left.nan_to_num(), right.nan_to_num()) for left, right in zip(plain, shared, strict=True)
-        )
-        same &= torch.allclose(gradient, with_sharing, rtol=1e-3, atol=1e-3 * float(gradient.abs().max()))
-        return table.saved >= _CALLS and not table.is_changed and same
-
-    def _numbers(self, states: Tensor, policies: Tensor) -> tuple[list[Tensor], Tensor]:
-        """A simulated period and the residuals; the gradient of their sum. The generator is put back."""
-        model, policies, before = self.model, policies.clone().requires_grad_(), self.model.rng.get_state()
-        residuals = [*self._residuals(states, policies).values()]
-        total = torch.stack([residual.sum() for residual in residuals]).sum()
-        (gradient,) = torch.autograd.grad(total, policies)
-        with torch.no_grad():
-            period = model.expectations.dynamics.total_step_random(states, policies.detach())
-        model.rng.set_state(before)
-        return [period, *residuals], gradient
 
 
 def _several(names: list[str], most: int = 6) -> str:

@@ -56,7 +56,8 @@ def units(
     """
     if all(variable.around is None and variable.scale is None for variable in variables):
         return None
-    shift, slope = torch.zeros(columns[-1].stop, dtype=torch.float64), torch.ones(columns[-1].stop, dtype=torch.float64)
+    shift = torch.zeros(columns[-1].stop, dtype=torch.float64, device="cpu")
+    slope = torch.ones_like(shift)
     for i, (variable, column, function) in enumerate(zip(variables, columns, functions, strict=True)):
         here, where = slice(column.start, column.stop), f"variables.policies[{i}] {variable.name!r}"
         if variable.around is not None:
@@ -79,7 +80,8 @@ def units(
 def _inverse(function: Function, values: Tensor, where: str) -> Tensor:
     """Inputs `[n]` at which an activation gives the values, by bisection from zero outwards; in float64."""
     _refuse_others(function, where)
-    size = torch.cat([torch.zeros(1), torch.logspace(-6, 0, 400)]).double() * _FARTHEST
+    there = values.device  # not the model's: numbers of the configuration are on the CPU
+    size = torch.cat([torch.zeros(1, device=there), torch.logspace(-6, 0, 400, device=there)]).double() * _FARTHEST
     grid = torch.cat([-size.flip(0)[:-1], size])
     with torch.no_grad():
         above = function(grid[:, None].expand(-1, len(values))) >= values  # [grid, n]

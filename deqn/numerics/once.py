@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -15,29 +16,38 @@ from torch import Tensor
 
 Answer = TypeVar("Answer")
 
-_found: dict[tuple[int, object, bool], tuple[Tensor, int, Any, int]] | None = None
+
+class _Local(threading.local):
+    """Of each thread, which evaluates a loss of its own."""
+
+    found: dict[tuple[int, object, bool], tuple[Tensor, int, Any, int]] | None = None
+
+
+_local = _Local()
 
 
 @contextlib.contextmanager
 def asked_once() -> Iterator[None]:
     """Inside, `once` remembers its answers."""
-    global _found
-    before, _found = _found, {}
+    before, _local.found = _local.found, {}
     try:
         yield
     finally:
-        _found = before
+        _local.found = before
 
 
 def once(x: Tensor, what: object, compute: Callable[[Tensor], Answer]) -> Answer:
     """`compute(x)`, or what it gave before for this `x` and `what`; not where one of the two was changed in place since."""
-    if _found is None or not isinstance(x, Tensor):
+    if torch.compiler.is_compiling():  # the compiler finds for itself what is the same
+        return compute(x)
+    found = _local.found
+    if found is None or not isinstance(x, Tensor):
         return compute(x)
     key = (id(x), what, torch.is_grad_enabled())
-    known = _found.get(key)
+    known = found.get(key)
     if known is None or known[1] != x._version or known[3] != getattr(known[2], "_version", 0):
         answer = compute(x)
-        known = _found[key] = (x, x._version, answer, getattr(answer, "_version", 0))  # holds x: its id stays its own
+        known = found[key] = (x, x._version, answer, getattr(answer, "_version", 0))  # holds x: its id stays its own
     return known[2]
 
 

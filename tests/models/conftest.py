@@ -11,10 +11,10 @@ import pytest
 from tests.conftest import ROOT
 
 
-def reference_of(model: str) -> ModuleType:
-    """models/<model>/reference/Reference.py by itself, without the library."""
-    path = ROOT / "models" / model / "reference" / "Reference.py"
-    spec = importlib.util.spec_from_file_location(f"{model}_reference", path)
+def reference_of(model: str, file: str = "Reference") -> ModuleType:
+    """A file of models/<model>/reference/ by itself, without the library."""
+    path = ROOT / "models" / model / "reference" / f"{file}.py"
+    spec = importlib.util.spec_from_file_location(f"{model}_{file}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from types import ModuleType
 
 import numpy as np
@@ -11,7 +9,7 @@ import pytest
 import torch
 
 import deqn
-from tests.conftest import ROOT
+from tests.models.conftest import reference_of
 
 BANSAL_YARON = {
     "beta": 0.998, "gamma": 10.0, "psi": 1.5, "mu": 0.0015, "mu_d": 0.0015, "rho": 0.979, "sigma": 0.0078, "phi_x": 0.044,
@@ -20,26 +18,14 @@ BANSAL_YARON = {
 POWER = BANSAL_YARON | {"gamma": 2.0, "psi": 0.5, "sigma_v": 0.0}  # 1/psi = gamma
 
 
-def load(name: str) -> ModuleType:
-    """A file of models/asset_pricing/reference/ by itself."""
-    path = ROOT / "models" / "asset_pricing" / "reference" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"asset_pricing_{name}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def chebyshev() -> ModuleType:
-    return load("Reference")
+    return reference_of("asset_pricing", "Reference")
 
 
 @pytest.fixture(scope="module")
 def burnside() -> ModuleType:
-    return load("ClosedForm")
+    return reference_of("asset_pricing", "ClosedForm")
 
 
 def box(p: dict[str, float], n: int = 300) -> tuple[np.ndarray, np.ndarray]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from types import ModuleType
 
 import numpy as np
@@ -12,7 +10,7 @@ import torch
 
 import deqn
 from deqn.economy.linear import linear_solution
-from tests.conftest import ROOT
+from tests.models.conftest import reference_of
 
 CONSTANTS = {
     "beta": 0.995, "pi_target": 0.005, "eta": 1.0, "epsilon": 6.0, "phi_price": 160.0, "phi_pi": 2.0, "phi_y": 0.125, "rho": 0.8,
@@ -23,14 +21,7 @@ CONSTANTS = {
 @pytest.fixture(scope="module")
 def iteration() -> ModuleType:
     """models/nk_zlb/reference/Reference.py by itself."""
-    path = ROOT / "models" / "nk_zlb" / "reference" / "Reference.py"
-    spec = importlib.util.spec_from_file_location("nk_zlb_reference", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return reference_of("nk_zlb")
 
 
 @pytest.fixture(scope="module")

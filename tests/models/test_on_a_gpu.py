@@ -40,6 +40,7 @@ SETTINGS = {
     "random draws": ["run.expectation_type=pseudo_random"],
     "an optimizer that cannot skip a step": ["optimizer.optimizer=RMSprop", "optimizer.clipvalue=0.1"],
     "normalised inputs": ["net.normalize_inputs=true"],
+    "a policy in its own units": ["++variables.policies.0.around=0.3", "++variables.policies.0.scale=0.1"],
     "an episode of one period": ["run.N_episode_length=1", "run.N_minibatch_size=8"],
     "checks of each operation": ["enable_check_numerics=true"],
 }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 
 import torch
 
@@ -85,3 +86,24 @@ def test_a_range_is_not_asked_for_in_a_transform_of_torch_func():
     seen = []
     torch.func.vmap(lambda x: seen.append(known_range(x)) or x)(torch.ones(2))
     assert seen == [(-math.inf, math.inf)]
+
+
+def test_two_threads_that_overlap_leave_nothing_behind():
+    """One begins, the other begins, the first ends, the second ends: afterwards everything is computed anew."""
+    began, may_end = threading.Event(), threading.Event()
+
+    def other():
+        with asked_once():
+            began.set()
+            may_end.wait(10)
+
+    thread = threading.Thread(target=other)
+    with asked_once():
+        thread.start()
+        began.wait(10)
+    may_end.set()
+    thread.join()
+    x, calls = torch.ones(2), []
+    for _ in range(2):
+        once(x, "what", calls.append)
+    assert len(calls) == 2
