@@ -78,8 +78,9 @@ def text() -> str:
         "## constants (`config/constants/<name>.yaml`)\n",
         "Names and values of the model's choice, read as `Parameters.<name>`. Both forms are accepted: `alpha: 0.36`, and "
         "`constants: {alpha: 0.36}` as in the TensorFlow library. `constants.alpha=0.4` on the command line changes "
-        "either, and `+constants.x=2` adds one that the file does not have. Derived constants "
-        "belong to the model's Calibration.py.\n",
+        "either, and `+constants.x=2` adds one that the file does not have. A list of numbers, or of lists of them, is a "
+        "tensor in the model's files (a list in folders of the TensorFlow library, as there). Derived constants "
+        "belong to the model's Calibration.py, which may also replace a constant.\n",
         "## variables (`config/variables/<name>.yaml`)\n",
         table(s.Variables),
         "Every state, policy and definition has:\n",

@@ -70,6 +70,20 @@ def calibrate(linker: Linker, constants: Mapping[str, Any]) -> Calibrated:
     return Calibrated(values, None if reads.unknown else reads.files, tuple(notes))
 
 
+def replaced(constants: Mapping[str, Any], calibration: Calibration) -> list[str]:
+    """A remark on each constant whose name Calibration.py has given to another value, which is the one that counts."""
+    return [
+        f"Calibration.py replaces constants.{name} = {constants[name]}: Parameters.{name} is {_shown(value)}."
+        for name, value in calibration.items()
+        if name in constants and not np.array_equal(np.asarray(value), np.asarray(constants[name], dtype=object))
+    ]
+
+
+def _shown(value: Any) -> str:
+    array = np.asarray(value)
+    return f"{array.item():.6g}" if array.ndim == 0 else f"an array {[*array.shape]}"
+
+
 def keep(calibrated: Calibrated, folder: Path, constants: Mapping[str, Any]) -> None:
     """Keeps a calibration beside the model's compiled files, in its `__pycache__`, for the next start.
 
@@ -114,7 +128,8 @@ def _compute(linker: Linker, constants: Mapping[str, Any]) -> Calibration:
         raise ModelError(f"{folder.name}/Calibration.py does not define calibrate(constants).")
     try:
         given = dict(module.calibrate(dict(constants)))
-        result = {unicodedata.normalize("NFKC", name): value for name, value in given.items()}  # as Python reads names
+        named = {unicodedata.normalize("NFKC", name): value for name, value in given.items()}  # as Python reads names
+        result = {n: v for n, v in named.items() if n not in constants or v is not constants[n]}  # {**constants, ...}
     except ModuleNotFoundError as error:
         raise ModelError(
             f"{folder.name}/Calibration.py needs {error.name}, which is not installed: pip install {error.name}"

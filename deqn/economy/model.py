@@ -17,7 +17,7 @@ from torch import Tensor
 
 from deqn.configuration.activations import OF_VARIABLES
 from deqn.configuration.schema import Config
-from deqn.economy.calibration import Calibrated, calibrate
+from deqn.economy.calibration import Calibrated, calibrate, replaced
 from deqn.economy.columns import Column, Columns, Namespace, ReadOnly, lay_out
 from deqn.economy.device import pick_device
 from deqn.economy.files import describe, model_folder, source, where
@@ -272,7 +272,7 @@ class Model:
                 "with equations and optimizers of their own are not there. Rewrite it as docs/tensorflow_model_files.md "
                 "says, and remove it."
             )
-        self._set_parameters(config.constants)
+        self._set_parameters({name: self._as_constant(value) for name, value in config.constants.items()})
         self._set_parameters(self._built_in_parameters() | {"LOG_DIR": log_dir})
         if there:
             more = more_parameters(config, without_training(self.policy, 1), self.n_states, self.dtype, self.rng)
@@ -287,9 +287,10 @@ class Model:
             made = self._made_in_python()
             self.calibration |= {name: np.asarray(value) for name, value in made.items() if _is_array(value)}
             self._set_parameters({name: value for name, value in made.items() if not _is_array(value)})
-            taken = [name for name in self.calibration if name in self.Parameters]
+            taken = [n for n in self.calibration if n in self.Parameters and n not in config.constants]
             if taken:
                 raise ModelError(f"{self.name}/Calibration.py: calibrate() returns {taken[0]!r}, a name that is taken.")
+            self.notes += replaced(config.constants, self.calibration)
             self._set_parameters({key: self._as_parameter(value) for key, value in self.calibration.items()})
             self._check_names()
             definitions = self.linker.link("Definitions")
@@ -372,6 +373,10 @@ class Model:
         counter = self.Parameters.__dict__.get("ckpt")
         if self.for_tensorflow and isinstance(counter, ReadOnly):
             counter.current_episode.assign(done + FIRST_EPISODE)
+
+    def _as_constant(self, value: Any) -> Any:
+        """A list of numbers is an array; in a folder written for the TensorFlow library it stays the list that it is there."""
+        return self._as_parameter(value) if not self.for_tensorflow and _is_list_of_numbers(value) else value
 
     def _as_parameter(self, value: Any) -> Any:
         """Arrays become tensors of the model's type and device; numbers stay numbers."""
@@ -530,6 +535,16 @@ def _bounded(function: Callable[[Tensor, Tensor], Any], bound: Any) -> Callable[
 
 def _is_array(value: Any) -> bool:
     return isinstance(value, np.ndarray | Tensor) and np.asarray(value).dtype.kind in "biuf"
+
+
+def _is_list_of_numbers(value: Any) -> bool:
+    """Whether a constant of the YAML file is a list of numbers, or of equally long lists of numbers."""
+    if not isinstance(value, list) or not value:
+        return False
+    try:
+        return np.asarray(value).dtype.kind in "biuf"
+    except ValueError:  # of different lengths
+        return False
 
 
 def _makes_names(text: str) -> bool:

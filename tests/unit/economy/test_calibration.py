@@ -110,3 +110,39 @@ def test_an_array_with_any_strides_becomes_a_tensor(tmp_path):
     )
     model = load_mine(own_model(tmp_path / "models", Calibration=backwards))
     assert model.Parameters.grid.tolist() == [3.0, 2.0, 1.0, 0.0]
+
+
+# -- a constant's name ------------------------------------------------------------------------------------------------
+
+
+def calibrated(tmp_path, result, *overrides):
+    text = f"def calibrate(constants):\n    return {{'K_low': 0.1, 'K_high': 0.4, 'sd_z': 0.1, {result}}}\n"
+    return load_mine(own_model(tmp_path, Calibration=text), *overrides)
+
+
+def test_a_calibration_may_replace_a_constant_and_says_so(tmp_path):
+    model = calibrated(tmp_path, "'beta': 2 * constants['alpha']")
+    assert model.Parameters.beta == pytest.approx(0.72)
+    assert model.notes == ["Calibration.py replaces constants.beta = 0.96: Parameters.beta is 0.72."]
+    states = model.initial_states(5)
+    with_it = model.equations(states, model.policy(states))["euler"]
+    other = deqn.load_model("brock_mirman", ["constants.beta=0.72"])
+    assert np.allclose(with_it.detach(), other.equations(states, model.policy(states))["euler"].detach())
+
+
+def test_the_replaced_constant_is_meant_where_the_yaml_names_it(tmp_path):
+    model = calibrated(
+        tmp_path, "'beta': 0.5", "+variables.policies.0.around=beta", "net.layers.2.output.init_scale=1e-9"
+    )
+    assert model.policy(model.initial_states(1)).item() == pytest.approx(0.5, abs=1e-3)
+
+
+def test_constants_that_are_handed_on_as_they_were_are_no_results(tmp_path):
+    model = calibrated(tmp_path, "**constants, 'x': 3", "+constants.kind=high", "+constants.nothing=null")
+    assert set(model.calibration) == {"K_low", "K_high", "sd_z", "x"}
+    assert (model.Parameters.kind, model.notes) == ("high", [])
+
+
+def test_a_name_of_the_library_is_refused(tmp_path):
+    with pytest.raises(ModelError, match="returns 'rng', a name that is taken"):
+        calibrated(tmp_path, "'rng': 1")

@@ -357,3 +357,50 @@ def test_an_activation_that_is_not_in_the_folder_of_the_model_is_named(tmp_path,
 def test_an_activation_of_a_model_without_activations_is_refused_with_the_file():
     with pytest.raises(deqn.ConfigError, match=r"net.layers\[0\].hidden.activation .* there is no .*Activations.py"):
         deqn.load_model("brock_mirman", ["net.layers.0.hidden.activation=Activations.smooth"])
+
+
+# -- constants that are lists -----------------------------------------------------------------------------------------
+
+LISTS = ["+constants.p=[0.25,0.75]", "+constants.P=[[0.9,0.1],[0.4,0.6]]", "+constants.n=[2,3]", "+constants.names=[a,b]",
+         "+constants.mixed=[1,a]", "+constants.ragged=[[1],[1,2]]", "+constants.none=[]"]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_list_of_numbers_is_a_tensor_of_the_run(dtype):
+    p = deqn.load_model("brock_mirman", [*LISTS, f"run.keras_precision={dtype}"]).Parameters
+    assert torch.equal(p.p, torch.tensor([0.25, 0.75], dtype=getattr(torch, dtype)))
+    assert torch.equal(p.p @ p.P, torch.tensor([[0.9, 0.1], [0.4, 0.6]], dtype=p.p.dtype).T @ p.p)
+    assert (len(p.P), float(p.P[1, 0]), [float(x) for x in p.p]) == (2, pytest.approx(0.4), [0.25, 0.75])
+    assert (p.n.dtype, list(range(p.n[0])), torch.zeros(*p.n).shape) == (torch.int64, [0, 1], (2, 3))
+
+
+def test_lists_of_other_things_stay_lists():
+    p = deqn.load_model("brock_mirman", LISTS).Parameters
+    assert (p.names, p.mixed, p.ragged, p.none) == (["a", "b"], [1, "a"], [[1], [1, 2]], [])
+
+
+def test_calibration_gets_lists_as_they_are_written(tmp_path):
+    text = shipped("brock_mirman", "Calibration").replace(
+        "return {", "assert constants['p'] == [0.25, 0.75]\n    return {"
+    )
+    folder = own_model(tmp_path, Calibration=text)
+    deqn.load_model("brock_mirman", ["+constants.p=[0.25,0.75]", f"MODELS_DIR={folder}", "MODEL_NAME=mine"])
+
+
+def test_a_list_may_be_drawn_from_and_may_be_the_place_of_a_policy():
+    overrides = [
+        "model=brock_mirman", "+constants.ks=[0.1,0.2]", "+constants.s0=[0.3,0.4]", "+variables.policies.0.around=s0",
+        "variables.states.0.init={distribution: choice, kwargs: {values: ks}}", "+variables.policies.0.shape=[2]",
+        "net.layers.2.output.init_scale=1e-9",
+    ]  # fmt: skip
+    model = deqn.Model(compose(overrides).config)
+    states = model.initial_states(50)
+    assert set(model.State.K(states).tolist()) == set(torch.tensor([0.1, 0.2]).tolist())
+    assert model.policy(states)[0].tolist() == pytest.approx([0.3, 0.4], abs=1e-3)
+
+
+def test_in_a_folder_for_tensorflow_a_list_stays_the_list_that_it_is_there(tmp_path):
+    definitions = "import tensorflow as tf\n" + shipped("brock_mirman", "Definitions")
+    folder = own_model(tmp_path, Definitions=definitions)
+    p = deqn.load_model("brock_mirman", ["+constants.p=[1,2]", f"MODELS_DIR={folder}", "MODEL_NAME=mine"]).Parameters
+    assert p.p == [1, 2]
