@@ -1,8 +1,9 @@
-"""How right the models of the catalogue are, trained as shipped and by first-order steps.
+"""How right the models of the catalogue are, trained as shipped and by first-order steps, and by perturbation.
 
 python benchmarks/catalogue.py                          each model, both ways, three seeds
 python benchmarks/catalogue.py --models analytic        one model
 python benchmarks/catalogue.py --ways shipped           one way
+python benchmarks/catalogue.py --ways linear 'second order'     the linear and the second-order solution, which take no training
 python benchmarks/catalogue.py --figures                draws docs/figures/<model>.png of the first seed, trained as shipped
 
 Measured on 10,000 ergodic states: 100 trajectories, every tenth of 1,000 periods, after 200 that are left out; on initial
@@ -25,6 +26,9 @@ from torch import Tensor
 import deqn
 from deqn.economy.catalogue import entries
 from deqn.economy.known_answer import known_answer
+from deqn.economy.linear import NoLinearSolution, linear_solution
+from deqn.economy.second_order import second_order_solution
+from deqn.economy.steady_state import replaced_policy
 
 FIRST_ORDER = [
     "optimizer=brock_mirman", "optimizer.schedule_kwargs.decay_steps=10000", "run.keras_precision=float32",
@@ -32,6 +36,7 @@ FIRST_ORDER = [
 ]  # fmt: skip
 STEPS = 10_000  # of first order
 WAYS = {"first order": FIRST_ORDER, "shipped": []}
+RULES = {"linear": linear_solution, "second order": second_order_solution}
 OTHERS = ("krusell_smith", "krusell_smith_1998", "bm1972")  # two have benchmarks of their own; the third has no shocks
 FIGURES = Path(__file__).resolve().parent.parent / "docs" / "figures"
 COLOURS = ["#3b6fb6", "#d1793b", "#4d9a6a", "#8a5fa8", "#b64a5a", "#7a6a55"]
@@ -70,11 +75,30 @@ def measure(name: str, overrides: list[str], figure: bool = False) -> list[float
     states = ergodic(run)
     if figure:
         draw(run, states)
+    return report(run, states, seconds, [name, *overrides])
+
+
+def perturbed(name: str, way: str, overrides: list[str]) -> list[float]:
+    """The same of a rule of `RULES` in place of the network, on states that are simulated with it.
+
+    Raises:
+        NoLinearSolution: where there is none.
+    """
+    model = deqn.load_model(name, ["run.keras_precision=float64", *overrides])
+    began = time.process_time()
+    rule = RULES[way](model)
+    seconds = time.process_time() - began
+    with replaced_policy(model, rule.policies):
+        run = deqn.Run(model, Path())
+        return report(run, ergodic(run), seconds, [name, way, *overrides])
+
+
+def report(run: deqn.Run, states: Tensor, seconds: float, what: list[str]) -> list[float]:
     residual = torch.cat([values.flatten() for values in run.residuals(states).values()]).abs()
     errors = relative_errors(run, states).values()
     means, largest = max(float(x.mean()) for x in errors), max(float(x.max()) for x in errors)
     found = [seconds, float(residual.mean()), float(residual.max()), means, largest]
-    print(name, *overrides, *(f"{x:.2g}" for x in found), flush=True)
+    print(*what, *(f"{x:.2g}" for x in found), flush=True)
     return found
 
 
@@ -113,11 +137,20 @@ def draw(run: deqn.Run, states: Tensor) -> None:
     figure.savefig(FIGURES / f"{model.name}.png", facecolor="white")
 
 
+def add_rule(table: Table, name: str, way: str, overrides: list[str]) -> None:
+    try:
+        seconds, *rest = perturbed(name, way, overrides)
+    except NoLinearSolution as reason:
+        print(f"{name}: no {way} solution: {reason}", flush=True)
+    else:
+        table.add_row(f"{name}, {way} solution", "", f"{seconds:.1f}", *(f"{x:.1e}" for x in rest))
+
+
 def main() -> None:
     models = [entry.name for entry in entries() if entry.known_answer and entry.name not in OTHERS]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", choices=models, default=models)
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    parser.add_argument("--ways", nargs="+", choices=[*WAYS, *RULES], default=[*WAYS, *RULES])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--figures", action="store_true")
     parser.add_argument("overrides", nargs="*", help="keys of the configuration")
@@ -127,6 +160,9 @@ def main() -> None:
         table.add_column(heading)
     for name in options.models:
         for way in options.ways:
+            if way in RULES:
+                add_rule(table, name, way, [*options.overrides, f"seed={options.seeds[0]}"])
+                continue
             overrides = [*WAYS[way], *options.overrides]
             drawn = options.figures and way == "shipped"
             figures = torch.tensor(

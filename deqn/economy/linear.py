@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -32,6 +33,7 @@ from deqn.numerics.first_order import NoRule, describe_roots, stable_rule
 _STEP = 1e-6  # relative; of the differences in which a kink shows
 _KINK = 1e-3  # relative jump of a slope that is no curvature at this step
 _EXACT = 1e-6  # relative size of what the rule may leave of the equations' slope
+_Solution = TypeVar("_Solution")
 _DRAWN = 32  # initial states whose values are tried in a state without a slope
 
 
@@ -79,6 +81,20 @@ def linear_solution(model: Model, found: SteadyState | None = None, near: Tensor
         NoLinearSolution: with the reason: no steady state, a state that is an index, a kink, no stable solution or many,
             equations that look more than a period ahead.
     """
+    return at_steady_state(model, linearised, found, near)
+
+
+def at_steady_state(
+    model: Model, solve: Callable[[Model, SteadyState], _Solution], found: SteadyState | None, near: Tensor | None
+) -> _Solution:
+    """`solve(copy, steady)` of a copy of the model in float64 and without bounds, and of its steady state to as many digits.
+
+    Args:
+        found, near: as in `linear_solution`.
+
+    Raises:
+        NoLinearSolution: with the reason.
+    """
     entries = model.n_states + model.n_policies
     if entries > LARGEST:
         raise NoLinearSolution(f"{entries:,} entries of states and policies; it is looked for with up to {LARGEST}")
@@ -92,8 +108,8 @@ def linear_solution(model: Model, found: SteadyState | None = None, near: Tensor
             exact = steady_state_near(copy, found.state.double().cpu(), found.policy.double().cpu())
             if exact is None:
                 raise NoLinearSolution("the steady state cannot be found to more digits, in float64")
-            with copy.context(), without_shocks(copy):
-                return _linearised(copy, exact)
+            with copy.context():
+                return solve(copy, exact)
     except NoRule as error:
         raise NoLinearSolution(str(error)) from error
     except NoLinearSolution:
@@ -110,6 +126,12 @@ def _copy(model: Model) -> Model:
         for column in columns:
             accessors.__dict__[column.name] = column.raw
     return copy
+
+
+def linearised(model: Model, steady: SteadyState) -> LinearSolution:
+    """The linear solution of a model in float64, without bounds, around its steady state."""
+    with without_shocks(model):
+        return _linearised(model, steady)
 
 
 def _linearised(model: Model, steady: SteadyState) -> LinearSolution:
