@@ -21,15 +21,12 @@ from tests.conftest import ROOT
 from tests.pretend_cuda import pretend_cuda, waits
 
 SIZES = ["run.N_sim_batch=8", "run.N_episode_length=4", "run.N_minibatch_size=16", "run.N_episodes=2", "device=cuda"]
-FEW = ["optimizer.N_steps_per_episode=2"]
-MODELS = {
-    "analytic": FEW,
-    "bm1972": [],
-    "brock_mirman": [],
+SMALLER = {
+    "analytic": ["optimizer.N_steps_per_episode=2"],
     "krusell_smith": ["constants.nA=40"],
     "krusell_smith_1998": ["constants.nA=40"],
-    "rbc_labor": FEW,
 }
+MODELS = ["analytic", "bm1972", "brock_mirman", "krusell_smith"]
 SETTINGS = {
     "dropout and batch normalisation": [
         "++net.layers.1.hidden.dropout_rate=0.5", "++net.layers.1.hidden.batch_normalize={momentum: 0.5}",
@@ -44,6 +41,11 @@ SETTINGS = {
     "an episode of one period": ["run.N_episode_length=1", "run.N_minibatch_size=8"],
     "checks of each operation": ["enable_check_numerics=true"],
 }  # fmt: skip
+SOLVERS = {
+    "primal": [],
+    "dual": [],
+    "matrix_free": ["+optimizer.optimizer_kwargs.iterations=2"],
+}
 STATES = ["moments", "learned", "histogram"]
 
 
@@ -57,7 +59,7 @@ OTHERS = sorted({path.parent.name for path in (ROOT / "models").glob("*/Equation
 
 
 def trainer(model: str, *overrides: str, folder=None) -> Trainer:
-    composed = compose([f"model={model}", *SIZES, *MODELS.get(model, []), *overrides])
+    composed = compose([f"model={model}", *SIZES, *SMALLER.get(model, []), *overrides])
     made = deqn.Model(composed.config)
     probe(made)
     if folder is not None:
@@ -116,15 +118,19 @@ def test_a_warm_start_of_a_large_network(monkeypatch):
     trains("brock_mirman", "net.warm_start=guess")
 
 
-@pytest.mark.parametrize("solver", ["primal", "dual", "matrix_free"])
+def least_squares(solver: str) -> list[str]:
+    return ["optimizer=levenberg_marquardt", f"+optimizer.optimizer_kwargs.solver={solver}", *SOLVERS[solver]]
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
 def test_least_squares(solver):
-    trains("brock_mirman", "optimizer=levenberg_marquardt", f"+optimizer.optimizer_kwargs.solver={solver}")
+    trains("brock_mirman", *least_squares(solver))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="the pretended GPU lists what a real one does not")
-@pytest.mark.parametrize("solver", ["primal", "dual", "matrix_free"])
+@pytest.mark.parametrize("solver", SOLVERS)
 def test_the_host_waits_once_for_each_try_of_a_least_squares_step(monkeypatch, solver):
-    made = trainer("brock_mirman", "optimizer=levenberg_marquardt", f"+optimizer.optimizer_kwargs.solver={solver}")
+    made = trainer("brock_mirman", *least_squares(solver))
     stays, step, tries = made.step_of_phase._stays, made.step, []
 
     def first_refused(values):
