@@ -8,22 +8,27 @@ from torch import Tensor
 _CORNER = 1e-24  # keeps the gradient finite at x = y = 0
 
 
-def fischer_burmeister(x: Tensor, y: Tensor) -> Tensor:
+def fischer_burmeister(x: Tensor, y: Tensor, smoothing: float = 0.0) -> Tensor:
     """x + y - sqrt(x^2 + y^2): zero exactly where x >= 0, y >= 0 and x y = 0.
 
-    Where x + y > 0 it is written as 2 x y / (x + y + sqrt(x^2 + y^2)), which does not cancel: a residual of 1e-6 beside
+    With `smoothing` m, x + y - sqrt(x^2 + y^2 + 2 m^2): smooth, and zero where x > 0, y > 0 and x y = m^2.
+
+    Where x + y > 0 it is written as 2 (x y - m^2) / (x + y + sqrt(...)), which does not cancel: a residual of 1e-6 beside
     savings of 100 would otherwise drown in the rounding of float32.
 
     Args:
         x, y: of shapes that broadcast; in comparable units: for positive ones the residual is 0.59 to 1 times the smaller.
+        smoothing: m, in the same units.
 
-    Source:
-        Fischer (1992), A special Newton-type optimization method, Optimization 24(3-4), 269-284.
+    Sources:
+        Fischer (1992), A special Newton-type optimization method, Optimization 24(3-4), 269-284; smoothed: Kanzow (1996), Some
+        noninterior continuation methods for linear complementarity problems, SIAM Journal on Matrix Analysis and Applications
+        17(4), 851-868.
 
     Example:
         >>> fischer_burmeister(torch.tensor([0.0, 2.0, -1.0]), torch.tensor([3.0, 2.0, 0.0]))
         tensor([ 0.0000,  1.1716, -2.0000])
     """
-    root = torch.sqrt(x * x + y * y + _CORNER)
+    root = torch.sqrt(x * x + y * y + (2 * smoothing**2 + _CORNER))
     positive = x + y > 0
-    return torch.where(positive, 2 * x * y / torch.where(positive, x + y + root, 1.0), x + y - root)
+    return torch.where(positive, 2 * (x * y - smoothing**2) / torch.where(positive, x + y + root, 1.0), x + y - root)

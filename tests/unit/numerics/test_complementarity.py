@@ -27,3 +27,10 @@ def test_the_complementarity_function_is_not_zero_elsewhere_and_has_a_finite_gra
     exact = gap + distance - (gap**2 + distance**2) ** 0.5
     assert value.item() == pytest.approx(exact, abs=1e-6)
     assert torch.isfinite(torch.stack([x.grad, y.grad])).all()
+
+
+def test_smoothed_it_is_zero_where_the_product_is_the_square_of_the_smoothing():
+    x = torch.logspace(-6, 3, 40, dtype=torch.float64)
+    values = fischer_burmeister(x, 0.01**2 / x, smoothing=0.01)
+    assert values.abs().max() < 1e-13
+    assert fischer_burmeister(torch.zeros(1), torch.zeros(1), smoothing=0.1).item() == pytest.approx(-0.1 * 2**0.5)
