@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from deqn.analysis.run import Run
+from deqn.economy import transversality
 from deqn.economy.columns import Column
 from deqn.economy.rehearsal import starting_states
 from deqn.economy.steady_state import SteadyState, steady_state
@@ -111,6 +112,7 @@ def judge(run: Run) -> Verdict:
         verdict.findings += _residuals(run, cloud, verdict.numbers)
         verdict.findings += _loss(run, verdict.numbers)
         verdict.findings += _levels(run, states, cloud, initial, steady, verdict.numbers)
+        verdict.findings += _at_infinity(run, states, verdict.numbers)
         verdict.findings += _range(run, states, training, verdict.numbers)
         verdict.findings += _policies(run, cloud, verdict.numbers)
     finally:
@@ -228,6 +230,22 @@ def _levels(
             "drift",
             f"The economy still drifts between the first and the last quarter of {PERIODS:,} periods: {', '.join(drifting)}.",
             "a longer training, or longer episodes without a redraw (initialize_each_episode=false).",
+        )
+
+
+def _at_infinity(run: Run, states: Tensor, numbers: dict[str, Any]) -> Iterator[Finding]:
+    """What transversality asks to vanish, where the model's Hooks.py says what that is."""
+    rates = transversality.rates(run.model, states)
+    if rates:
+        numbers["transversality"] = rates
+    growing = {name: rate for name, rate in rates.items() if not rate < 0}
+    if growing:
+        listed = ", ".join(f"{name} grows by {100 * math.expm1(rate):.2g} % a period" for name, rate in growing.items())
+        yield Finding(
+            "transversality",
+            f"What must vanish in the end does not: the discounted value of {listed}.",
+            "initial states near the steady state, or a policy that starts near its own: this is another path than the "
+            "stationary one.",
         )
 
 

@@ -57,7 +57,7 @@ _PARAMETERS = (
 )  # fmt: skip
 _HOOKS = {  # of Hooks.py, each optional: its arguments
     "post_init": "", "cycle_hook": "state, i", "progress": "state", "closed_form": "state", "reference": "state",
-    "closing_lines": "run",
+    "closing_lines": "run", "transversality": "state, policy_state",
 }  # fmt: skip
 
 
@@ -325,7 +325,7 @@ class Model:
         found: dict[str, Callable[..., Any] | None] = {name: getattr(hooks, name, None) for name in _HOOKS}
         self.post_init, self.cycle_hook, self.progress = found["post_init"], found["cycle_hook"], found["progress"]
         self.closed_form, self.reference = found["closed_form"], found["reference"]
-        self.closing_lines = found["closing_lines"]
+        self.closing_lines, self.transversality = found["closing_lines"], found["transversality"]
         for name, arguments in _HOOKS.items():
             function = found[name]
             try:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from deqn.economy import transversality
 from deqn.economy.check_numerics import first_operation
 from deqn.economy.columns import Column, describe_state
 from deqn.economy.files import describe, mentioned, where
@@ -218,9 +219,10 @@ class _Probe:
                 )
 
     def _rules(self, states: Tensor) -> None:
-        """The closed form is asked for after training only, which may have taken hours; the guess in some runs only."""
+        """Closed form and transversality are asked for after training only, which may have taken hours; the guess in some runs."""
         try:
             closed_form(self.model, states)
+            transversality.terms(self.model, states)
             if find_guess(self.model) is not None:
                 wrong = not_finite(self.model, states, guess(self.model, states))
                 self.problems += [wrong] if wrong else []

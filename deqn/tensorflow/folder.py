@@ -13,7 +13,7 @@ PACKAGES = ("tensorflow", "keras")
 _CONTRACT = {
     "Definitions": (), "Dynamics": ("total_step_random", "total_step_spec_shock", "total_step_spec_probs", "shock_probs"),
     "Equations": ("equations",), "Hooks": ("cycle_hook", "post_init", "progress", "closed_form", "reference",
-        "closing_lines"),
+        "closing_lines", "transversality"),
     "Net": ("define_net",), "Calibration": ("calibrate",), "Guess": ("guess",), "Activations": (),
     "PostProcess": ("post_process",),
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 import torch
 
+import Definitions
 import Parameters
 import State
 
@@ -19,3 +20,9 @@ def reference(states):
     K, z = (column(states).double().cpu().numpy() for column in (State.K, State.z))
     found = solution.policies(K, z)
     return {name: torch.as_tensor(found[name]) for name in ("C", "N")}
+
+
+def transversality(state, policy_state):
+    """Discount factor, and the value of capital in units of utility: discounted, it vanishes in the end."""
+    C, K_next = Definitions.C(state, policy_state), Definitions.K_next(state, policy_state)
+    return {"K": (Parameters.beta, C**-Parameters.gamma * K_next)}

@@ -132,3 +132,39 @@ def test_a_run_ends_with_its_verdict_and_strict_makes_it_an_exit_status(answer, 
     assert "residuals" in {finding["kind"] for finding in record["findings"]}
     assert answer(*short, "hydra.run.dir=strict", "--strict").code == 6
     assert answer(*short, "hydra.run.dir=key", "strict=true").code == 6
+
+
+def of_capital(discount: str, tmp_path: Path) -> Verdict:
+    """Capital that grows by 5 % a period, and a value that is in proportion to it."""
+    dynamics = shipped("brock_mirman", "Dynamics").replace(
+        "Definitions.K_next(state, policy_state)", "1.05 * State.K(state)"
+    )
+    hooks = f"import State\n\n\ndef transversality(state, policy_state):\n    return {{'K': ({discount}, State.K(state))}}\n"
+    folder = own_model(tmp_path / "models", Dynamics=dynamics, Hooks=hooks)
+    return judge(with_savings(0.3, tmp_path, f"MODELS_DIR={folder}", "MODEL_NAME=mine", "run.keras_precision=float64"))
+
+
+def test_capital_that_is_accumulated_for_ever_fails_transversality(tmp_path):
+    verdict = of_capital("0.96", tmp_path)
+    (finding,) = (f for f in verdict.findings if f.kind == "transversality")
+    assert "K grows by 0.8 % a period" in finding.text
+    assert verdict.numbers["transversality"]["K"] == pytest.approx(math.log(0.96 * 1.05), rel=1e-6)
+
+
+def test_a_discount_factor_by_state_is_taken_period_by_period(tmp_path):
+    verdict = of_capital("0.9 + 0 * State.K(state)", tmp_path)
+    assert "transversality" not in kinds(verdict)
+    assert verdict.numbers["transversality"]["K"] == pytest.approx(math.log(0.9 * 1.05), rel=1e-6)
+
+
+@pytest.mark.parametrize(("given", "said"), [("0.96", "no pair"), ("(0.96,)", "no pair"), ("(0.96, 'K')", "no pair")])
+def test_what_is_no_pair_is_refused_before_training(given, said, tmp_path):
+    hooks = f"def transversality(state, policy_state):\n    return {{'K': {given}}}\n"
+    folder = own_model(tmp_path / "models", Hooks=hooks)
+    with pytest.raises(deqn.ModelError, match=said):
+        deqn.load_model("brock_mirman", [f"MODELS_DIR={folder}", "MODEL_NAME=mine"])
+
+
+def test_shipped_growth_discounts_at_its_own_rate(tmp_path):
+    verdict = judge(with_savings(ALPHA_BETA, tmp_path, "run.keras_precision=float64"))
+    assert verdict.numbers["transversality"]["K"] == pytest.approx(math.log(0.96), abs=1e-3)
