@@ -219,7 +219,7 @@ class _Probe:
                 )
 
     def _rules(self, states: Tensor) -> None:
-        """Closed form and transversality are asked for after training only, which may have taken hours; the guess in some runs."""
+        """Closed form and transversality are asked for after training, which may have taken hours; the guess in some runs."""
         try:
             closed_form(self.model, states)
             transversality.terms(self.model, states)
