@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from deqn.analysis.accuracy import accuracy, accuracy_by_entry
 from deqn.analysis.sample import Sample, sample
 from deqn.configuration.compose import Composed, compose
 from deqn.disk import checkpoint
@@ -27,10 +28,8 @@ from deqn.training.cpu import configure_cpu
 
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.table import Table
 
 _CHUNK = 1_000_000  # entries of states evaluated at once
-_QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
 def load_run(
@@ -198,20 +197,17 @@ class Run:
     def accuracy(self, states: Tensor) -> pd.DataFrame:
         """Absolute Euler discrepancies at states `[n, n_states]`: a row an equation, and one for all of them.
 
+        An equation with a shape has also a row for its entry with the largest mean and, where a state of the same shape is a
+        histogram, one for residuals weighted by its mass.
+
         Columns: mean, p50, p95, p99, max of |residual|; `log10 mean` is the mean of log10 |residual|, `log10 p50` and so on
         are the logarithms of the columns before. Residuals that are not finite are left out and counted in the row's name.
         """
-        import pandas as pd
+        return accuracy(self.model, states, self.residuals(states))
 
-        residuals = {name: r.abs().flatten().double() for name, r in self.residuals(states).items()}
-        if len(residuals) > 1:
-            residuals["all"] = torch.cat(list(residuals.values()))
-        rows = {}
-        for name, every in residuals.items():
-            values = every[torch.isfinite(every)]
-            lost = len(every) - len(values)
-            rows[f"{name} ({lost} of {len(every)} not finite)" if lost else name] = _summary(values)
-        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("equation")
+    def accuracy_by_entry(self, states: Tensor) -> pd.DataFrame:
+        """The same columns with a row for each entry of each equation."""
+        return accuracy_by_entry(self.residuals(states))
 
     def frames(self, states: Tensor) -> dict[str, pd.DataFrame]:
         """Tables of a simulation, by file name: a column for each entry of each variable, a row for each state.
@@ -287,21 +283,6 @@ class Run:
         return states.split(max(_CHUNK // (nodes * (self.model.n_states + self.model.n_policies)), 1))
 
 
-def accuracy_table(frame: pd.DataFrame, title: str = "Absolute Euler discrepancies on simulated states") -> Table:
-    """`Run.accuracy` for a terminal of 80 columns: for each row its figures, and their log10 below them."""
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", show_edge=False)
-    figures = ["mean", *_QUANTILES, "max"]
-    for heading in (*frame.index.names, "", *figures):
-        table.add_column(str(heading), no_wrap=True)
-    for index, row in frame.iterrows():
-        labels = [str(label) for label in (index if isinstance(index, tuple) else (index,))]
-        table.add_row(*labels, "", *(f"{row[name]:.1e}" for name in figures))
-        table.add_row(*[""] * len(labels), "log10", *(f"{row[f'log10 {name}']:.2f}" for name in figures))
-    return table
-
-
 def link_into(run_dir: Path, file: Path) -> None:
     """Makes `<run_dir>/<name>` the given file, which is where the TensorFlow library writes it."""
     target = run_dir / file.name
@@ -312,22 +293,6 @@ def link_into(run_dir: Path, file: Path) -> None:
     except OSError:  # a file system without links
         shutil.copyfile(file, temporary)
     os.replace(temporary, target)
-
-
-def _summary(values: Tensor) -> dict[str, float]:
-    """Mean, quantiles and maximum of absolute residuals `[n]`, and their logarithms."""
-    if not len(values):
-        values = values.new_full([1], torch.nan)
-    ordered = values.sort().values
-    row = {"mean": float(values.mean())}
-    row |= {label: float(ordered[min(int(q * len(ordered)), len(ordered) - 1)]) for label, q in _QUANTILES.items()}
-    row["max"] = float(ordered[-1])
-    logs = {f"log10 {label}": _log10(row[label]) for label in (*_QUANTILES, "max")}
-    return row | {"log10 mean": float(values.clamp(min=1e-16).log10().mean())} | logs
-
-
-def _log10(x: float) -> float:
-    return float(torch.tensor(max(x, 1e-16), dtype=torch.float64).log10())
 
 
 def _frame(columns: Mapping[str, Tensor]) -> pd.DataFrame:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pandas as pd
 
 from deqn.analysis import figures
+from deqn.analysis.accuracy import accuracy_table
 from deqn.analysis.checkup import binding
-from deqn.analysis.run import accuracy_table, link_into, rebuild
+from deqn.analysis.run import link_into, rebuild
 from deqn.commands import entry, script
 from deqn.configuration.compose import Composed
 from deqn.configuration.overrides import RUN_DIR_VARIABLE
@@ -70,6 +71,9 @@ def post_process(composed: Composed) -> int:
 
     table = pd.concat({name: run.accuracy(cloud), "wider box": run.accuracy(run.wider_box(cloud))}, names=["states"])
     table.to_csv(run.output / "euler_discrepancies.csv")
+    by_entry = run.accuracy_by_entry(cloud)
+    if any("[" in name for name in by_entry.index):  # an equation has a shape
+        by_entry.to_csv(run.output / "euler_discrepancies_by_entry.csv")
     page = [f"Absolute Euler discrepancies, {described}\n", _markdown(table), *run.policy_error_lines(), _LOG10, ""]
     (run.output / "euler_discrepancies.md").write_text("\n".join(page), encoding="utf-8")
     console.print(accuracy_table(table, "Absolute Euler discrepancies"), markup=False)

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from deqn.analysis.run import Run, accuracy_table
+from deqn.analysis.accuracy import accuracy_table
+from deqn.analysis.run import Run
 from deqn.analysis.verdict import judge
 from deqn.commands import entry
 from deqn.commands.check import check
