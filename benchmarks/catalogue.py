@@ -103,7 +103,7 @@ def report(run: deqn.Run, states: Tensor, seconds: float, what: list[str]) -> li
 
 
 def draw(run: deqn.Run, states: Tensor) -> None:
-    """Network and known answer against the first state that is a number, and their distance, on 2,000 of the states."""
+    """Network and known answer against the first state that is a number, else an entry, and their distance, on 2,000 states."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -116,20 +116,20 @@ def draw(run: deqn.Run, states: Tensor) -> None:
     values |= {column.name: column.bounded(policies) for column in model.policy_columns}
     shown = list(known)[:3]
     figure, axes = pyplot.subplots(1, len(shown) + 1, figsize=(3.4 * (len(shown) + 1), 3.4), dpi=150, squeeze=False)
-    state = next(column for column in model.state_columns if not column.shape)
-    x = state.raw(states)
+    state = next((column for column in model.state_columns if not column.shape), model.state_columns[0])
+    x, label = states[:, state.start], state.labels[0]
     for axis, name in zip(axes[0], shown, strict=False):
         lines = zip(values[name].reshape(len(x), -1).T, known[name].reshape(len(x), -1).T, strict=True)
         for i, (ours, theirs) in enumerate(lines):
             colour = COLOURS[i % len(COLOURS)]
             axis.plot(x, ours, ".", markersize=4, alpha=0.5, color=colour, label="network" if i == 0 else None)
             axis.plot(x, theirs, "k.", markersize=0.8, label=kind if i == 0 else None)
-        axis.set(xlabel=state.name, title=name)
+        axis.set(xlabel=label, title=name)
         axis.legend(frameon=False, fontsize=8, markerscale=2)
     for (name, error), colour in zip(relative_errors(run, states).items(), COLOURS * 9, strict=False):
         error = error.reshape(len(x), -1).amax(1)
         axes[0, -1].semilogy(x, error.clamp(min=1e-12), ".", markersize=2, color=colour, label=name)
-    axes[0, -1].set(xlabel=state.name, title="relative distance")
+    axes[0, -1].set(xlabel=label, title="relative distance")
     axes[0, -1].legend(frameon=False, fontsize=8, markerscale=4)
     for axis in axes[0]:
         axis.locator_params(axis="x", nbins=4)

@@ -200,6 +200,7 @@ class _Probe:
         return not bool(bad.any())
 
     def _definitions(self, states: Tensor, policies: Tensor) -> None:
+        shapes = {v.name: tuple(v.shape) for v in self.model.config.variables.definitions}
         for name in self.model.definition_bounds:
             value = self._try(f"definition {name!r}", partial(getattr(self.model.Definitions, name), states, policies))
             if isinstance(value, Tensor) and value.ndim and value.shape[0] != BATCH:
@@ -212,7 +213,7 @@ class _Probe:
                 self.problems.append(
                     f"definition {name!r} is {type(value).__name__}, expected a tensor or a number.{hint}"
                 )
-            elif isinstance(value, Tensor) and value.shape == (BATCH, 1):
+            elif isinstance(value, Tensor) and value.shape == (BATCH, 1) and shapes[name] != (1,):
                 self.problems.append(
                     f"definition {name!r} has shape [{BATCH}, 1], expected [{BATCH}]: with a column it would become "
                     f"[{BATCH}, {BATCH}]. Index the last dimension: x[..., 0]."

@@ -11,6 +11,7 @@ from deqn.economy.known_answer import closed_form, known_answer
 # largest mean distance after the smoke preset, relative to the mean size of the variable
 SMOKE = {
     "asset_pricing": 1e-3,
+    "irbc": 1e-3,
     "nk_zlb": 1e-4,
     "ramsey": 1e-3,
     "rbc": 1e-4,

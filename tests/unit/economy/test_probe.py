@@ -112,6 +112,11 @@ def test_problems_of_several_files_are_reported_at_once(tmp_path):
     assert "definition 'I' has shape [7, 1]" in text
 
 
+def test_a_definition_whose_declared_shape_is_one_entry_is_right():
+    """An economy of N countries with N = 1."""
+    assert probe(deqn.load_model("irbc", ["constants.N=1"])).equations["euler"][0] == (1,)
+
+
 def test_a_constant_that_is_a_text_is_no_reason_for_a_wrong_shape(tmp_path):
     wrong = replaced("Dynamics", "def next_state", "shock_probs = shock_probs * 2\n\n\ndef next_state")
     with pytest.raises(ModelError) as error:

@@ -1,0 +1,183 @@
+"""Growth of capital in N countries by polynomials, in NumPy; shares no code with the library.
+
+Growth of each country's capital is a complete polynomial of Chebyshev's in all log capitals and productivities: all products
+whose degrees add up to at most `degree`. Its coefficients make the Euler equations hold, in the sense of least squares, on at
+least twice as many quasi-random points of a box as there are unknowns, by the method of Gauss and Newton; derivatives are complex
+steps. The shocks of the countries, each the sum of its own and the common one, are on product Gauss-Hermite nodes. The number
+of unknowns grows quickly: one and two countries are meant.
+
+Sources: Judd (1992), Projection methods for solving aggregate growth models, Journal of Economic Theory 58(2), 410-452; Malin,
+Krueger and Kubler (2011), Solving the multi-country real business cycle model using a Smolyak-collocation method, Journal of
+Economic Dynamics and Control 35(2), 229-239, for such polynomials in this economy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+from scipy.stats import qmc
+
+DEVIATIONS = 5.0  # half the range of log productivity, in standard deviations
+CAPITAL = 8.0  # and of log capital, in the same unit
+DEGREES = {1: 14, 2: 6}  # by the number of countries
+NODES = {1: 9, 2: 5}  # of each shock
+_TINY = 1e-30  # length of a complex step
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The solution.
+
+    Attributes:
+        coefficients: of growth of each country's capital, `[terms, N]`.
+        powers: degree of each term in each state, `[terms, 2 N]`.
+        constants: those of the model.
+        width: half the range of log capital and of log productivity, `[2 N]`.
+        shocks, weights: nodes of the countries' shocks, `[nodes, N]` and `[nodes]`.
+    """
+
+    coefficients: np.ndarray
+    powers: np.ndarray
+    constants: Mapping[str, Any]
+    width: np.ndarray
+    shocks: np.ndarray
+    weights: np.ndarray
+
+    def basis(self, x: np.ndarray) -> np.ndarray:
+        """Terms of the polynomial at log capital and log productivity `[n, 2 N]`: `[n, terms]`."""
+        x = x / self.width
+        values = np.ones((len(x), len(self.powers)), x.dtype)
+        polynomials = [np.ones_like(x), x]
+        for _ in range(2, self.powers.max() + 1):
+            polynomials.append(2 * x * polynomials[-1] - polynomials[-2])
+        table = np.stack(polynomials)  # [degree, n, 2 N]
+        for i in range(x.shape[1]):
+            values *= table[self.powers[:, i], :, i].T
+        return values
+
+    def growth(self, x: np.ndarray) -> np.ndarray:
+        """Growth of capital at log capital and log productivity `[n, 2 N]`: `[n, N]`."""
+        return self.basis(x) @ self.coefficients
+
+    def log_price(self, x: np.ndarray, g: np.ndarray) -> np.ndarray:
+        """Log of lambda at `[*batch, 2 N]` if capital grows by g `[*batch, N]`: `[*batch]`."""
+        p, (log_k, a) = self.constants, np.split(x, 2, axis=-1)
+        k = np.exp(log_k)
+        left = p["A"] * np.exp(a + p["alpha"] * log_k) - (p["delta"] + g + p["phi"] / 2 * g**2) * k
+        log_C = np.log(left.mean(-1) / p["A"])
+        price = -log_C / p["gamma"].mean()
+        for _ in range(8):
+            parts = np.exp(-p["gamma"] * price[..., None])
+            price = price + (np.log(parts.mean(-1)) - log_C) * parts.sum(-1) / (p["gamma"] * parts).sum(-1)
+        return price
+
+    def euler(self, x: np.ndarray, g: np.ndarray, later: np.ndarray, g_later: np.ndarray) -> np.ndarray:
+        """Relative residuals `[n, N]`: today's states and growth `[n, ...]`, tomorrow's `[n, nodes, ...]`."""
+        p, (log_k, a) = self.constants, np.split(later, 2, axis=-1)
+        product_ = p["alpha"] * p["A"] * np.exp(a + (p["alpha"] - 1) * log_k)
+        kept = 1 - p["delta"] + p["phi"] / 2 * g_later * (2 + g_later)
+        ratio = np.exp(self.log_price(later, g_later) - self.log_price(x, g)[:, None])
+        expected = np.einsum("q,nq,nqj->nj", self.weights, ratio, product_ + kept)
+        return 1 - p["beta"] * expected / (1 + p["phi"] * g)
+
+    def following(self, x: np.ndarray, g: np.ndarray) -> np.ndarray:
+        """Tomorrow's log capital and log productivity at each node, `[n, nodes, 2 N]`."""
+        log_k, a = np.split(x, 2, axis=-1)
+        log_k, a = (log_k + np.log(1 + g))[:, None], (self.constants["rho"] * a)[:, None] + self.shocks
+        return np.concatenate([np.broadcast_to(log_k, a.shape), a], axis=-1)
+
+    def residuals(self, x: np.ndarray) -> np.ndarray:
+        """Relative Euler residuals at `[n, 2 N]`: `[n, N]`."""
+        g = self.growth(x)
+        later = self.following(x, g)
+        return self.euler(x, g, later, self.growth(later.reshape(-1, x.shape[1])).reshape(*later.shape[:2], -1))
+
+    def policies(self, k: np.ndarray, a: np.ndarray) -> dict[str, np.ndarray]:
+        """Growth of capital, consumption and lambda at capital and log productivity `[n, N]`: `[n, N]`, and `[n]`."""
+        x = np.concatenate([np.log(k), a], axis=-1)
+        g = self.growth(x)
+        price = self.log_price(x, g)
+        C = self.constants["A"] * np.exp(-self.constants["gamma"] * price[:, None])
+        return {"g": g, "k_next": k * (1 + g), "C": C, "log_lambda": price}
+
+
+def solve(constants: Mapping[str, Any], degree: int | None = None, tolerance: float = 1e-10) -> Reference:
+    """The polynomial with the smallest Euler residuals on the points.
+
+    Args:
+        constants: those of the model with A, gamma `[N]` and sd_a.
+        degree: of the polynomial; one by the number of countries by default.
+
+    Raises:
+        RuntimeError: when the coefficients do not settle.
+    """
+    p = dict(constants) | {"gamma": np.asarray(constants["gamma"], dtype=float)}
+    N = len(p["gamma"])
+    degree = degree or DEGREES[N]
+    powers = _complete(2 * N, degree)
+    width = p["sd_a"] * np.repeat([CAPITAL, DEVIATIONS], N)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(NODES[N])
+    covariance = p["sigma"] ** 2 * np.eye(N) + p["sigma_common"] ** 2
+    values, vectors = np.linalg.eigh(covariance)
+    shocks = np.array([*product(nodes, repeat=N)]) @ (vectors * np.sqrt(values.clip(min=0))).T
+    weights = np.prod([*product(weights / weights.sum(), repeat=N)], axis=1)
+    points = qmc.Sobol(2 * N, seed=0).random_base2(int(np.ceil(np.log2(2 * len(powers)))))
+    x = np.cos(np.pi * points) * width  # denser at the edges, as Chebyshev's nodes are
+
+    reference = Reference(np.zeros((len(powers), N)), powers, p, width, shocks, weights)
+    for _ in range(30):
+        residuals, jacobian = _linearised(reference, x)
+        step = np.linalg.lstsq(jacobian, -residuals.ravel(), rcond=None)[0].reshape(N, -1).T
+        reference = Reference(reference.coefficients + step, powers, p, width, shocks, weights)
+        if np.abs(step).max() < tolerance:
+            return reference
+    raise RuntimeError(f"the coefficients do not settle: last step {np.abs(step).max():.1e}")
+
+
+def _complete(n: int, degree: int) -> np.ndarray:
+    """Degrees `[terms, n]` that add up to at most `degree`."""
+    if n == 1:
+        return np.arange(degree + 1)[:, None]
+    return np.concatenate(
+        [np.insert(_complete(n - 1, degree - d), 0, d, axis=1) for d in range(degree + 1)]
+    )
+
+
+def _linearised(reference: Reference, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Residuals `[n, N]` and their derivatives in the coefficients, `[n N, N terms]`; those of one country's after another's."""
+    basis = reference.basis(x)
+    g = basis @ reference.coefficients
+    later = reference.following(x, g)
+    n, nodes, _ = later.shape
+    N, terms = g.shape[1], basis.shape[1]
+    basis_later = reference.basis(later.reshape(n * nodes, -1))
+    g_later = (basis_later @ reference.coefficients).reshape(n, nodes, N)
+    basis_later = basis_later.reshape(n, nodes, terms)
+    residuals = reference.euler(x, g, later, g_later)
+    jacobian = np.empty((n, N, N, terms))
+    for i in range(N):
+        moved = g.astype(complex)
+        moved[:, i] += 1j * _TINY
+        there = reference.following(x, moved)
+        then = reference.growth(there.reshape(n * nodes, -1)).reshape(n, nodes, N)
+        by_today = reference.euler(x, moved, there, then).imag / _TINY  # [n, N]
+        by_later = _by_later(reference, x, g, later, g_later, i)  # [n, nodes, N]
+        jacobian[:, :, i] = by_today[..., None] * basis[:, None] + np.einsum("nqj,nqt->njt", by_later, basis_later)
+    return residuals, jacobian.reshape(n * N, N * terms)
+
+
+def _by_later(
+    reference: Reference, x: np.ndarray, g: np.ndarray, later: np.ndarray, g_later: np.ndarray, i: int
+) -> np.ndarray:
+    """Derivatives of the residuals in growth of country i at each node of tomorrow, `[n, nodes, N]`."""
+    p, (log_k, a) = reference.constants, np.split(later, 2, axis=-1)
+    moved = g_later.astype(complex)
+    moved[..., i] += 1j * _TINY
+    pays = p["alpha"] * p["A"] * np.exp(a + (p["alpha"] - 1) * log_k) + 1 - p["delta"] + p["phi"] / 2 * moved * (2 + moved)
+    ratio = np.exp(reference.log_price(later, moved) - reference.log_price(x, g)[:, None])
+    worth = (ratio[..., None] * pays).imag / _TINY
+    return -p["beta"] * reference.weights[:, None] * worth / (1 + p["phi"] * g)[:, None]
