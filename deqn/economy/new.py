@@ -168,6 +168,8 @@ def _yaml_files(
         "definitions:\n  - name: target\n  - name: gap\n",
         "net": "normalize_inputs: true\nlayers:\n  - hidden: {units: 32, activation: silu}\n"
         "  - hidden: {units: 32, activation: silu}\n  - output: {activation: linear, init_scale: 0.1}\n",
-        "optimizer": "optimizer: Adam\nlearning_rate: 0.001\nclipvalue: 1.0\n",
-        "run": "N_sim_batch: 64\nN_episode_length: 10\nN_epochs_per_episode: 1\nN_minibatch_size: 64\nN_episodes: 100\n",
+        "optimizer": "# more accurate in seconds, where the network is not large: optimizer=levenberg_marquardt\n"
+        "optimizer: Adam\nlearning_rate: 0.003\nlearning_rate_schedule: CosineDecay # down to alpha * learning_rate at the end\n"
+        "schedule_kwargs: {alpha: 0.003}\n",
+        "run": "N_sim_batch: 128\nN_episode_length: 20\nN_epochs_per_episode: 1\nN_minibatch_size: 128\nN_episodes: 300\n",
     }
