@@ -30,9 +30,9 @@ initialize_states: Callable[..., Tensor]
 states: list[str]
 policy_states: list[str]
 definitions: list[str]
-state_bounds_hard: dict[str, dict[str, float]]
-policy_bounds_hard: dict[str, dict[str, float]]
-definition_bounds_hard: dict[str, dict[str, float]]
+state_bounds_hard: dict[str, dict[str, float | Tensor]]  # a tensor where entries have bounds of their own
+policy_bounds_hard: dict[str, dict[str, float | Tensor]]  # a tensor where entries have bounds of their own
+definition_bounds_hard: dict[str, dict[str, float | Tensor]]  # a tensor where entries have bounds of their own
 
 starting_state: Tensor
 LOG_DIR: str

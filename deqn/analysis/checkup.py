@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from deqn.economy.bounds import shown
 from deqn.economy.rehearsal import starting_states
 from deqn.training import simulate
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from deqn.analysis.run import Run
-    from deqn.economy.columns import Bound
+    from deqn.economy.bounds import Bound
 
 _STATES, _PERIODS = 64, 20  # of the clouds of `--check`
 
@@ -46,9 +47,9 @@ def binding(run: Run, states: Tensor) -> dict[str, float]:
     shares = {}
     for name, values, bound in raw:
         if bound.lower is not None:
-            shares[f"{name} below {bound.lower:g}"] = float((values < bound.lower).double().mean())
+            shares[f"{name} below {shown(bound.lower)}"] = float((values < bound.lower).double().mean())
         if bound.upper is not None:
-            shares[f"{name} above {bound.upper:g}"] = float((values > bound.upper).double().mean())
+            shares[f"{name} above {shown(bound.upper)}"] = float((values > bound.upper).double().mean())
     return shares
 
 

@@ -7,63 +7,29 @@ description.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from deqn.configuration.fields import Group, Number, PositiveFloat, PositiveInt, Rate, Share
 from deqn.configuration.loss_schema import Loss
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 
 class Bounds(Group):
     """Hard bounds; crossing them is penalised by `penalty * (raw - bounded)**2`."""
 
-    lower: Number | None = Field(None, description="lower bound")
-    upper: Number | None = Field(None, description="upper bound")
+    lower: Number | str | list[Any] | None = Field(
+        None,
+        description="lower bound: a number; (new) a list for a variable with a shape, or the name of a constant, also of "
+        "Calibration.py",
+    )
+    upper: Number | str | list[Any] | None = Field(None, description="upper bound: the same kinds")
     penalty_lower: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
         None, description="weight of the penalty below `lower`; default 1 / lower**2"
     )
     penalty_upper: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
         None, description="weight of the penalty above `upper`; default 1 / upper**2"
     )
-
-
-@dataclass(frozen=True)
-class Bound:
-    """Hard bounds of one variable and the weights of the penalty for crossing them."""
-
-    lower: float | None = None
-    upper: float | None = None
-    penalty_lower: float = 0.0
-    penalty_upper: float = 0.0
-
-    @property
-    def cuts(self) -> bool:
-        """Whether there is a bound on any side."""
-        return self.lower is not None or self.upper is not None
-
-    def apply(self, x: Tensor) -> Tensor:
-        """`x` cut to [lower, upper]; same shape."""
-        if not self.cuts:
-            return x
-        if x.requires_grad and not self.binds(x):
-            return x.clone()  # the derivative of `clamp` takes five operations
-        return x.clamp(self.lower, self.upper)
-
-    def binds(self, x: Tensor) -> bool:
-        """Whether a number lies outside; True where that is not known without waiting."""
-        from deqn.numerics.once import known_range  # with PyTorch, which the schema does without
-
-        lowest, highest = known_range(x)
-        above = self.lower is None or lowest >= self.lower
-        return not (above and (self.upper is None or highest <= self.upper))
-
-
-NO_BOUND = Bound()
 
 
 class Init(Group):
@@ -82,13 +48,6 @@ class Variable(Group):
         default_factory=list, description="(new) shape of a histogram or a policy on a grid; empty for a number"
     )
     bounds: Bounds = Field(default_factory=lambda: Bounds(), description="hard bounds and penalties")
-
-    def bound(self) -> Bound:
-        """The bounds with the default penalties filled in."""
-        b = self.bounds
-        return Bound(
-            b.lower, b.upper, _penalty(b.lower, b.penalty_lower), _penalty(b.upper, b.penalty_upper)
-        )  # fmt: skip
 
 
 class StateVariable(Variable):
@@ -113,14 +72,6 @@ class PolicyVariable(Variable):
     scale: Number | str | list[Any] | None = Field(
         None, description="(new) by how much network output one moves the policy near that value; the same kinds"
     )
-
-    def bound(self) -> Bound:
-        """The bounds; what lies between them by its activation crosses none, so that a bound of zero needs no penalty."""
-        bound = super().bound()
-        if self.activation != "implied":
-            return bound
-        lower, upper = (0.0 if math.isinf(p) else p for p in (bound.penalty_lower, bound.penalty_upper))
-        return Bound(bound.lower, bound.upper, lower, upper)
 
 
 class DefinitionVariable(Variable):
@@ -432,11 +383,3 @@ class Config(Group):
 def reserved_names() -> set[str]:
     """Names that a variable cannot have: State.<name> is something else."""
     return {"update", "update_dict", "E_t_gen", "monomial_rule", "gauss_hermite"}
-
-
-def _penalty(bound: float | None, penalty: float | None) -> float:
-    if bound is None:
-        return 0.0
-    if penalty is not None:
-        return penalty
-    return (1.0 / bound) * (1.0 / bound) if bound else math.inf  # a power of a large number would overflow

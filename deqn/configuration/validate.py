@@ -55,7 +55,7 @@ def parse(
     try:
         config = Config.model_validate(tree)
     except ValidationError as error:
-        problems += [_describe(details, tree, typed or {}) for details in error.errors()]
+        problems += dict.fromkeys(_describe(details, tree, typed or {}) for details in error.errors())
         problems += _check_groups(_valid_groups(tree))
     else:
         problems += _check_groups(dict(config)) + _check_top_level(config)
@@ -149,11 +149,16 @@ _EXPECTED = {
 }
 
 
+_KINDS = ("float", "str", "list[any]")  # of a bound, `around` and `scale`
+
+
 def _describe(details: ErrorDetails, tree: Any, typed: Mapping[str, str]) -> str:
     """One line from a pydantic error: path, what was found, what was expected, nearest name."""
     location = details["loc"]
-    path = _path(location, tree)
     kind, found, context = details["type"], details["input"], details.get("ctx", {})
+    if location[-1] in _KINDS:  # one error for each kind that a value could have been
+        return f"{_path(location[:-1], tree)} = {_short(found)}: expected a number, the name of a constant or a list of numbers."
+    path = _path(location, tree)
     if kind == "extra_forbidden":
         known = _fields_at(location[:-1])
         group = _path(location[:-1], tree)
@@ -366,8 +371,11 @@ def _check_names(variables: Variables) -> list[str]:
 def _check_bounds(where: str, variable: Variable, *, is_state: bool) -> list[str]:
     problems = []
     bounds = variable.bounds
+    numbers = [
+        b for b in (bounds.lower, bounds.upper) if isinstance(b, float | int)
+    ]  # of the others, once they are known
     implied = isinstance(variable, PolicyVariable) and variable.activation == "implied"
-    if bounds.lower is not None and bounds.upper is not None and bounds.lower >= bounds.upper:
+    if len(numbers) == 2 and numbers[0] >= numbers[1]:
         problems.append(f"{where}: bounds.lower = {bounds.lower} is not below bounds.upper = {bounds.upper}. "
                         "Swap or change them.")  # fmt: skip
     for side in ("lower", "upper"):

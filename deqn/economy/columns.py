@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deqn.configuration.schema import NO_BOUND, Bound
+from deqn.economy.bounds import NO_BOUND, Bound
 from deqn.errors import suggestion
 from deqn.numerics.once import once
 
@@ -125,13 +125,14 @@ class Columns(ReadOnly):
     """
 
     def __init__(self, label: str, columns: Sequence[Column], extra: Mapping[str, Any] | None = None) -> None:
-        entries: dict[str, Any] = {}
+        super().__init__(label, {"update": self._update, "update_dict": self._update_dict, **(extra or {})})
+        self._take(columns)
+
+    def _take(self, columns: Sequence[Column]) -> None:
+        """Accessors of these columns, in the place of those of before: bounds may be known later than names."""
         for column in columns:
-            entries[column.name] = column.bounded
-            entries[f"{column.name}_RAW"] = column.raw
-        entries.update(update=self._update, update_dict=self._update_dict)
-        entries.update(extra or {})
-        super().__init__(label, entries)
+            self.__dict__[column.name] = column.bounded
+            self.__dict__[f"{column.name}_RAW"] = column.raw
         self.__dict__["_columns"] = {column.name: column for column in columns}
 
     def _update(self, x: Tensor, name: str, value: Any) -> Tensor:

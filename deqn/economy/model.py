@@ -8,6 +8,7 @@ import inspect
 import io
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from deqn.configuration.activations import OF_VARIABLES
 from deqn.configuration.schema import Config
+from deqn.economy.bounds import NO_BOUND, all_bounds
 from deqn.economy.calibration import Calibrated, calibrate, replaced
 from deqn.economy.columns import Column, Columns, Namespace, ReadOnly, lay_out
 from deqn.economy.device import pick_device
@@ -99,10 +101,10 @@ class Model:
         self.notes: list[str] = []
         self.rng = Rng(config.seed + rank, self.device, self.dtype)
         variables = config.variables
-        self.state_columns = lay_out([(v.name, v.shape, v.bound()) for v in variables.states])
-        self.policy_columns = lay_out([(v.name, v.shape, v.bound()) for v in variables.policies])
-        self.definition_bounds = {v.name: v.bound() for v in variables.definitions}
-        self._initial = InitialStates(variables.states, self.state_columns, config.run, self.rng)
+        # their bounds are known once Calibration.py has run
+        self.state_columns = lay_out([(v.name, v.shape, NO_BOUND) for v in variables.states])
+        self.policy_columns = lay_out([(v.name, v.shape, NO_BOUND) for v in variables.policies])
+        self.definition_bounds = {v.name: NO_BOUND for v in variables.definitions}
         with contextlib.ExitStack() as stack:
             folder = stack.enter_context(tempfile.TemporaryDirectory()) if log_dir is None else str(log_dir)
             self._link(calibration, folder)
@@ -253,10 +255,7 @@ class Model:
                 "monomial_rule": monomial_rule, "gauss_hermite": gauss_hermite,
             },
         )  # fmt: skip
-        self.PolicyState = Columns(
-            "PolicyState", self.policy_columns,
-            {f"{c.name}_POLICY_FROM_STATE": self._policy_from_state(c.bounded) for c in self.policy_columns},
-        )  # fmt: skip
+        self.PolicyState = Columns("PolicyState", self.policy_columns)
         names = {
             "State": self.State, "PolicyState": self.PolicyState, "Definitions": self.Definitions,
             "Parameters": self.Parameters, "Globals": self.Globals,
@@ -291,6 +290,8 @@ class Model:
             if taken:
                 raise ModelError(f"{self.name}/Calibration.py: calibrate() returns {taken[0]!r}, a name that is taken.")
             self.notes += replaced(config.constants, self.calibration)
+            self._set_bounds()
+            self._initial = InitialStates(config.variables.states, self.state_columns, config.run, self.rng)
             self._set_parameters({key: self._as_parameter(value) for key, value in self.calibration.items()})
             self._check_names()
             definitions = self.linker.link("Definitions")
@@ -347,15 +348,31 @@ class Model:
         values |= {
             "MODEL_NAME": config.MODEL_NAME, "rng": self.rng, "policy": self.policy, "policy_net": None,
             "states": [c.name for c in self.state_columns], "policy_states": [c.name for c in self.policy_columns],
-            "definitions": list(self.definition_bounds),
-            "state_bounds_hard": _bounds_hard({c.name: c.bound for c in self.state_columns}),
-            "policy_bounds_hard": _bounds_hard({c.name: c.bound for c in self.policy_columns}),
-            "definition_bounds_hard": _bounds_hard(self.definition_bounds),
+            "definitions": list(self.definition_bounds), **self._bounds_hard(),
             "starting_state": None, "LOG_DIR": None, "summary": None, "initialize_each_episode": config.redraw,
             "initialize_states": lambda N_batch=config.run.N_sim_batch: self.initial_states(N_batch),
             "device": self.device, "dtype": self.dtype, "gradient_steps": 0,
         }  # fmt: skip
         return values
+
+    def _bounds_hard(self) -> dict[str, Any]:
+        columns = {"state": self.state_columns, "policy": self.policy_columns}
+        bounds = {kind: {c.name: c.bound for c in found} for kind, found in columns.items()}
+        bounds["definition"] = self.definition_bounds
+        return {f"{kind}_bounds_hard": _bounds_hard(found) for kind, found in bounds.items()}
+
+    def _set_bounds(self) -> None:
+        """Gives the accessors the bounds of the configuration, which may be named constants."""
+        variables, like = self.config.variables, torch.empty((), dtype=self.dtype, device=self.device)
+        states, policies, definitions = all_bounds(variables, self.config.constants | self.calibration, like)
+        self.state_columns = [replace(c, bound=b) for c, b in zip(self.state_columns, states, strict=True)]
+        self.policy_columns = [replace(c, bound=b) for c, b in zip(self.policy_columns, policies, strict=True)]
+        self.definition_bounds = {v.name: b for v, b in zip(variables.definitions, definitions, strict=True)}
+        self.State._take(self.state_columns)
+        self.PolicyState._take(self.policy_columns)
+        from_state = {f"{c.name}_POLICY_FROM_STATE": self._policy_from_state(c.bounded) for c in self.policy_columns}
+        self.PolicyState.__dict__.update(from_state)
+        self._set_parameters(self._bounds_hard())
 
     def _set_parameters(self, values: Mapping[str, Any]) -> None:
         self.Parameters.__dict__.update(values)
@@ -456,7 +473,7 @@ class Model:
             body = dense_network(config.net, n_inputs, self.n_policies, seed, self.own_activation)
         policies = config.variables.policies
         normalize, own = config.net.normalize_inputs, self.own_activation
-        constants = self._constants
+        constants = config.constants | self.calibration
         network = PolicyNetwork(body, policies, self.policy_columns, self.n_states, normalize, own, inputs, constants)
         return network.to(device=self.device, dtype=self.dtype).eval()
 

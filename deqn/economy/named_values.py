@@ -24,9 +24,9 @@ def named_value(given: Any, shape: Sequence[int], constants: Mapping[str, Any], 
     value = given
     if isinstance(given, str):
         if given not in constants:
-            raise ConfigError(
-                f"{where} = {given!r}: there is no constant of this name.{suggestion(given, list(constants))}"
-            )
+            number = " It is a text: leave out the quotes." if _is_number(given) else ""
+            near = suggestion(given, list(constants))
+            raise ConfigError(f"{where} = {given!r}: there is no constant of this name.{number or near}")
         value = constants[given]
     try:
         tensor = torch.as_tensor(value, dtype=torch.float64, device="cpu")
@@ -35,9 +35,16 @@ def named_value(given: Any, shape: Sequence[int], constants: Mapping[str, Any], 
     try:
         tensor = tensor.expand(*shape) if shape else tensor.reshape(())
     except RuntimeError as error:
-        raise ConfigError(
-            f"{where} = {given!r} has the shape {[*tensor.shape]}, expected a number or the variable's shape {[*shape]}."
-        ) from error
+        whole = f" or the variable's shape {[*shape]}" if shape else ": the variable has no shape"
+        raise ConfigError(f"{where} = {given!r} has the shape {[*tensor.shape]}, expected a number{whole}.") from error
     if not bool(torch.isfinite(tensor).all()):
         raise ConfigError(f"{where} = {given!r} is not finite.")
     return tensor
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -14,7 +14,7 @@ from deqn.configuration import activations
 from deqn.configuration.schema import HiddenLayer, Net, OutputLayer, PolicyVariable
 from deqn.economy.columns import Column
 from deqn.economy.dense import Dense
-from deqn.economy.units import is_elementwise, units
+from deqn.economy.units import Implied, is_elementwise, units
 from deqn.errors import ConfigError, suggestion
 from deqn.numerics.initial_weights import variance_scaling_
 
@@ -190,10 +190,12 @@ def _function(
     if variable.activation is None:
         return None, None
     if variable.activation == "implied":
-        lower, upper = column.bound.lower, column.bound.upper
+        bound = column.bound.flat
+        lower, upper = bound.lower, bound.upper
         if lower is None or upper is None:
             raise ConfigError(f"variables.policies[{i}]: activation `implied` needs both bounds.")
-        return ("implied", lower, upper), _implied(lower, upper)
+        shared = ("implied", lower, upper) if not isinstance(lower, Tensor) else ("implied", i)
+        return shared, Implied(lower, upper)
     with warnings.catch_warnings(action="ignore"):  # softmax without `dim`
         where = f"variables.policies[{i}] {variable.name!r}.activation"
         function = activations.activation(variable.activation, where, own)
@@ -223,8 +225,3 @@ def _over_last_axis(function: Callable[..., Tensor], shape: tuple[int, ...]) -> 
         function = partial(function, dim=-1)
     last = shape[-1] if shape else 1
     return lambda x: function(x.reshape(-1, last)).reshape(x.shape)
-
-
-def _implied(lower: float, upper: float) -> activations.Activation:
-    """A sigmoid between both bounds."""
-    return lambda x: lower + (upper - lower) * torch.sigmoid(x)

@@ -247,7 +247,7 @@ class _Probe:
             definition = partial(getattr(self.model.Definitions, f"{name}_RAW"), states, policies)
             value = self._try(f"definition {name!r}", definition)
             if isinstance(value, Tensor) and value.ndim:
-                penalty = bool(bound.penalty_lower or bound.penalty_upper)
+                penalty = bool(bound.penalised)
                 self._finite(f"definition {name!r}", value, states, definition, error=penalty)
 
     def _nodes(self, many: Tensor, states: Tensor, policies: Tensor) -> None:

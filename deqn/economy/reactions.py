@@ -63,10 +63,11 @@ def _moved(policies: Tensor, columns: Sequence[Column], seed: int, shift: float)
     result = policies.clone()
     for column in columns:
         here = slice(column.start, column.stop)
-        value = column.bound.apply(policies[..., here])
+        bound = column.bound.flat
+        value = bound.apply(policies[..., here])
         width = value.abs().clamp(min=1.0)
-        low = value - width if column.bound.lower is None else torch.full_like(value, column.bound.lower)
-        high = value + width if column.bound.upper is None else torch.full_like(value, column.bound.upper)
+        low = value - width if bound.lower is None else torch.zeros_like(value) + bound.lower
+        high = value + width if bound.upper is None else torch.zeros_like(value) + bound.upper
         result[..., here] = low + shares[..., here] * (high - low)
     return result
 

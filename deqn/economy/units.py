@@ -39,6 +39,17 @@ class Units(nn.Module):
         return self.shift + self.slope * outputs
 
 
+class Implied:
+    """Activation `implied`: a sigmoid between both bounds, numbers or one for each entry `[entries]`."""
+
+    def __init__(self, lower: float | Tensor, upper: float | Tensor) -> None:
+        self.lower, self.upper = lower, upper
+
+    def __call__(self, x: Tensor) -> Tensor:
+        lower, upper = (b.to(x) if isinstance(b, Tensor) else b for b in (self.lower, self.upper))
+        return lower + (upper - lower) * torch.sigmoid(x)
+
+
 def units(
     variables: Sequence[PolicyVariable],
     columns: Sequence[Column],
@@ -62,7 +73,7 @@ def units(
         here, where = slice(column.start, column.stop), f"variables.policies[{i}] {variable.name!r}"
         if variable.around is not None:
             around = named_value(variable.around, column.shape, constants, f"{where}.around").flatten()
-            if bool((column.bound.apply(around) != around).any()):
+            if not column.bound.flat.holds(around):
                 raise ConfigError(
                     f"{where}.around = {variable.around!r} lies beyond the policy's bounds: {_listed(around)}."
                 )
@@ -122,7 +133,7 @@ def _derivative(function: Function, inputs: Tensor, where: str) -> Tensor:
 
 
 def _refuse_others(function: Function, where: str) -> None:
-    if not is_elementwise(function):
+    if not isinstance(function, Implied) and not is_elementwise(function):
         raise ConfigError(
             f"{where}: the policy's activation makes each entry of all of them, as softmax does, so that it has no inverse. "
             "Leave it out, or give another activation."

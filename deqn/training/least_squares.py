@@ -53,10 +53,10 @@ class Residuals(nn.Module):
         if self.weights is not None:
             rows = [w * row for w, row in zip(self.weights.to(states.dtype).sqrt(), rows, strict=True)]
         for _, raw, bound in loss.penalised(self.model, states, policies):
-            if bound.lower is not None and bound.penalty_lower:
-                rows.append(bound.penalty_lower**0.5 * _row((bound.lower - raw).clamp(min=0), states))
-            if bound.upper is not None and bound.penalty_upper:
-                rows.append(bound.penalty_upper**0.5 * _row((raw - bound.upper).clamp(min=0), states))
+            for side in bound.penalised:
+                root, excess = getattr(bound, f"penalty_{side}") ** 0.5, bound.excess(side, raw)
+                each = isinstance(root, Tensor)  # entries have penalties of their own
+                rows.append(_row(root * excess, states) if each else root * _row(excess, states))
         return torch.cat(rows, dim=-1) / len(residuals) ** 0.5
 
 

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from deqn.economy.columns import Bound
-from deqn.numerics.once import known_range
+from deqn.economy.bounds import Bound
 
 if TYPE_CHECKING:
     from deqn.economy.model import Model
@@ -112,10 +111,10 @@ def batch_sum(x: Tensor) -> Tensor:
 def penalised(model: Model, states: Tensor, policies: Tensor) -> Iterator[tuple[str, Tensor, Bound]]:
     """Policies and definitions with a weighted bound: label, uncut values `[batch, ...]`, bound."""
     for column in model.policy_columns:
-        if column.bound.penalty_lower or column.bound.penalty_upper:
+        if column.bound.penalised:
             yield f"policy_{column.name}", column.raw(policies), column.bound
     for name, bound in model.definition_bounds.items():
-        if bound.penalty_lower or bound.penalty_upper:
+        if bound.penalised:
             raw = torch.as_tensor(getattr(model.Definitions, f"{name}_RAW")(states, policies))
             yield f"def_{name}", raw, bound
 
@@ -131,17 +130,13 @@ def bound_penalties(model: Model, states: Tensor, policies: Tensor) -> dict[str,
 def _penalties(label: str, raw: Tensor, bound: Bound) -> dict[str, Tensor]:
     """Squared excess over each bound, summed over the batch (mean over the entries of a variable with a shape)."""
     weight = 1.0 if raw.ndim == 0 else raw.shape[0] / raw.numel()
-    lowest, highest = known_range(raw)
     result = {}
-    if bound.lower is not None and bound.penalty_lower:
-        excess = (bound.lower - raw).clamp(min=0) if not lowest >= bound.lower else None
-        result[f"penalty_lower_{label}"] = _weighted(bound.penalty_lower * weight, excess, raw)
-    if bound.upper is not None and bound.penalty_upper:
-        excess = (raw - bound.upper).clamp(min=0) if not highest <= bound.upper else None
-        result[f"penalty_upper_{label}"] = _weighted(bound.penalty_upper * weight, excess, raw)
+    for side in bound.penalised:
+        penalty = getattr(bound, f"penalty_{side}") * weight
+        if not bound.is_crossed(side, raw):  # most bounds do not bind, and then there is nothing to differentiate
+            result[f"penalty_{side}_{label}"] = raw.new_zeros(())
+            continue
+        squares = bound.excess(side, raw).square()
+        each = isinstance(penalty, Tensor)  # entries have penalties of their own
+        result[f"penalty_{side}_{label}"] = (penalty * squares).sum() if each else penalty * squares.sum()
     return result
-
-
-def _weighted(weight: float, excess: Tensor | None, raw: Tensor) -> Tensor:
-    """Most bounds do not bind, and then there is nothing to differentiate."""
-    return raw.new_zeros(()) if excess is None else weight * excess.square().sum()

@@ -21,6 +21,7 @@ from rich.table import Table
 
 from deqn.configuration.schema import Config, Phase, Step
 from deqn.disk.run_folder import RunFolder, versions
+from deqn.economy.bounds import shown
 from deqn.economy.linear import NoLinearSolution, linear_solution
 from deqn.economy.model import Model
 from deqn.economy.probe import Report
@@ -225,8 +226,8 @@ def _arguments(kwargs: dict[str, Any]) -> str:
 def _bounds(bound: Any) -> str:
     if bound.lower is None and bound.upper is None:
         return ""
-    low, high = ("" if b is None else f"{b:g}" for b in (bound.lower, bound.upper))
-    return f"{low} .. {high}"
+    low, high = ("" if b is None else shown(b) for b in (bound.lower, bound.upper))
+    return escape(f"{low} .. {high}")
 
 
 def log10(x: float) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from deqn.economy.bounds import Bound
 from deqn.economy.guess import guess, not_finite
 from deqn.economy.linear import NoLinearSolution, linear_solution
 from deqn.economy.model import Model
@@ -102,14 +103,14 @@ def _within_bounds(model: Model, policies: Tensor) -> tuple[Tensor, str]:
     """Policies `[n, n_policies]` cut to their bounds, and which ones left them, in words."""
     policies, left = policies.clone(), []
     for column, variable in zip(model.policy_columns, model.config.variables.policies, strict=True):
-        raw, bound = policies[:, column.start : column.stop], column.bound
+        raw, bound = policies[:, column.start : column.stop], column.bound.flat
         cut = bound.apply(raw)
         outside = (cut != raw).any(-1)
         if bool(outside.any()):
             left.append(f"{column.name} in {100 * float(outside.double().mean()):.3g} % of them")
         if variable.activation == "implied" and bound.lower is not None and bound.upper is not None:
             margin = _MARGIN * (bound.upper - bound.lower)
-            cut = cut.clamp(bound.lower + margin, bound.upper - margin)
+            cut = Bound(bound.lower + margin, bound.upper - margin).apply(cut)
         raw.copy_(cut)
     return policies, f" The rule is cut to the bounds of {', '.join(left)}." if left else ""
 

@@ -18,6 +18,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import deqn
 from deqn.configuration.compose import compose
+from deqn.economy.bounds import bound_of
 from deqn.economy.probe import probe
 from deqn.errors import ConfigError
 from deqn.training import loss
@@ -348,7 +349,7 @@ def test_a_bound_of_zero(tmp_path):
             with pytest.raises(ConfigError, match=r"the default penalty 1/bound\*\*2 is infinite"):
                 compose(library=folder)
         else:
-            assert compose(library=folder).config.variables.definitions[0].bound().penalty_lower == 1e8
+            assert bound_of(compose(library=folder).config.variables.definitions[0], {}).penalty_lower == 1e8
 
 
 def test_another_penalty(tmp_path):

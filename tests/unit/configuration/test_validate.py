@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from deqn.configuration.compose import compose
 from deqn.configuration.schema import Config, Layer
 from deqn.configuration.validate import parse
+from deqn.economy.bounds import bound_of
 from deqn.errors import ConfigError, suggestion
 
 
@@ -110,13 +111,13 @@ def test_letters_of_papers_are_names(tree, name):
 
 def test_a_bound_of_zero_needs_no_penalty_where_the_activation_keeps_within_it(tree):
     tree["variables"]["policies"][0] |= {"bounds": {"lower": 0.0, "upper": 2.0}, "activation": "implied"}
-    bound = parse(tree).variables.policies[0].bound()
+    bound = bound_of(parse(tree).variables.policies[0], {})
     assert (bound.penalty_lower, bound.penalty_upper) == (0.0, 0.25)
 
 
 def test_the_default_penalty_is_one_over_the_bound_squared(tree):
     tree["variables"]["policies"][0]["bounds"] = {"lower": -0.5, "upper": 4.0}
-    bound = parse(tree).variables.policies[0].bound()
+    bound = bound_of(parse(tree).variables.policies[0], {})
     assert (bound.penalty_lower, bound.penalty_upper) == (4.0, 1 / 16)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from deqn.economy.columns import Bound, Columns, Namespace, ReadOnly, lay_out
+from deqn.economy.bounds import Bound
+from deqn.economy.columns import Columns, Namespace, ReadOnly, lay_out
 
 STATE = Columns("State", lay_out([("K", (), Bound(1.0, 3.0)), ("mass", (2, 3), Bound()), ("z", (), Bound(upper=0.5))]))
 X = torch.tensor([[0.5, 1, 2, 3, 4, 5, 6, 0.9], [2.0, 7, 8, 9, 10, 11, 12, 0.1]])

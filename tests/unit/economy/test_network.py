@@ -10,6 +10,7 @@ from torch import nn
 
 import deqn
 from deqn.configuration.schema import Net, PolicyVariable
+from deqn.economy.bounds import bound_of
 from deqn.economy.columns import lay_out
 from deqn.economy.network import Normalization, PolicyNetwork, dense_network
 from deqn.economy.probe import probe
@@ -74,7 +75,9 @@ def test_centre_and_scale_can_be_switched_off():
 
 def policy_network(body: nn.Module, variables: list[dict], n_states: int = 2, normalize: bool = False) -> PolicyNetwork:
     policies = [PolicyVariable.model_validate(v) for v in variables]
-    return PolicyNetwork(body, policies, lay_out([(v.name, v.shape, v.bound()) for v in policies]), n_states, normalize)
+    return PolicyNetwork(
+        body, policies, lay_out([(v.name, v.shape, bound_of(v, {})) for v in policies]), n_states, normalize
+    )
 
 
 def test_each_policy_has_its_own_activation():

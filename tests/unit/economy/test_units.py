@@ -10,6 +10,7 @@ from torch import nn
 
 import deqn
 from deqn.configuration.schema import PolicyVariable
+from deqn.economy.bounds import bound_of
 from deqn.economy.columns import lay_out
 from deqn.economy.network import PolicyNetwork
 from deqn.errors import ConfigError
@@ -22,7 +23,7 @@ BOUNDS = {"lower": 0.01, "upper": 0.99}
 def network(*variables: dict, **constants) -> PolicyNetwork:
     """Policies of the network's own outputs, which are its inputs; in float64."""
     policies = [PolicyVariable.model_validate({"name": f"p{i}", **v}) for i, v in enumerate(variables)]
-    columns = lay_out([(v.name, v.shape, v.bound()) for v in policies])
+    columns = lay_out([(v.name, v.shape, bound_of(v, constants, "variables.policies[0]")) for v in policies])
     n = columns[-1].stop
     return PolicyNetwork(nn.Identity(), policies, columns, n, False, constants=constants).double()
 

@@ -7,7 +7,7 @@ import threading
 
 import torch
 
-from deqn.configuration.schema import Bound
+from deqn.economy.bounds import Bound
 from deqn.economy.columns import Columns, lay_out
 from deqn.numerics.once import asked_once, known_range, once
 
