@@ -149,6 +149,16 @@ _EXPECTED = {
 }
 
 
+def _instead(location: tuple[int | str, ...]) -> str:
+    """Of a key that others might call so: what it is called here."""
+    if location[:2] == ("variables", "policies") and location[-1] == "start":
+        return (
+            " Write `around`: the value that the untrained network gives, a number or the name of a constant. For a start that "
+            "depends on the state, write guess(state) in Guess.py and net.warm_start=guess."
+        )
+    return ""
+
+
 _KINDS = ("float", "str", "list[any]")  # of a bound, `around` and `scale`
 
 
@@ -166,7 +176,7 @@ def _describe(details: ErrorDetails, tree: Any, typed: Mapping[str, str]) -> str
         value = typed.get(".".join(map(str, location)))
         from deqn.tensorflow.keys import refusal  # of use here alone
 
-        meant = refusal(location, _exists) or moved(str(location[-1]), tree, known, value)
+        meant = _instead(location) or refusal(location, _exists) or moved(str(location[-1]), tree, known, value)
         return f"{path} is not {where}.{meant or ' Known: ' + ', '.join(known) + '.'}"
     if kind == "missing":
         return f"{path} is missing."

@@ -7,7 +7,8 @@ Model; the other files of the folder are linked on demand; every other import is
 decided once, so that several models, or two calibrations of one, live in one process.
 
 A model can build on another: `from krusell_smith.Equations import equations` runs that file for *this* Model. What such a
-file imports by a bare name is first looked for in this model's folder, then in its own.
+file imports by a bare name is first looked for in this model's folder, then in its own. What this model's file defines anew is
+what the functions that it has taken from there use (`deqn/economy/anew.py`).
 
 `import tensorflow as tf` gives names on PyTorch (`deqn/tensorflow`). In a folder written for the TensorFlow library, modules that
 lie beside the folder can be imported as there, and NumPy has the names that it has dropped since.
@@ -29,6 +30,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from deqn.economy.anew import put_anew
 from deqn.economy.columns import Namespace
 from deqn.economy.files import describe, other_model, source, subfolder, where
 from deqn.errors import ModelError, suggestion
@@ -54,6 +56,7 @@ class Linker:
 
     Attributes:
         all_nodes: whether a step is being taken to all shock nodes at once.
+        anew: files of other models in which names are this model's, with these names.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class Linker:
         self.names = dict(names)
         self.for_tensorflow = for_tensorflow
         self.all_nodes: Callable[[], bool] = lambda: False
+        self.anew: list[str] = []
         self._running = 0  # files that are being run for the first time
         self._settled = False
         self._prefix = f"_deqn_{next(_serial)}"
@@ -104,6 +108,7 @@ class Linker:
             exec(self._compiled(path), module.__dict__)
             if file == "Definitions":
                 self._definitions(module)
+            self._put_anew(folder, module)
         except ModelError:
             self._forget(path)
             raise
@@ -115,6 +120,14 @@ class Linker:
         finally:
             self._running -= 1
         return module
+
+    def _put_anew(self, folder: Path, module: types.ModuleType) -> None:
+        if self.for_tensorflow or _is_plain(folder):  # there, Python's rule holds
+            return
+        here = (folder, self.folder)  # what the base finds in the folder of the model stays as it is
+        elsewhere = [m for p, m in self._modules.items() if p.parent not in here and not _is_plain(p.parent)]
+        if elsewhere:
+            self.anew += put_anew(module, elsewhere, self._compiled)
 
     def _compiled(self, path: Path) -> types.CodeType:
         if not self.for_tensorflow:

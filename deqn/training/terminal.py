@@ -186,6 +186,8 @@ def show_model(console: Console, model: Model, report: Report) -> None:
     nodes = count(report.nodes, "draw" if drawn else "node")
     table.add_row("shocks", kind, nodes, "", "" if drawn else "probabilities add up to 1")
     console.print(table)
+    for line in model.linker.anew:
+        console.print(f"built on {escape(line)} of {escape(model.folder.name)}", markup=True)
     for note in (*model.calibrated.notes, *report.notes):
         console.print(f"note: {escape(note)}")
 

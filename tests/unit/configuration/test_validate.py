@@ -79,6 +79,11 @@ def test_hidden_layers_come_first_and_one_output_last(tree, layers):
     assert any("hidden layers first, `output` last" in problem for problem in problems(tree))
 
 
+def test_the_start_of_a_policy_is_called_around(tree):
+    tree["variables"]["policies"][0]["start"] = "K_ss"
+    assert "'s'.start is not a field of variables.policies[0] 's'. Write `around`: " in problems(tree)[0]
+
+
 def test_a_penalty_without_its_bound_is_refused(tree):
     tree["variables"]["policies"][0]["bounds"] = {"lower": 0.1, "penalty_upper": 3.0}
     tree["variables"]["policies"][0]["activation"] = None
