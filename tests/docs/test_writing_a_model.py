@@ -140,6 +140,17 @@ def test_variants_of_the_page_pass_the_check(folder, tmp_path):
         assert says in result.stdout
 
 
+def test_the_hook_of_the_page_that_sets_a_bias_lets_hours_start_at_a_third(folder, tmp_path):
+    shutil.copytree(folder / "my_models", tmp_path / "my_models")
+    for block in blocks(PAGE):
+        if block.variant and block.file == "my_models/growth/Hooks.py":
+            write(block, tmp_path)
+    model = deqn.load_model("growth", [f"MODELS_DIR={tmp_path / 'my_models'}"], config_dir=folder / "my_config")
+    model.run_post_init()
+    hours = model.PolicyState.N(model.policy(model.initial_states(200)))
+    assert (hours - 1 / 3).abs().max() < 0.03
+
+
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_gets_the_message_of_the_page(mistake, folder, tmp_path):
     model, change, message = MISTAKES[mistake]
