@@ -23,12 +23,14 @@ class Sample:
         length: periods of each trajectory that are kept.
         every: periods from one that is kept to the next.
         redrawn: whether the trajectories start from the distributions of the YAML file, and not where training ended.
+        box_share: of the states of training, `run.box_share`; of these states, none.
     """
 
     batch: int
     length: int
     every: int
     redrawn: bool
+    box_share: float = 0.0
 
     @property
     def name(self) -> str:
@@ -44,7 +46,12 @@ class Sample:
         trajectories = "trajectory" if self.batch == 1 else "trajectories"
         kept = f", one in {self.every} kept" if self.every > 1 else ""
         periods = f"{self.length * self.every:,} periods"
-        return f"{self.batch * self.length:,} states of {self.batch:,} {trajectories} x {periods}{kept}"
+        box = (
+            f"; none from the box, where training drew {100 * self.box_share:g} % of each minibatch"
+            if self.box_share
+            else ""
+        )
+        return f"{self.batch * self.length:,} states of {self.batch:,} {trajectories} x {periods}{kept}{box}"
 
 
 def sample(model: Model, batch: int | None = None, length: int | None = None) -> Sample:
@@ -57,13 +64,13 @@ def sample(model: Model, batch: int | None = None, length: int | None = None) ->
     settings, redrawn = model.config, model.config.redraw
     batch = batch or settings.N_simulated_batch_size
     length = length or settings.N_simulated_episode_length
-    trajectories = settings.run.N_sim_batch
+    trajectories, share = settings.run.N_sim_batch, settings.run.box_share
     if length is not None:
-        return Sample(batch or trajectories, length, 1, redrawn)
+        return Sample(batch or trajectories, length, 1, redrawn, share)
     n = min(_STATES, max(_ENTRIES // (model.n_states + model.n_policies), 100))
     if redrawn:
         length = settings.run.N_episode_length
-        return Sample(batch or max(trajectories, n // length), length, 1, redrawn)
+        return Sample(batch or max(trajectories, n // length), length, 1, redrawn, share)
     batch = batch or min(trajectories, n // _KEPT)
     length = max(n // batch, 1)
-    return Sample(batch, length, -(-_PERIODS // length), redrawn)
+    return Sample(batch, length, -(-_PERIODS // length), redrawn, share)

@@ -15,7 +15,9 @@ def check_training(run: Run, optimizer: Optimizer | None) -> list[str]:
             **{f"optimizer.phases[{i}]": phase for i, phase in enumerate(optimizer.phases)},
         }
         sizes |= {where: step.N_minibatch_size for where, step in steps.items() if step.N_minibatch_size is not None}
-    return [*run.loss.problems(), *_loss(run), *_trace(run, sizes), *_curriculum(run, sizes)]
+    shares = run.box_share + run.replay_share
+    mixed = [] if shares <= 1 else [f"run.box_share and run.replay_share are {shares:g} together: expected at most 1."]
+    return [*mixed, *run.loss.problems(), *_loss(run), *_trace(run, sizes), *_curriculum(run, sizes)]
 
 
 def _loss(run: Run) -> list[str]:
@@ -56,6 +58,10 @@ def _trace(run: Run, sizes: dict[str, int]) -> list[str]:
     if run.replay_share:
         problems.append(
             "run.loss.trace_decay follows trajectories, and run.replay_share mixes other states in: leave one out."
+        )
+    if run.box_share:
+        problems.append(
+            "run.loss.trace_decay follows trajectories, and run.box_share mixes drawn states in: leave one out."
         )
     if run.N_states_held is not None:
         problems.append("run.loss.trace_decay needs whole trajectories: leave out run.N_states_held.")

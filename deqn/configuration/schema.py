@@ -130,6 +130,15 @@ class Net(Group):
     normalize_inputs: bool = Field(
         False, description="(new) states minus mean over standard deviation of the initial states"
     )
+    refit_inputs_at: list[PositiveInt] = Field(
+        default_factory=list,
+        description="(new) episodes after which `normalize_inputs` takes mean and standard deviation anew, from the states of "
+        "the episode; the policies stay as they are at that moment",
+    )
+    log_inputs: list[str] = Field(
+        default_factory=list,
+        description="(new) names of states of which the network sees the logarithm, taken within the state's bounds",
+    )
     warm_start: Literal["none", "guess", "steady_state", "linear"] = Field(
         "none",
         description="(new) what the network is fitted to first: nothing, guess(state) of the model's Guess.py, the policy of the "
@@ -222,6 +231,10 @@ class Run(Group):
     )
     pseudo_edge_width: Annotated[float, Field(gt=0, le=0.5)] = Field(
         0.02, description="(new) probability of what counts as an end"
+    )
+    box_share: Rate = Field(
+        0.0,
+        description="(new) share of each minibatch that are states drawn from their `init`; the others are simulated",
     )
     replay_share: Rate = Field(0.0, description="(new) share of each minibatch that are states of earlier episodes")
     replay_episodes: PositiveInt = Field(

@@ -253,6 +253,13 @@ def _check_groups(groups: dict[str, Group]) -> list[str]:
             f"N_episode_length {run.N_episode_length} = {run.N_sim_batch * run.N_episode_length} states): no step would "
             "be taken. Make it smaller, or the episode larger."
         )
+    if isinstance(run, Run) and run.box_share and isinstance(variables, Variables):
+        without = [variable.name for variable in variables.states if variable.init is None]
+        if without:
+            problems.append(
+                f"run.box_share draws states from their init, and {', '.join(without)} "
+                f"{'has' if len(without) == 1 else 'have'} none: give one in variables.states, or leave run.box_share out."
+            )
     if isinstance(run, Run):
         problems += check_training(run, optimizer if isinstance(optimizer, Optimizer) else None)
     if isinstance(run, Run) and run.N_states_held is not None:
@@ -321,6 +328,8 @@ def _check_variables(variables: Variables) -> list[str]:
 
 def _check_net(net: Net) -> list[str]:
     problems = []
+    if net.refit_inputs_at and not net.normalize_inputs:
+        problems.append("net.refit_inputs_at refits what net.normalize_inputs fits: give net.normalize_inputs=true.")
     for i, layer in enumerate(net.layers):
         expected = "output" if i == len(net.layers) - 1 else "hidden"
         part = getattr(layer, expected)
@@ -352,6 +361,11 @@ def _check_top_level(config: Config) -> list[str]:
     elif config.error_filename in RESERVED_FILES:
         problems.append(
             f"error_filename = {config.error_filename!r}: this name is taken by the run folder's own files."
+        )
+    if config.net.refit_inputs_at and config.redraw and config.run.N_episode_length == 1:
+        problems.append(
+            "net.refit_inputs_at takes simulated states, and episodes of one period that begin anew have none: give "
+            "initialize_each_episode=false, or a larger run.N_episode_length."
         )
     point = config.STARTING_POINT
     if (point.upper() in ("NEW", "LATEST") and point != point.upper()) or not point:

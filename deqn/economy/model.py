@@ -37,7 +37,7 @@ from deqn.economy.for_tensorflow import (
 from deqn.economy.initial_states import InitialStates
 from deqn.economy.linker import Linker
 from deqn.economy.names import check_names, functions_of, refuse_misspelt
-from deqn.economy.network import PolicyNetwork, dense_network
+from deqn.economy.network import Logarithms, PolicyNetwork, dense_network
 from deqn.economy.sharing import Sharing
 from deqn.errors import ConfigError, ModelError, suggestion
 from deqn.numerics.at_once import make_expectations
@@ -192,7 +192,7 @@ class Model:
             return
         state = self.rng.get_state()
         self.rng.generator.manual_seed(self.config.seed)
-        self.network.normalization.fit(self.initial_states(4096))
+        self.network.fit_inputs(self.initial_states(4096))
         self.rng.set_state(state)
 
     @contextlib.contextmanager
@@ -474,7 +474,10 @@ class Model:
         policies = config.variables.policies
         normalize, own = config.net.normalize_inputs, self.own_activation
         constants = config.constants | self.calibration
-        network = PolicyNetwork(body, policies, self.policy_columns, self.n_states, normalize, own, inputs, constants)
+        logs = Logarithms(self.state_columns, config.net.log_inputs) if config.net.log_inputs else None
+        network = PolicyNetwork(
+            body, policies, self.policy_columns, self.n_states, normalize, own, inputs, constants, logs
+        )
         return network.to(device=self.device, dtype=self.dtype).eval()
 
     def _own_network(self, define_net: Callable[..., Any]) -> torch.nn.Module:
@@ -490,9 +493,10 @@ class Model:
         """Columns of the state that the network sees; None for all."""
         names = self.config.net.inputs
         columns = {column.name: range(column.start, column.stop) for column in self.state_columns}
-        wrong = [name for name in names if name not in columns]
-        if wrong:
-            raise ConfigError(f"net.inputs: there is no state {wrong[0]!r}.{suggestion(wrong[0], columns)}")
+        for key, listed in (("inputs", names), ("log_inputs", self.config.net.log_inputs)):
+            wrong = [name for name in listed if name not in columns]
+            if wrong:
+                raise ConfigError(f"net.{key}: there is no state {wrong[0]!r}.{suggestion(wrong[0], columns)}")
         return [i for name in names for i in columns[name]] if names else None
 
     def own_activation(self, name: str) -> Any:

@@ -32,12 +32,28 @@ class Normalization(nn.Module):
 
     def fit(self, states: Tensor) -> None:
         """Takes mean and standard deviation from states `[batch, n_states]`; a constant state is only shifted."""
-        std = states.std(0, correction=0)
-        self.shift.copy_(states.mean(0))
-        self.scale.copy_(torch.where(std > 1e-6 * states.abs().mean(0).clamp(min=1e-12), std, torch.ones_like(std)))
+        self.take(states.mean(0), states.std(0, correction=0), states.abs().mean(0))
+
+    def take(self, mean: Tensor, std: Tensor, size: Tensor | None = None) -> None:
+        """Takes mean and standard deviation `[n_states]`; a state whose deviation is nothing beside its size is only shifted."""
+        size = mean.abs() if size is None else size
+        self.shift.copy_(mean)
+        self.scale.copy_(torch.where(std > 1e-6 * size.clamp(min=1e-12), std, torch.ones_like(std)))
 
     def forward(self, states: Tensor) -> Tensor:
         return (states - self.shift) / self.scale
+
+
+class Logarithms(nn.Module):
+    """Some states `[batch, n_states]` become the logarithms of what they are within their bounds."""
+
+    def __init__(self, columns: Sequence[Column], names: Sequence[str]) -> None:
+        super().__init__()
+        self.columns = [(column, column.name in names) for column in columns]
+
+    def forward(self, states: Tensor) -> Tensor:
+        parts = [(states[:, c.start : c.stop], c.bound.flat, taken) for c, taken in self.columns]
+        return torch.cat([bound.apply(x).log() if taken else x for x, bound, taken in parts], dim=-1)
 
 
 class Activation(nn.Module):
@@ -139,6 +155,7 @@ class PolicyNetwork(nn.Module):
         own: gives the functions of the model's Activations.py.
         inputs: columns of the state that the body sees; None for all.
         constants: by name, for `around` and `scale` of a policy.
+        logarithms: of states, which are taken first.
     """
 
     def __init__(
@@ -151,8 +168,10 @@ class PolicyNetwork(nn.Module):
         own: Callable[[str], Any] | None = None,
         inputs: Sequence[int] | None = None,
         constants: Mapping[str, Any] | None = None,
+        logarithms: Logarithms | None = None,
     ) -> None:
         super().__init__()
+        self.logarithms = logarithms
         self.inputs = None if inputs is None else list(inputs)
         self.normalization = Normalization(n_states) if normalize else None
         self.body = body
@@ -164,9 +183,16 @@ class PolicyNetwork(nn.Module):
         self.units = units(variables, columns, [function for _, function in functions], constants or {})
         self.pieces = _pieces(columns, functions)
 
+    def fit_inputs(self, states: Tensor) -> None:
+        """Takes the normalisation of inputs, where there is one, from states `[batch, n_states]`."""
+        if self.normalization is not None:
+            self.normalization.fit(states if self.logarithms is None else self.logarithms(states))
+
     def forward(self, states: Tensor) -> Tensor:
         """`[*batch, n_states]` -> `[*batch, n_policies]`."""
         x = states if states.ndim == 2 else states.reshape(-1, states.shape[-1])
+        if self.logarithms is not None:
+            x = self.logarithms(x)
         if self.normalization is not None:
             x = self.normalization(x)
         if self.inputs is not None:

@@ -88,6 +88,7 @@ class _Probe:
         model = self.model
         states = self.states = starting_states(model, BATCH)
         self._finite("the initial states", states, states)
+        self._logarithms()
         self._begins_elsewhere(states)
         policies = self._try("the network", lambda: model.policy(states).detach())
         if policies is not _FAILED and self._shape("the network", policies, (BATCH, model.n_policies)):
@@ -122,6 +123,19 @@ class _Probe:
                 f"1 for {', '.join(names)}, which have no `init` in the YAML: give them one, or write "
                 "initialize_each_episode=false."
             )
+
+    def _logarithms(self) -> None:
+        """A problem where the network is to see the logarithm of an initial state that has none."""
+        model = self.model
+        names = model.config.net.log_inputs
+        many = starting_states(model, _MANY) if names else self.states
+        for column in model.state_columns:
+            lowest = column.bounded(many).min()
+            if column.name in names and not lowest > 0:
+                self.problems.append(
+                    f"net.log_inputs: state {column.name!r} is {float(lowest):.4g} in an initial state, and has no logarithm. "
+                    "Leave it out, or give the state bounds.lower above zero."
+                )
 
     def _passed_over(self, remark: str) -> None:
         """A problem; a note in a folder written for the TensorFlow library, which passes over it."""

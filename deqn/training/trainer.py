@@ -34,6 +34,7 @@ from deqn.training.gradient import Gradient
 from deqn.training.least_squares import LeastSquares, Stuck
 from deqn.training.progress import Progress
 from deqn.training.record import Record, Watcher
+from deqn.training.refit import first_layer, refit_inputs
 from deqn.training.replay import Replay
 from deqn.training.reweighting import Weights
 from deqn.training.saving import Saver
@@ -71,6 +72,8 @@ class Trainer:
             keep_compiled()  # before an optimizer imports the parts of PyTorch that look for the folder
         configure_cpu(config.run.threads)
         torch.manual_seed(config.seed + self.comm.rank)  # of dropout
+        if config.net.refit_inputs_at:
+            first_layer(model.network)
         model.fit_normalization()
         parameters = [p for p in model.network.parameters() if p.requires_grad]
         starting_state = model.initial_states(config.run.N_sim_batch)
@@ -311,6 +314,8 @@ class Trainer:
             start = self.model.with_new_pseudo_states(start)
         state.starting_state.copy_(start)
         state.episode += 1
+        if state.episode in config.net.refit_inputs_at:
+            refit_inputs(network, state.optimizer, simulated.held.flatten(0, 1), self.comm)
         self.model.set_episode(state.episode)
         numbers = self._record(epochs, began)
         state.after_episode(numbers.epochs[-1][0])
@@ -329,7 +334,7 @@ class Trainer:
                 for batch in simulate.minibatches(states, run.N_minibatch_size, run.sorted_within_batch, state.rng):
                     if steps == left:
                         break
-                    self._last = terms = self.step(state.replay.mix(batch, state.rng))
+                    self._last = terms = self.step(self._mixed(batch))
                     sums = sums + torch.stack([scalar.detach() for scalar in record.scalars(terms).values()])
                     steps += 1
                     if self.stopping:
@@ -341,6 +346,15 @@ class Trainer:
             epochs.append((steps, sums))
             left -= steps
         return epochs
+
+    def _mixed(self, batch: Tensor) -> Tensor:
+        """A minibatch `[size, n_states]` of which stated shares are drawn from the initial states, or of earlier episodes."""
+        n, rng = round(self.config.run.box_share * len(batch)), self.state.rng
+        if n:
+            size, rng.shock_size = rng.shock_size, 1.0  # the box is no shock
+            batch = torch.cat([self.model.initial_states(n), batch[n:]])
+            rng.shock_size = size
+        return self.state.replay.mix(batch, rng)
 
     def step(self, states: Tensor) -> loss.LossTerms:
         """One step on a minibatch `[batch, n_states]`, by the optimizer of the phase."""

@@ -134,7 +134,10 @@ def test_variants_of_the_page_pass_the_check(folder, tmp_path):
     assert variants
     for block in variants:
         write(block, tmp_path)
-    for model, says in (("growth", "check passed"), ("islands_iid", "built on islands/Definitions.py with Y of islands_iid")):
+    for model, says in (
+        ("growth", "check passed"),
+        ("islands_iid", "built on islands/Definitions.py with Y of islands_iid"),
+    ):
         result = shell(f"deqn check --config-dir my_config model={model}", tmp_path)
         assert result.returncode == 0, result.stderr
         assert says in result.stdout

@@ -14,7 +14,7 @@ from deqn.configuration.compose import compose, write_run_configuration
 from deqn.disk.run_folder import RunFolder, comparable
 from deqn.economy.probe import probe
 from deqn.numerics.normal_equations import Alone, normal_equations
-from deqn.training import warm_start
+from deqn.training import loss, warm_start
 from deqn.training.estimate import estimate_seconds
 from deqn.training.trainer import Trainer
 from tests.conftest import ROOT
@@ -38,6 +38,10 @@ SETTINGS = {
     "an optimizer that cannot skip a step": ["optimizer.optimizer=RMSprop", "optimizer.clipvalue=0.1"],
     "normalised inputs": ["net.normalize_inputs=true"],
     "a policy in its own units": ["++variables.policies.0.around=0.3", "++variables.policies.0.scale=0.1"],
+    "logarithms, a refit and drawn states": [
+        "net.normalize_inputs=true", "net.log_inputs=[K]", "net.refit_inputs_at=[1]", "run.box_share=0.25",
+    ],
+    "a bound by name": ["+constants.highest=0.99", "variables.policies.0.bounds.upper=highest"],
     "an episode of one period": ["run.N_episode_length=1", "run.N_minibatch_size=8"],
     "checks of each operation": ["enable_check_numerics=true"],
 }  # fmt: skip
@@ -165,6 +169,15 @@ def test_iterations_after_the_solution_leave_it_as_it_is():
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_every_setting(setting):
     trains("brock_mirman", *SETTINGS[setting])
+
+
+def test_bounds_of_each_entry():
+    bounds = "+variables.policies.0.bounds={lower: [0.0001, 0.0002, 0.0003, 0.0004, 0.0005], upper: highest}"
+    composed = compose(["model=analytic", *SIZES, "+constants.constants.highest=[5, 6, 7, 8, 9]", bounds])
+    model = deqn.Model(composed.config)
+    terms = loss.terms(model, model.initial_states(4))
+    assert terms.loss.is_cuda
+    assert {"penalty_lower_policy_a", "penalty_upper_policy_a"} <= set(terms.penalties)
 
 
 @pytest.mark.parametrize("state", STATES)
