@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from deqn.analysis.correction import policy_correction
 from deqn.analysis.run import Run
 from deqn.economy import transversality
 from deqn.economy.columns import Column
@@ -31,6 +32,7 @@ DRIFT = (
     0.25  # change of a mean between the first and the last quarter of the periods, relative to the larger of the two
 )
 AT_BOUND = 0.95  # share of states where a policy sits at a bound, or at the end of what its activation can give
+CORRECTION = 0.01  # mean change of a policy that the linearised equations ask for, relative to its mean size
 STILL_FALLING = 0.7  # mean loss of the last tenth of the epochs over that of the tenth before
 
 
@@ -110,6 +112,7 @@ def judge(run: Run) -> Verdict:
         if steady:
             verdict.numbers["steady_state"] = steady
         verdict.findings += _residuals(run, cloud, verdict.numbers)
+        verdict.findings += _correction(run, cloud, verdict.numbers)
         verdict.findings += _loss(run, verdict.numbers)
         verdict.findings += _levels(run, states, cloud, initial, steady, verdict.numbers)
         verdict.findings += _at_infinity(run, states, verdict.numbers)
@@ -166,6 +169,28 @@ def _residuals(run: Run, cloud: Tensor, numbers: dict[str, Any]) -> Iterator[Fin
             f"The equations do not hold: mean |residual| on simulated states is {listed}.",
             "another learning rate, a longer training, optimizer.clipvalue=1, or an activation and bounds that the solution lies "
             "within.",
+        )
+
+
+def _correction(run: Run, cloud: Tensor, numbers: dict[str, Any]) -> Iterator[Finding]:
+    """Policies may be far from a solution where residuals are small."""
+    correction = policy_correction(run.model, cloud)
+    if correction is None:
+        return
+    policies = run.policies(cloud)
+    sizes = numbers["policy_correction"] = {}
+    for column in run.model.policy_columns:
+        size = float(column.raw(policies).abs().mean())
+        if size > _ZERO:
+            sizes[column.name] = float(correction[column.name].abs().mean()) / size
+    far = {name: size for name, size in sizes.items() if not size <= CORRECTION}
+    if far and max(numbers["mean_residual"].values()) <= LARGE_RESIDUAL:
+        listed = ", ".join(f"{name} by {100 * size:.2g} %" for name, size in far.items())
+        yield Finding(
+            "policies still off",
+            f"Residuals are small, and yet the linearised equations ask for another policy: {listed} of its mean size.",
+            "a longer training; with least squares, +optimizer.optimizer_kwargs.foresight=1, since an error that all periods "
+            "share shrinks only by 1 - beta a step where a step takes tomorrow's policy as given.",
         )
 
 
