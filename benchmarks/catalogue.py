@@ -51,7 +51,8 @@ def relative_errors(run: deqn.Run, states: Tensor) -> dict[str, Tensor]:
 
 def ergodic(run: deqn.Run) -> Tensor:
     """`[10000, n_states]`; initial states of an economy without shocks, which comes to rest."""
-    if len(run.model.linker.link("Dynamics").shock_values) == 1:
+    nodes = getattr(run.model.linker.link("Dynamics"), "shock_values", None)
+    if nodes is not None and len(nodes) == 1:
         with run.model.context():
             return run.model.initial_states(10_000)
     return run.simulate(batch=100, length=1200)[200::10].flatten(0, 1)
