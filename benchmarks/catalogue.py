@@ -37,8 +37,8 @@ FIRST_ORDER = [
 STEPS = 10_000  # of first order
 WAYS = {"first order": FIRST_ORDER, "shipped": []}
 RULES = {"linear": linear_solution, "second order": second_order_solution}
-# three have benchmarks of their own; the last has no shocks
-OTHERS = ("krusell_smith", "krusell_smith_1998", "olg_lifecycle", "bm1972")
+# four have benchmarks of their own; the last has no shocks
+OTHERS = ("krusell_smith", "krusell_smith_1998", "olg_lifecycle", "dice", "bm1972")
 FIGURES = Path(__file__).resolve().parent.parent / "docs" / "figures"
 COLOURS = ["#3b6fb6", "#d1793b", "#4d9a6a", "#8a5fa8", "#b64a5a", "#7a6a55"]
 

@@ -294,8 +294,8 @@ def test_a_run_folder_of_the_tensorflow_library_is_read_old_form_too(tmp_path):
 
 def test_a_run_folder_without_its_models_is_told_to_name_the_library(tmp_path):
     (tmp_path / ".hydra").mkdir()
-    (tmp_path / ".hydra" / "config.yaml").write_text("MODEL_NAME: dice\nvariables: {states: []}\n")
-    with pytest.raises(ConfigError, match=r"MODEL_NAME = 'dice': .* Give --from <folder of the TensorFlow library>"):
+    (tmp_path / ".hydra" / "config.yaml").write_text("MODEL_NAME: tipping\nvariables: {states: []}\n")
+    with pytest.raises(ConfigError, match=r"MODEL_NAME = 'tipping': .* Give --from <folder of the TensorFlow library>"):
         compose(run_dir=tmp_path)
 
 
