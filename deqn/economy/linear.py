@@ -122,6 +122,8 @@ def _copy(model: Model) -> Model:
     """The model in float64, on the CPU, without bounds of states and policies."""
     copy = model.linked_in_float64("cpu")
     copy.Globals.__dict__.update(model.Globals.__dict__)
+    copy.expectations.stacked_step = model.expectations.stacked_step
+    copy.expectations.stacked_function = model.expectations.stacked_function
     for accessors, columns in ((copy.State, copy.state_columns), (copy.PolicyState, copy.policy_columns)):
         for column in columns:
             accessors.__dict__[column.name] = column.raw

@@ -16,6 +16,7 @@ SMOKE = {
     "nk_zlb": 1e-4,
     "olg_lifecycle": 1e-2,
     "ramsey": 1e-3,
+    "ramsey_stoch": 1e-3,
     "rbc": 1e-4,
     "rbc_labor": 1e-3,
     "stochastic_growth": 2e-4,
