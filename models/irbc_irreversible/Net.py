@@ -1,0 +1,3 @@
+"""That of `irbc`."""
+
+from irbc.Net import define_net
