@@ -128,7 +128,10 @@ def solve(constants: Mapping[str, Any], degree: int | None = None, tolerance: fl
     points = qmc.Sobol(2 * N, seed=0).random_base2(int(np.ceil(np.log2(2 * len(powers)))))
     x = np.cos(np.pi * points) * width  # denser at the edges, as Chebyshev's nodes are
 
-    reference = Reference(np.zeros((len(powers), N)), powers, p, width, shocks, weights)
+    start = np.zeros((len(powers), N))
+    if degree > 2:  # each step of which takes no time
+        start[powers.sum(1) <= 2] = solve(constants, 2).coefficients
+    reference = Reference(start, powers, p, width, shocks, weights)
     for _ in range(30):
         residuals, jacobian = _linearised(reference, x)
         step = np.linalg.lstsq(jacobian, -residuals.ravel(), rcond=None)[0].reshape(N, -1).T
