@@ -2,6 +2,7 @@
 
 python benchmarks/random_starts.py                        three economies, foresight 1 and 0.9, four seeds
 python benchmarks/random_starts.py --foresight 0.75 --seeds 0
+python benchmarks/random_starts.py --from-the-linear-rule     rbc_labor, 20 trainings by Adam: seeds, widths, learning rates
 
 Mean capital over 1,000 simulated periods of 100 trajectories (the first 200 left out), in units of the steady state's, and the
 mean absolute residual there.
@@ -10,6 +11,7 @@ mean absolute residual there.
 from __future__ import annotations
 
 import argparse
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -31,6 +33,8 @@ WAYS: dict[str, tuple[str, list[str]]] = {
     ),
 }  # fmt: skip
 
+LOOSE = WAYS["rbc_labor, loose bounds, 0.2 to 5 times the capital"][1]
+
 
 def measure(name: str, overrides: list[str]) -> tuple[float, float]:
     """Capital in units of the steady state's, and the mean |residual|."""
@@ -44,14 +48,44 @@ def measure(name: str, overrides: list[str]) -> tuple[float, float]:
     return float(model.State.K(states).mean()) / float(model.State.K(rest.state)), float(residual)
 
 
+def from_the_linear_rule() -> None:
+    """Adam from the linear solution in loose bounds; 2,000 steps each."""
+    ended = []
+    adam = ["optimizer=brock_mirman", "optimizer.schedule_kwargs={alpha: 0.003}", "run.keras_precision=float32"]
+    for seed, width, rate in product(range(5), (16, 64), (0.001, 0.01)):
+        found = measure(
+            "rbc_labor",
+            [
+                *LOOSE, *adam, "run.N_sim_batch=128", "run.N_minibatch_size=128", "run.N_episodes=100",
+                f"net.layers.0.hidden.units={width}", f"net.layers.1.hidden.units={width}",
+                f"optimizer.learning_rate={rate}", "net.warm_start=linear", f"seed={seed}",
+            ],
+        )  # fmt: skip
+        ended.append(found[0])
+        print(
+            f"seed {seed}, {width} units, learning rate {rate}: capital {found[0]:.3f}, residual {found[1]:.1e}",
+            flush=True,
+        )
+    elsewhere = sum(not 0.9 < capital < 1.1 for capital in ended)
+    print(f"{elsewhere} of {len(ended)} trainings end elsewhere than within a tenth of the steady state's capital")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--foresight", type=float, nargs="+", default=[1.0, 0.9])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3])
+    parser.add_argument("--from-the-linear-rule", action="store_true")
     options = parser.parse_args()
+    if options.from_the_linear_rule:
+        from_the_linear_rule()
+    else:
+        by_foresight(options.foresight, options.seeds)
+
+
+def by_foresight(shares: list[float], seeds: list[int]) -> None:
     for name, (model, overrides) in WAYS.items():
-        for foresight in options.foresight:
-            for seed in options.seeds:
+        for foresight in shares:
+            for seed in seeds:
                 try:
                     capital, residual = measure(
                         model,
