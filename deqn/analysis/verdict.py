@@ -71,10 +71,11 @@ class Verdict:
         residuals = self.numbers["mean_residual"]
         worst = max(residuals, key=residuals.__getitem__)
         before = self.numbers.get("rms_residual_at_start")
+        moves = "drift, nor leave " if self.numbers.get("stationary", True) else "leave "
         at_start = "" if before is None else f" (root mean square at the start of training: {before:.1e})"
         return (
-            f"verdict: nothing speaks against this solution. Over {PERIODS:,} periods simulated after training, |residual| of "
-            f"{worst!r} is {residuals[worst]:.1e} on average{at_start}; states do not drift, nor leave those of the training."
+            f"verdict: nothing speaks against this solution. Over {self.numbers['periods']:,} periods simulated after training, "
+            f"|residual| of {worst!r} is {residuals[worst]:.1e} on average{at_start}; states do not {moves}those of the training."
         )
 
     def record(self) -> dict[str, Any]:
@@ -86,6 +87,7 @@ class Verdict:
 def judge(run: Run) -> Verdict:
     """Simulates the trained economy for `PERIODS` and holds its states, policies and residuals against what a solution has.
 
+    An economy in transition (`stationary: false`) is simulated for the periods of an episode, and held to no steady state.
     A run without findings is not proven to be right: see docs/limits.md. Neither generator nor network is changed.
     """
     model, verdict = run.model, Verdict()
@@ -95,7 +97,9 @@ def judge(run: Run) -> Verdict:
             training = _training_states(run)
             states = _simulated(run)
             finite = simulate.finite(states).all(-1)
-            verdict.numbers |= {"periods": PERIODS, "trajectories": states.shape[1]}
+            verdict.numbers |= {
+                "periods": len(states), "trajectories": states.shape[1], "stationary": run.config.stationary,
+            }  # fmt: skip
             if not bool(finite.all()):
                 period = int((~finite).nonzero()[0])
                 verdict.findings.append(
@@ -107,15 +111,16 @@ def judge(run: Run) -> Verdict:
                 )
                 return verdict
             initial = starting_states(model, 1024)
-        cloud = _thinned(states)
-        steady = _steady_states(run, steady_state(model, cloud))
-        if steady:
-            verdict.numbers["steady_state"] = steady
+        cloud = _thinned(states[len(states) // 2 :] if run.config.stationary else states)
         verdict.findings += _residuals(run, cloud, verdict.numbers)
         verdict.findings += _correction(run, cloud, verdict.numbers)
         verdict.findings += _loss(run, verdict.numbers)
-        verdict.findings += _levels(run, states, cloud, initial, steady, verdict.numbers)
-        verdict.findings += _at_infinity(run, states, verdict.numbers)
+        if run.config.stationary:
+            steady = _steady_states(run, steady_state(model, cloud))
+            if steady:
+                verdict.numbers["steady_state"] = steady
+            verdict.findings += _levels(run, states, cloud, initial, steady, verdict.numbers)
+            verdict.findings += _at_infinity(run, states, verdict.numbers)
         verdict.findings += _range(run, states, training, verdict.numbers)
         verdict.findings += _policies(run, cloud, verdict.numbers)
     finally:
@@ -136,10 +141,11 @@ def _training_states(run: Run) -> Tensor:
 
 
 def _simulated(run: Run) -> Tensor:
-    """`[PERIODS, trajectories, n_states]`, from where a training episode begins."""
+    """`[periods, trajectories, n_states]`, from where a training episode begins."""
     model = run.model
+    periods = PERIODS if run.config.stationary else min(PERIODS, run.config.run.N_episode_length)
     n = max(1, min(16, run.config.run.N_sim_batch, _ENTRIES // (10 * (model.n_states + model.n_policies))))
-    return simulate.episode(model.step, _start(run, n), PERIODS)[0]
+    return simulate.episode(model.step, _start(run, n), periods)[0]
 
 
 def _start(run: Run, n: int) -> Tensor:
@@ -149,10 +155,10 @@ def _start(run: Run, n: int) -> Tensor:
 
 
 def _thinned(states: Tensor) -> Tensor:
-    """Evenly chosen states of the second half of a simulation: `[n, n_states]`, n at most `_STATES`."""
-    late = states[len(states) // 2 :].flatten(0, 1)
-    n = max(1, min(len(late), _STATES, 20 * _ENTRIES // late.shape[-1]))
-    return late[torch.linspace(0, len(late) - 1, n, device=late.device).long()]
+    """Evenly chosen states of a simulation: `[n, n_states]`, n at most `_STATES`."""
+    flat = states.flatten(0, 1)
+    n = max(1, min(len(flat), _STATES, 20 * _ENTRIES // flat.shape[-1]))
+    return flat[torch.linspace(0, len(flat) - 1, n, device=flat.device).long()]
 
 
 # -- what is looked at ------------------------------------------------------------------------------------------------

@@ -312,6 +312,11 @@ class Config(Group):
     STARTING_POINT: str = Field("NEW", description="NEW, LATEST, or the name of a checkpoint")
     CHECKPOINT_INTERVAL: PositiveInt = Field(1, description="episodes between checkpoints")
     MAX_TO_KEEP_NUMBER: PositiveInt = Field(10, description="newest checkpoints kept")
+    stationary: bool = Field(
+        True,
+        description="(new) whether the economy settles; the verdict on one that does not looks at the periods of an episode, and "
+        "at no drift and no steady state",
+    )
     initialize_each_episode: bool | None = Field(
         None, description="draw the states anew for each episode; null: only when an episode is one period long"
     )

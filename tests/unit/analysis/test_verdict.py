@@ -168,3 +168,16 @@ def test_what_is_no_pair_is_refused_before_training(given, said, tmp_path):
 def test_shipped_growth_discounts_at_its_own_rate(tmp_path):
     verdict = judge(with_savings(ALPHA_BETA, tmp_path, "run.keras_precision=float64"))
     assert verdict.numbers["transversality"]["K"] == pytest.approx(math.log(0.96), abs=1e-3)
+
+
+def test_an_economy_in_transition_is_held_to_no_steady_state_and_only_to_the_periods_of_an_episode(tmp_path):
+    dynamics = shipped("brock_mirman", "Dynamics").replace(
+        "Definitions.K_next(state, policy_state)", "1.02 * State.K(state)"
+    )
+    folder = own_model(tmp_path / "models", Dynamics=dynamics)
+    overrides = [f"MODELS_DIR={folder}", "MODEL_NAME=mine", "run.N_episode_length=60"]
+    settles, moves = (judge(with_savings(0.3, tmp_path, *overrides, f"stationary={x}")) for x in ("true", "false"))
+    told = {"drift", "far from the steady state"}
+    assert told <= kinds(settles)
+    assert not told & kinds(moves)
+    assert (settles.numbers["periods"], moves.numbers["periods"]) == (1000, 60)
