@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -24,6 +25,14 @@ def cut_ranges(model: Model) -> list[str]:
         if function is None or not is_elementwise(function):
             continue
         (low, high), (lowest, highest) = _range(nn.Sequential(last, Activation(function))), _range(function)
+        bounds = [c.bound for c in model.policy_columns if start <= c.start < stop]
+        # what lies beyond a bound need not be reached
+        lowest = max(
+            lowest, min(-math.inf if b.lower is None else float(torch.as_tensor(b.lower).min()) for b in bounds)
+        )
+        highest = min(
+            highest, max(math.inf if b.upper is None else float(torch.as_tensor(b.upper).max()) for b in bounds)
+        )
         tolerance = 0.01 * min(highest - lowest, 1.0)
         if low > lowest + tolerance or high < highest - tolerance:
             names = ", ".join(repr(c.name) for c in model.policy_columns if start <= c.start < stop)

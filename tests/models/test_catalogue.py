@@ -21,6 +21,8 @@ SMOKE = {
     "rbc_labor": 1e-3,
     "stochastic_growth": 2e-4,
     "stochastic_growth_pseudostates": 1e-3,
+    "sudden_stop": 1e-3,
+    "sudden_stop_calibrated": 1e-3,
 }
 
 

@@ -1,0 +1,3 @@
+"""The Euler equation of `sudden_stop`."""
+
+from sudden_stop.Equations import equations
