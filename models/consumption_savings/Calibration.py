@@ -27,5 +27,5 @@ def calibrate(constants):
         )
     return {
         "z_nodes": z_nodes, "P": P, "u_nodes": u_nodes, "weights": weights, "u_mean": u_mean,
-        "beyond": 0.5 * least, "log_m_low": np.log(1.2 * least), "log_m_high": np.log(p["m_high"]),
+        "beyond": 0.7 * least, "log_m_low": np.log(1.2 * least), "log_m_high": np.log(p["m_high"]),
     }  # fmt: skip

@@ -1,7 +1,7 @@
 """What can be spent next year: R a' + y' + limit. Persistent income is a Markov chain, transitory income is lognormal.
 
 Expectations are those of a household for whom today's limit does not hold: see Definitions.py. It may borrow beyond it, up to
-half of the lowest income. Where the limit does not bind, this is the household as it is.
+seven tenths of the lowest income. Where the limit does not bind, this is the household as it is.
 """
 
 import torch

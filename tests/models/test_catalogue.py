@@ -11,8 +11,8 @@ from deqn.economy.known_answer import closed_form, known_answer
 # largest mean distance after the smoke preset, relative to the mean size of the variable
 SMOKE = {
     "asset_pricing": 1e-3,
-    "irbc": 1e-3,
     "consumption_savings": 2e-3,
+    "irbc": 1e-3,
     "nk_zlb": 1e-4,
     "olg_lifecycle": 1e-2,
     "ramsey": 1e-3,
