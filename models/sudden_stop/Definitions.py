@@ -11,12 +11,12 @@ import Parameters
 import PolicyState
 import State
 
-from Shocks import R, Y, rule
+from Shocks import R, Y
 
 
 def C_free(state, policy_state):
     """Consumption of tradables if the limit did not hold today."""
-    return torch.exp(rule(state) + PolicyState.log_C(policy_state))
+    return torch.exp(PolicyState.log_C(policy_state))
 
 
 def C_limited(state, policy_state):

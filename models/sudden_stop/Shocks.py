@@ -1,4 +1,4 @@
-"""What the household cannot change: its endowment of tradables and the world interest rate; and where its policy begins."""
+"""What the household cannot change: its endowment of tradables and the world interest rate."""
 
 import torch
 
@@ -14,11 +14,6 @@ def Y(state):
 def R(state):
     """Gross rate between this year and the next."""
     return 1 + Parameters.r_mean + State.r(state)
-
-
-def rule(state):
-    """Log consumption where the policy is zero."""
-    return 0.0
 
 
 def move(state, eps_y, eps_r):

@@ -16,11 +16,6 @@ def R(state):
     return State.rf(state)
 
 
-def rule(state):
-    """Log consumption where the policy is zero: the median endowment and the interest on bonds, which stay as they are."""
-    return torch.log(1 + (1 - 1 / Parameters.rf_mean) * State.b(state))
-
-
 def move(state, eps_y, eps_r):
     """Next year's, by name: the log of the endowment and the rate are autoregressions."""
     p = Parameters

@@ -97,7 +97,7 @@ def exact(model, known):
             [flat[:, 2], torch.log(flat[:, 1]), flat[:, 0] - 1.04], dim=-1
         )  # fmt: skip
         solution = known.free if model.Parameters.kink == "exact" else known.consumption
-        found = torch.as_tensor(np.log(solution(*columns.T.numpy()))) - model.linker.link("Shocks").rule(flat)
+        found = torch.as_tensor(np.log(solution(*columns.T.numpy())))
         return found.reshape(*states.shape[:-1], 1)
 
     return policy
@@ -123,8 +123,7 @@ def test_consumption_is_the_smaller_of_what_is_wanted_and_of_what_the_limit_allo
     columns = in_columns(model, states)
     with model.context():
         D = model.Definitions
-        wanted = -0.02 - model.linker.link("Shocks").rule(columns)
-        policies = torch.ones(len(columns), 1, dtype=model.dtype) * torch.as_tensor(wanted).reshape(-1, 1)
+        policies = torch.full((len(columns), 1), -0.02, dtype=model.dtype)
         C, limited, binds = (D.C(columns, policies), D.C_limited(columns, policies), D.binds(columns, policies) == 1)
         debt = -D.b_next(columns, policies) / (1.04 + torch.tensor(states[2]))
         allowed = D.limit(columns, policies)
