@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 
 import deqn
-from deqn.analysis.correction import policy_correction
+from deqn.analysis.correction import policy_correction, relative_sizes
 from deqn.economy.known_answer import known_answer
 
 
@@ -21,11 +21,10 @@ def measure(name: str) -> None:
     deqn.Trainer(model).fit(quiet=True)
     run = deqn.Run(model, Path())
     states = run.cloud()
-    policies, change = run.policies(states), policy_correction(model, states) or {}
-    for column in model.policy_columns:
-        if column.name in change:
-            size = float(column.raw(policies).abs().mean())
-            print(f"{name}: {column.name} estimate {float(change[column.name].abs().mean()) / size:.1e}")
+    change = policy_correction(model, states)
+    if change is not None:
+        for policy, size in relative_sizes(model, states, change).items():
+            print(f"{name}: {policy} estimate {size:.1e}")
     _, known = known_answer(model, states)
     for variable, error in run.policy_errors(states).items():
         print(f"{name}: {variable} distance {float(error.mean() / known[variable].abs().mean()):.1e}", flush=True)

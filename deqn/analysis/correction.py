@@ -23,6 +23,7 @@ from deqn.numerics.normal_equations import linearised
 _STATES = 500
 _COEFFICIENTS = 300  # of the polynomials of all policies
 _DEGREE = 4
+_ZERO = 1e-6  # a size nearer to zero is no unit to measure in
 _SINGULAR = 1e-10  # singular values below, relative to the largest: directions that the equations leave open
 
 
@@ -38,8 +39,7 @@ def policy_correction(model: Model, states: Tensor) -> dict[str, Tensor] | None:
     if model.expectations.drawn or model.n_policies > _COEFFICIENTS:
         return None
     exact = model.in_float64()
-    states = states[torch.linspace(0, len(states) - 1, min(len(states), _STATES), device=states.device).long()]
-    states = states.to(exact.dtype)
+    states = _some(states).to(exact.dtype)
     changed = _Changed(exact, states)
     before = exact.expectations.policy
     exact.expectations.policy = changed.policy
@@ -60,6 +60,39 @@ def policy_correction(model: Model, states: Tensor) -> dict[str, Tensor] | None:
     coefficients = (found[:, 0].to(states.device) / scale).view_as(changed.coefficients)
     change = (changed.basis(states) @ coefficients).detach()
     return {column.name: column.raw(change) for column in model.policy_columns}
+
+
+def relative_sizes(model: Model, states: Tensor, correction: dict[str, Tensor]) -> dict[str, float]:
+    """How large a correction is, by policy: its mean, relative to the policy's mean size.
+
+    A policy that takes both signs, as a growth rate or a logarithm may, is near zero on average, and its own size is no unit:
+    where it moves states of tomorrow, its mean effect on them counts, relative to the mean size of each; the largest.
+
+    Args:
+        states: those of which `policy_correction` was asked.
+    """
+    states = _some(states)
+    with model.context(), torch.no_grad():
+        policies = model.policy(states)
+        step = model.expectations.dynamics.total_step_spec_shock
+        before, found = step(states, policies, 0), {}
+        for column in model.policy_columns:
+            changed = policies.clone()
+            changed[..., column.start : column.stop] += correction[column.name].to(policies).reshape(len(states), -1)
+            moved = (step(states, changed, 0) - before).abs().mean(0)
+            size = before.abs().mean(0)
+            affected = (moved > 0) & (size > _ZERO)
+            value = column.raw(policies)
+            own, signs = float(value.abs().mean()), bool((value > 0).any()) and bool((value < 0).any())
+            if signs and bool(affected.any()):
+                found[column.name] = float((moved[affected] / size[affected]).max())
+            elif own > _ZERO:
+                found[column.name] = float(correction[column.name].abs().mean()) / own
+    return found
+
+
+def _some(states: Tensor) -> Tensor:
+    return states[torch.linspace(0, len(states) - 1, min(len(states), _STATES), device=states.device).long()]
 
 
 class _Changed(nn.Module):

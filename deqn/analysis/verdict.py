@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deqn.analysis.correction import policy_correction
+from deqn.analysis.correction import policy_correction, relative_sizes
 from deqn.analysis.run import Run
 from deqn.economy import transversality
 from deqn.economy.columns import Column
@@ -183,18 +183,13 @@ def _correction(run: Run, cloud: Tensor, numbers: dict[str, Any]) -> Iterator[Fi
     correction = policy_correction(run.model, cloud)
     if correction is None:
         return
-    policies = run.policies(cloud)
-    sizes = numbers["policy_correction"] = {}
-    for column in run.model.policy_columns:
-        size = float(column.raw(policies).abs().mean())
-        if size > _ZERO:
-            sizes[column.name] = float(correction[column.name].abs().mean()) / size
+    sizes = numbers["policy_correction"] = relative_sizes(run.model, cloud, correction)
     far = {name: size for name, size in sizes.items() if not size <= CORRECTION}
     if far and max(numbers["mean_residual"].values()) <= LARGE_RESIDUAL:
-        listed = ", ".join(f"{name} by {100 * size:.2g} %" for name, size in far.items())
+        listed = ", ".join(f"{name} {100 * size:.2g} %" for name, size in far.items())
         yield Finding(
             "policies still off",
-            f"Residuals are small, and yet the linearised equations ask for another policy: {listed} of its mean size.",
+            f"Residuals are small, and yet the linearised equations ask for another policy, relative to its mean size: {listed}.",
             "a longer training; with least squares, +optimizer.optimizer_kwargs.foresight=1, since an error that all periods "
             "share shrinks only by 1 - beta a step where a step takes tomorrow's policy as given.",
         )

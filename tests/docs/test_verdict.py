@@ -27,7 +27,8 @@ def test_the_thresholds_are_those_of_the_program():
         f"above {verdict.LARGE_RESIDUAL:g}", f"above {verdict.SMALL_RESIDUAL:g}", f"{verdict.PERIODS:,} periods",
         f"more than {100 * verdict.OUTSIDE:.0f} % of the states lie outside",
         f"more than {100 * verdict.AT_BOUND:.0f} % of the states",
-        f"by more than {100 * (1 - verdict.STILL_FALLING):.0f} %", f"by more than {100 * verdict.CORRECTION:.0f} % of its",
+        f"by more than {100 * (1 - verdict.STILL_FALLING):.0f} %",
+        f"by more than {100 * verdict.CORRECTION:.0f} % of its mean size",
     ):  # fmt: skip
         assert words in text, words
     assert (verdict.FACTOR, verdict.DRIFT) == (2.0, 0.25)  # "twice", "a quarter"

@@ -10,7 +10,7 @@ import torch
 
 import deqn
 from deqn.analysis import correction
-from deqn.analysis.correction import policy_correction
+from deqn.analysis.correction import policy_correction, relative_sizes
 from deqn.analysis.verdict import judge
 from tests.conftest import own_model, shipped
 from tests.unit.analysis.test_verdict import ALPHA_BETA, kinds, with_savings
@@ -80,3 +80,23 @@ def test_too_many_policies_are_left_out(tmp_path, monkeypatch):
     run = with_savings(0.3, tmp_path)
     monkeypatch.setattr(correction, "_COEFFICIENTS", 0)
     assert policy_correction(run.model, run.cloud()) is None
+
+
+def test_a_growth_rate_near_zero_is_measured_by_the_state_that_it_moves(tmp_path):
+    """Its own size would make a change of 1e-4 look like one of a half."""
+    model = deqn.load_model("irbc")
+    states = model.initial_states(200)
+    change = {"g": torch.full((200, 2), 1e-4)}
+    found = relative_sizes(model, states, change)
+    assert found["g"] == pytest.approx(1e-4, rel=0.2)
+
+
+def test_a_policy_that_moves_no_state_is_measured_by_itself():
+    model = deqn.load_model("asset_pricing")
+    states = model.initial_states(200)
+    with model.context(), torch.no_grad():
+        own = model.policy(states)[:, 0].abs().mean()
+    change = {column.name: torch.full((200,), 0.01) for column in model.policy_columns}
+    assert relative_sizes(model, states, change)[model.policy_columns[0].name] == pytest.approx(
+        0.01 / float(own), rel=1e-3
+    )
