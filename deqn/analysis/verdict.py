@@ -78,6 +78,17 @@ class Verdict:
             f"|residual| of {worst!r} is {residuals[worst]:.1e} on average{at_start}; states do not {moves}those of the training."
         )
 
+    @property
+    def levels(self) -> list[str]:
+        """Mean and range of what has a positive steady state, in units of it: one line, or none."""
+        steady, means, ranges = (self.numbers.get(key, {}) for key in ("steady_state", "mean", "range"))
+        shown = [
+            f"{name} {means[name] / level:.3g} ({ranges[name][0] / level:.3g} to {ranges[name][1] / level:.3g})"
+            for name, level in steady.items()
+            if level > 0 and name in means
+        ]
+        return [f"mean and range in units of the steady state: {', '.join(shown)}"] if shown else []
+
     def record(self) -> dict[str, Any]:
         """For run.json: plain values."""
         kinds = [{"kind": f.kind, "text": f.text, "advice": f.advice} for f in self.findings]
@@ -221,12 +232,12 @@ def _levels(
     run: Run, states: Tensor, cloud: Tensor, initial: Tensor, steady: dict[str, float], numbers: dict[str, Any]
 ) -> Iterator[Finding]:
     """Means against the steady state and the initial range; drift between the first and the last quarter."""
-    means, drifting = numbers.setdefault("mean", {}), []
+    means, ranges, drifting = numbers.setdefault("mean", {}), numbers.setdefault("range", {}), []
     quarter = len(states) // 4
     for column in _scalar(run.model.state_columns):
         values, first = column.raw(cloud), column.raw(initial)
         mean, low, high = float(values.mean()), float(first.min()), float(first.max())
-        means[column.name] = mean
+        means[column.name], ranges[column.name] = mean, (float(values.min()), float(values.max()))
         if column.name not in steady:
             ratio = 1.0 if low <= 0 else mean / high if mean > high else mean / low if mean < low else 1.0
             beyond = max(mean - high, low - mean, 0.0) > FACTOR * (high - low)
@@ -242,7 +253,7 @@ def _levels(
             drifting.append(f"{column.name} from {early:.4g} to {late:.4g}")
     for name, value in run.definitions(cloud).items():
         if value.ndim == 1:
-            means[name] = float(value.mean())
+            means[name], ranges[name] = float(value.mean()), (float(value.min()), float(value.max()))
     for name, level in steady.items():
         mean = means.get(name, level)
         if level > 0 and not 1 / FACTOR <= mean / level <= FACTOR:

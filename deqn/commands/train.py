@@ -259,7 +259,7 @@ def _fit(trainer: Trainer, monitor: Monitor, report: Report, lines: list[str]) -
     )
     words = [verdict.summary] if verdict.ok else [str(finding) for finding in verdict.findings]
     about = f"simulated {run.sample.name}: {run.sample}"
-    monitor.close(accuracy_table(accuracy), [about, *own], words, verdict.ok)
+    monitor.close(accuracy_table(accuracy), [about, *verdict.levels, *own], words, verdict.ok)
     if failed is not None:
         raise failed
     return 0 if verdict.ok or not trainer.config.strict else NOT_SOLVED

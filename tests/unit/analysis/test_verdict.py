@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -181,3 +182,15 @@ def test_an_economy_in_transition_is_held_to_no_steady_state_and_only_to_the_per
     assert told <= kinds(settles)
     assert not told & kinds(moves)
     assert (settles.numbers["periods"], moves.numbers["periods"]) == (1000, 60)
+
+
+def test_mean_and_range_are_in_units_of_the_steady_state(tmp_path):
+    """With half the right savings rate, capital is 0.5^(1 / 0.64) of its steady state."""
+    verdict = judge(with_savings(ALPHA_BETA / 2, tmp_path))
+    (line,) = verdict.levels
+    mean, low, high = (float(x) for x in re.findall(r"K ([\d.]+) \(([\d.]+) to ([\d.]+)\)", line)[0])
+    assert mean == pytest.approx(0.5 ** (1 / 0.64), rel=0.05)
+    assert low < mean < high
+    assert verdict.numbers["range"]["K"] == pytest.approx(
+        (low * ALPHA_BETA ** (1 / 0.64), high * ALPHA_BETA ** (1 / 0.64)), rel=0.01
+    )
