@@ -18,9 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from deqn.economy.model import Model
+from deqn.errors import ModelError
 from deqn.numerics.normal_equations import linearised
 
 _STATES = 500
+_POLICIES = 50  # beyond, derivatives of all residuals by all coefficients take gigabytes
 _COEFFICIENTS = 300  # of the polynomials of all policies
 _DEGREE = 4
 _ZERO = 1e-6  # a size nearer to zero is no unit to measure in
@@ -30,15 +32,19 @@ _SINGULAR = 1e-10  # singular values below, relative to the largest: directions 
 def policy_correction(model: Model, states: Tensor) -> dict[str, Tensor] | None:
     """By policy, the change that the linearised equations ask for at `_STATES` of the states: `[m, *shape]`.
 
-    None where there are too many policies, expectations are drawn, or the residuals are not differentiable state by state.
+    None where there are more than `_POLICIES`, expectations are drawn, the residuals are not differentiable state by state, or
+    the files are those of the TensorFlow library or cannot be run twice.
 
     Args:
         model: with its trained network, which is not changed.
         states: of a simulation, `[n, n_states]`.
     """
-    if model.expectations.drawn or model.n_policies > _COEFFICIENTS:
+    if model.expectations.drawn or model.n_policies > _POLICIES or model.for_tensorflow:
         return None
-    exact = model.in_float64()
+    try:
+        exact = model.in_float64()
+    except ModelError:  # files that cannot be run twice
+        return None
     states = _some(states).to(exact.dtype)
     changed = _Changed(exact, states)
     before = exact.expectations.policy

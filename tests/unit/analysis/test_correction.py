@@ -78,7 +78,7 @@ def test_shapes_are_those_of_the_policies(tmp_path):
 
 def test_too_many_policies_are_left_out(tmp_path, monkeypatch):
     run = with_savings(0.3, tmp_path)
-    monkeypatch.setattr(correction, "_COEFFICIENTS", 0)
+    monkeypatch.setattr(correction, "_POLICIES", 0)
     assert policy_correction(run.model, run.cloud()) is None
 
 

@@ -28,10 +28,20 @@ def keys(tree, path=""):
         yield from keys(value, place) if isinstance(value, dict) else [place]
 
 
+OF_A_SMALLER_ECONOMY = {
+    "smoke-olg_lifecycle": {  # three ages, which time iteration solves, and least squares in seconds
+        "constants.constants.savers", "constants.constants.labour", "optimizer.optimizer", "optimizer.learning_rate_schedule",
+        "optimizer.N_steps_per_episode", "run.keras_precision",
+    },
+    "smoke-sudden_stop": {"constants.constants.n_reference"},
+    "smoke-sudden_stop_calibrated": {"constants.constants.n_reference"},
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_a_preset_composes_and_changes_sizes_and_lengths_only(file):
     changed = set(keys(OmegaConf.to_container(OmegaConf.load(file))))
-    assert changed <= SIZES_AND_LENGTHS
+    assert changed <= SIZES_AND_LENGTHS | OF_A_SMALLER_ECONOMY.get(f"{file.parent.name}-{file.stem}", set())
     config = compose([f"model={file.stem}", f"preset={file.parent.name}"]).config
     assert config.run.N_episodes == OmegaConf.load(file).run.N_episodes
 
