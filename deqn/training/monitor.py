@@ -31,7 +31,7 @@ from deqn.training.terminal import (
     command_line,
     duration,
     escape,
-    log10,
+    euler_error,
     show_header,
     show_model,
     show_settings,
@@ -256,7 +256,7 @@ class Monitor:
         median = max(float(residual.abs().median()) for residual in record.residuals.values())
         return [
             f"{record.episode}/{self.config.run.N_episodes} loss {loss:.1e}",
-            f"log10 Euler error {log10(median)}",
+            euler_error(median),
             f"{record.n_steps / record.seconds:.0f} steps/s",
             f"eta {eta // 60}:{eta % 60:02d}",
             *own_numbers(self.model, state),

@@ -97,6 +97,22 @@ def shown(tmp_path, *overrides, width=80, terminal=False, **files):
     return console.file.getvalue()
 
 
+MOSTLY_ZERO = """
+import Parameters
+import PolicyState
+import State
+
+
+def equations(state, policy_state):
+    return {"euler": PolicyState.s(policy_state) * (State.z(state) > 0.5 * Parameters.sd_z)}
+"""
+
+
+def test_a_residual_that_is_zero_in_the_median_state_is_shown_as_zero(tmp_path):
+    """Zero has no logarithm."""
+    assert re.search(r"\| Euler error 0 \| \d+ steps/s", shown(tmp_path, width=120, Equations=MOSTLY_ZERO))
+
+
 PROGRESS = """
 import State
 
