@@ -148,7 +148,7 @@ class Run:
         either side (within its bounds, and without changing its sign); a variable with a shape and a state that takes only
         certain values (`Model.is_discrete`) keep those of the cloud. A model's PostProcess.py may define
         `wider_box(run, states)` of its own."""
-        own = self._post_process("wider_box")
+        own = self.from_post_process("wider_box")
         with self.model.context(), torch.no_grad():
             if own is not None:
                 return own(self, states)
@@ -269,12 +269,13 @@ class Run:
 
     def post_process(self) -> None:
         """The model's own PostProcess.py, where there is one."""
-        own = self._post_process("post_process")
+        own = self.from_post_process("post_process")
         if own is not None:
             with self.model.context(), torch.no_grad():
                 own(self)
 
-    def _post_process(self, name: str) -> Any:
+    def from_post_process(self, name: str) -> Any:
+        """A function of the model's own PostProcess.py; None where there is none."""
         linker = self.model.linker
         return getattr(linker.link("PostProcess"), name, None) if linker.has("PostProcess") else None
 

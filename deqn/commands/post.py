@@ -12,6 +12,7 @@ import pandas as pd
 from deqn.analysis import figures
 from deqn.analysis.accuracy import accuracy_table
 from deqn.analysis.checkup import binding
+from deqn.analysis.heterogeneous import post as heterogeneous
 from deqn.analysis.run import link_into, rebuild
 from deqn.commands import entry, script
 from deqn.configuration.compose import Composed
@@ -94,7 +95,7 @@ def post_process(composed: Composed) -> int:
         figures.policies(run, cloud, run.output / "policies.png", described, linear),
     ]
     run.post_process()
-    for line in run.closing_lines():
+    for line in [*heterogeneous.post_process(run), *run.closing_lines()]:
         console.print(line, markup=False)
     n_figures = len({*filter(None, drawn), *run.output.glob("*.png")})
     console.print(

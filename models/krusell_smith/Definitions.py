@@ -14,7 +14,7 @@ import PolicyState
 import Productivity
 import State
 
-from deqn import histogram
+from deqn import histogram, preferences
 
 alpha, delta = Parameters.alpha, Parameters.delta
 a_grid = Parameters.a_grid
@@ -46,6 +46,11 @@ def cash_on_hand(state, a):
 def resources(state, interest, wage, a):
     income = wage[..., None] * Productivity.income(State.Z(state))
     return (1 + interest)[..., None, None] * a + income[..., None]
+
+
+def utility(c):
+    """Of consumption, in utils: constant relative risk aversion 1 / eis, the logarithm at one; of the shape of c."""
+    return preferences.utility(c.log(), 1 / Parameters.eis)
 
 
 def prices(state):

@@ -21,6 +21,11 @@ def shock_probs(state, policy_state):
     return Pi_tfp[node]
 
 
+def transition(state, next_state):
+    """Probabilities of e' (columns) given e (rows), on the way from a state to the next: [*batch, nE, nE], or [nE, nE]."""
+    return Productivity.transition(State.Z(state), State.Z(next_state))
+
+
 def move(distribution, savings, grid, Z, Z_next):
     """Masses [*batch, nE, n] on a grid, or its nodes [n], after households have saved and productivities have changed."""
     return histogram.move_productivity(

@@ -63,6 +63,16 @@ def report_accuracy(run):
     )
 
 
+def references(run):
+    """By name, the policy of the classical solution on the run's grid, where JAX is there to solve for it."""
+    if importlib.util.find_spec("jax") is None:
+        return {}
+    import Report
+
+    own, _ = Report.references(run)
+    return {"reference": Report.policy(own)}
+
+
 def simulate_aggregates(run, periods=PERIODS):
     """One economy, from a state where training ended: a row a quarter."""
     names = ["Z", "K", "Y", "C", "I", "r", "w", "at_limit", "mass", "mass_at_top", "gini", "top_10"]

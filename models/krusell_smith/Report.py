@@ -113,6 +113,18 @@ def references(run):
     return solutions
 
 
+def policy(reference):
+    """A solution as a policy of this model: a function of states [n, n_states] to shares [n, nE nA]."""
+
+    def shares(states):
+        nodes = (State.Z(states)[:, None] - Parameters.tfp_grid).abs().argmin(-1).cpu().numpy()
+        c = Reference.consumption_at(reference, nodes, Definitions.K(states, None).double().cpu().numpy())
+        cash = Definitions.cash_on_hand(states, Parameters.a_grid)
+        return (torch.as_tensor(c).to(cash) / cash).flatten(1)
+
+    return shares
+
+
 def productivity_path(Pi_tfp, periods):
     """Nodes of Z of the common sequence: [periods], from the middle node on."""
     draws, cumulated = np.random.default_rng(SEED).random(periods), Pi_tfp.cumsum(-1)[:, :-1]

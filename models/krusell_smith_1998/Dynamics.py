@@ -3,4 +3,6 @@
 The functions are those of `krusell_smith`, the transitions those of Productivity.py in this folder.
 """
 
-from krusell_smith.Dynamics import move, next_distribution, shock_probs, step, total_step_random, total_step_spec_shock
+from krusell_smith.Dynamics import (
+    move, next_distribution, shock_probs, step, total_step_random, total_step_spec_shock, transition,
+)

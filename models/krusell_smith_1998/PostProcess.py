@@ -2,7 +2,7 @@
 
 import Hooks
 
-from krusell_smith.PostProcess import report_accuracy, save_impulse_responses, save_tables, stretch_wealth
+from krusell_smith.PostProcess import references, report_accuracy, save_impulse_responses, save_tables, stretch_wealth
 
 
 def post_process(run):

@@ -1,0 +1,1 @@
+"""What one asks of an economy whose state is a histogram of households."""

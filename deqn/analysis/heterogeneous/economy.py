@@ -1,0 +1,208 @@
+"""An economy whose state `distribution` [nE, nA] is a histogram of households, seen through what its folder offers.
+
+The contract is docs/heterogeneous_agents.md. Shapes: nE idiosyncratic states e, nA nodes of assets a, nS aggregate shocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from deqn.analysis.run import Run
+from deqn.economy.model import Model
+from deqn.errors import DEQNError
+
+_CHUNK = 200  # periods of a path that are evaluated at once
+_OFFERED = {  # file: what the tests call there
+    "Definitions": {
+        "households": "(state, policy_state): what they do, with the fields c and a_next [*batch, nE, nA]",
+        "cash_on_hand": "(state, a): what they have at assets a [n], [*batch, nE, n]",
+        "utility": "(c): utility of consumption",
+    },
+    "Dynamics": {"transition": "(state, next_state): probabilities from e to e', [*batch, nE, nE]"},
+}
+_PARAMETERS = {"a_grid": "the nodes of assets, [nA]", "beta": "the discount factor, a number or [nE]"}
+
+
+class NotOffered(DEQNError):
+    """A folder lacks what a test needs, or its economy is not of the kind that the test is for."""
+
+
+def has_distribution(model: Model) -> bool:
+    """Whether the model has a state `distribution` with a shape."""
+    return any(column.name == "distribution" and column.shape for column in model.state_columns)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Some consecutive periods of a path.
+
+    Attributes:
+        start: number of the first period.
+        states: `[n + 1, n_states]`, the period after the last included.
+        policies: `[n, n_policies]`.
+        shocks: `[n + 1]`, the node of the aggregate shock of each period.
+    """
+
+    start: int
+    states: Tensor
+    policies: Tensor
+    shocks: np.ndarray
+
+    @property
+    def now(self) -> Tensor:
+        """States `[n, n_states]` without the one after the last."""
+        return self.states[:-1]
+
+
+class Economy:
+    """A run's economy under a policy.
+
+    Args:
+        run: with its trained network.
+        policy: states `[n, n_states]` -> policies `[n, n_policies]`; the network if not given.
+
+    Attributes:
+        a_grid: `[nA]`, float64.
+        beta: `[nE]`, float64.
+
+    Raises:
+        NotOffered: with all that the folder lacks.
+    """
+
+    def __init__(self, run: Run, policy: Callable[[Tensor], Tensor] | None = None) -> None:
+        self.run, self.model = run, run.model
+        self.policy = policy or run.model.policy
+        self._refuse_others()
+        files = {name: run.model.linker.link(name) for name in _OFFERED if name != "Definitions"}
+        self.Definitions: Any = run.model.Definitions
+        self.Dynamics: Any = files["Dynamics"]
+        (column,) = (c for c in run.model.state_columns if c.name == "distribution")
+        self.nE, self.nA = column.shape
+        self.a_grid = array(run.model.Parameters.a_grid)
+        self.beta = np.broadcast_to(array(torch.as_tensor(run.model.Parameters.beta, dtype=torch.float64)), (self.nE,))
+        nodes = getattr(run.model.Parameters, "e_grid", None)
+        self.labels = [f"e = {i if nodes is None else float(nodes[i]):.3g}" for i in range(self.nE)]
+
+    def _refuse_others(self) -> None:
+        model = self.model
+        name = model.folder.name
+        column = next((c for c in model.state_columns if c.name == "distribution"), None)
+        if column is None or not column.shape:
+            raise NotOffered(f"{name} has no state `distribution` with a shape")
+        if len(column.shape) != 2:
+            raise NotOffered(
+                f"{name}: `distribution` has the shape {list(column.shape)}; these tests need [nE, nA], one asset"
+            )
+        if model.expectations.drawn:
+            raise NotOffered(f"{name}: expectations are means over draws; these tests need nodes of the shocks")
+        missing = []
+        for file, functions in _OFFERED.items():
+            module = model.Definitions if file == "Definitions" else model.linker.link(file)
+            missing += [f"{file}.{f}{what}" for f, what in functions.items() if not hasattr(module, f)]
+        missing += [f"Parameters.{p}: {what}" for p, what in _PARAMETERS.items() if p not in model.Parameters]
+        if missing:
+            raise NotOffered(f"{name} does not offer {'; '.join(missing)} (docs/heterogeneous_agents.md)")
+
+    # -- paths ----------------------------------------------------------------------------------------------------
+
+    def path(self, draws: np.ndarray, left_out: int = 0) -> Iterator[Stretch]:
+        """The economy along given draws, in stretches, from an initial state and the middle node of the shock on.
+
+        Args:
+            draws: `[left_out + T + 1]`, uniform; each picks a period's node from the cumulated probabilities.
+            left_out: first periods that are not yielded. Stretches are numbered from the first that is.
+        """
+        before = self.model.initial_states(1)
+        policy = self.policy(before)
+        shock = len(self.probabilities(before, policy)) // 2
+        state = self.step(before, policy, shock)
+        states, policies, shocks = [state], [], [shock]
+        for t in range(1, len(draws)):
+            policy = self.policy(state)
+            cumulated = self.probabilities(state, policy)[:, 0].cumsum()[:-1]
+            shock = int((draws[t] >= cumulated).sum())
+            state = self.step(state, policy, shock)
+            if t <= left_out:
+                states, shocks = [state], [shock]
+                continue
+            states.append(state)
+            policies.append(policy)
+            shocks.append(shock)
+            if len(policies) == _CHUNK or t == len(draws) - 1:
+                yield Stretch(t - left_out - len(policies), torch.cat(states), torch.cat(policies), np.array(shocks))
+                states, policies, shocks = [state], [], [shock]
+
+    def step(self, states: Tensor, policies: Tensor, shock: int) -> Tensor:
+        """Next period's states at one node of the shock: `[n, n_states]`."""
+        moved: Tensor = self.Dynamics.total_step_spec_shock(states, policies, shock)
+        return moved
+
+    def probabilities(self, states: Tensor, policies: Tensor) -> np.ndarray:
+        """Of each node of the shock: `[nS, n]`."""
+        probs = array(self.model.expectations.probabilities(states, policies))
+        return np.broadcast_to(probs, (len(probs), len(states)))
+
+    # -- what households have and do ------------------------------------------------------------------------------
+
+    def distribution(self, states: Tensor) -> Tensor:
+        """Masses `[n, nE, nA]`."""
+        masses: Tensor = self.model.State.distribution(states)
+        return masses
+
+    def wealth(self, states: Tensor) -> np.ndarray:
+        """Mean assets: `[n]`."""
+        return array(self.distribution(states)).sum(-2) @ self.a_grid
+
+    def households(self, states: Tensor, policies: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Consumption and savings at each node, `[n, nE, nA]` each."""
+        found = self.Definitions.households(states, policies)
+        return array(found.c), array(found.a_next)
+
+    def gross_return(self, states: Tensor) -> np.ndarray:
+        """What one more unit of assets adds to cash on hand: `[n, nE, nA]`."""
+        a = self.model.Parameters.a_grid
+        with torch.enable_grad():
+            slope = torch.func.jvp(lambda a: self.Definitions.cash_on_hand(states, a), (a,), (torch.ones_like(a),))[1]
+        return array(slope)
+
+    def transition(self, states: Tensor, next_states: Tensor) -> np.ndarray:
+        """Probabilities from e to e': `[n, nE, nE]`."""
+        found = array(self.Dynamics.transition(states, next_states))
+        return np.broadcast_to(found, (len(states), self.nE, self.nE))
+
+    def utility(self, c: np.ndarray) -> np.ndarray:
+        """Of consumption, of its shape."""
+        return array(self.Definitions.utility(torch.as_tensor(c, device=self.model.device)))
+
+
+class MarginalUtility:
+    """u'(c) and its inverse from the folder's utility, by logs that are linear between close nodes: exact for a power."""
+
+    def __init__(self, utility: Callable[[Tensor], Tensor]) -> None:
+        log_c = np.linspace(-18.0, 18.0, 7_201)
+        c = torch.as_tensor(np.exp(log_c)).requires_grad_()
+        with torch.enable_grad():
+            (gradient,) = torch.autograd.grad(utility(c).sum(), c)
+        slope = array(gradient)
+        good = np.isfinite(slope) & (slope > 1e-300)
+        self._log_c, self._log_m = log_c[good], np.log(slope[good])
+        if not (np.diff(self._log_m) < 0).all():
+            raise NotOffered("Definitions.utility(c): marginal utility does not fall in c")
+
+    def __call__(self, c: np.ndarray) -> np.ndarray:
+        return np.exp(np.interp(np.log(c), self._log_c, self._log_m))
+
+    def inverse(self, m: float) -> float:
+        """The consumption with this marginal utility."""
+        return float(np.exp(np.interp(-np.log(m), -self._log_m, self._log_c)))
+
+
+def array(values: Tensor) -> np.ndarray:
+    """As NumPy, in float64."""
+    return values.detach().double().cpu().numpy()

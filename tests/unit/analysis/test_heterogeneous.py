@@ -1,0 +1,200 @@
+"""The tests of the literature, on an economy that is known in closed form."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+import deqn
+from deqn.analysis.heterogeneous import literature
+from deqn.analysis.heterogeneous.agent import Household
+from deqn.analysis.heterogeneous.bellman import Value, bellman_errors
+from deqn.analysis.heterogeneous.economy import Economy, NotOffered
+from deqn.analysis.heterogeneous.statistics import forecast, percentile, quantiles, wealth_moments
+from deqn.errors import ModelError
+from tests.unit.analysis.heterogeneous import BETA, FILES, consume, returns
+
+PERIODS = 60
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> deqn.Run:
+    folder = tmp_path_factory.mktemp("returns")
+    return deqn.Run(returns(folder), folder)
+
+
+def lived(run, share: float) -> dict[str, np.ndarray]:
+    """The series of one household that starts with 43."""
+    economy = Economy(run, consume(share))
+    draws = np.random.default_rng(0).random((2, PERIODS + 1))
+    household = Household(economy, 43.0, 1, draws[0])
+    with run.model.context(), torch.no_grad():
+        for stretch in economy.path(draws[1]):
+            household.live(stretch)
+    return household.series
+
+
+def test_the_exact_policy_has_no_euler_error(run):
+    series = lived(run, 1 - BETA)
+    np.testing.assert_allclose(series["c_implied"], series["c"], rtol=1e-9)
+    np.testing.assert_allclose(series["c_other"], series["c"], rtol=1e-9)
+    np.testing.assert_allclose(series["a_other"], series["a"], rtol=1e-9)
+    assert series["a"].std() > 1
+
+
+def test_euler_errors_of_a_wrong_policy_are_those_of_the_closed_form(run):
+    """Who consumes a share s finds (1 - s) / beta of it implied; the alternative series drifts away by that every period."""
+    share = 1.05 * (1 - BETA)
+    series, implied = lived(run, share), (1 - share) / BETA
+    np.testing.assert_allclose(series["c_implied"] / series["c"], implied, rtol=1e-9)
+    drift = ((1 - implied * share) / (1 - share)) ** np.arange(PERIODS)
+    np.testing.assert_allclose(series["a_other"] / series["a"], drift, rtol=1e-8)
+    np.testing.assert_allclose(series["c_other"] / series["c"], implied * drift, rtol=1e-8)
+
+
+def test_at_the_borrowing_limit_all_is_consumed_and_no_error_counted(run):
+    """Utility is almost linear, and 0.8 times the return below one: one consumes what is there, down to amin = 0.5."""
+    economy = Economy(run, consume(0.9))
+    economy.Definitions = SimpleNamespace(**vars(economy.Definitions) | {"utility": lambda c: c**0.99})
+    economy.beta = np.full(2, 0.8)
+    household = Household(economy, 2.0, 0, np.zeros(7))
+    with run.model.context(), torch.no_grad():
+        for stretch in economy.path(np.zeros(7)):
+            household.live(stretch)
+    assert household.series["a"][1:] == pytest.approx(0.5)
+    np.testing.assert_allclose(household.series["a_other"], household.series["a"])
+    np.testing.assert_allclose(household.series["c_implied"], household.series["c"])
+
+
+def kept(economy, periods=1_000):
+    """States and shocks of a path that is not long enough for wealth to leave the grid: 10 from each period 20 apart."""
+    states, shocks = [], []
+    for seed in range(10):
+        for stretch in economy.path(np.random.default_rng(seed).random(41)):
+            states.append(stretch.now[::4])
+            shocks.append(stretch.shocks[:-1:4])
+    return torch.cat(states), np.concatenate(shocks)
+
+
+def test_the_value_of_the_policy_is_that_of_the_closed_form(run):
+    economy = Economy(run, consume(1 - BETA))
+    with run.model.context(), torch.no_grad():
+        states, shocks = kept(economy)
+        V = Value(economy, states, shocks).at(shocks[:5], economy.wealth(states[:5]))
+    log_R = np.log(np.outer([0.98, 1.02], [0.97, 1.03]) / BETA)
+    A = (np.log(1 - BETA) + BETA / (1 - BETA) * (np.log(BETA) + log_R.mean())) / (1 - BETA)
+    exact = A + (log_R[shocks[:5]][..., None] + np.log(economy.a_grid)) / (1 - BETA)
+    middle = (economy.a_grid > 5) & (economy.a_grid < 100)  # far from both ends of the grid
+    np.testing.assert_allclose(V[..., middle], exact[..., middle], atol=0.01)  # V is linear between 150 nodes
+
+
+def test_the_bellman_error_is_the_gain_of_the_best_deviation(run):
+    """Of a share s: log((1 - beta) / s) + beta / (1 - beta) log(beta / (1 - s)), to the interpolation of V."""
+    for share in (1 - BETA, 1.3 * (1 - BETA)):
+        economy = Economy(run, consume(share))
+        with run.model.context(), torch.no_grad():
+            found = bellman_errors(economy, *kept(economy), measured=20)
+        exact = np.log((1 - BETA) / share) + BETA / (1 - BETA) * np.log(BETA / (1 - share))
+        gain = found["E[max(u + beta E V') - (u + beta E V')], of a one-period deviation"]
+        assert gain == pytest.approx(exact, abs=2e-4)
+        assert found["E|V - max(u + beta E V')|"] == pytest.approx(exact, abs=4e-4)
+    assert exact > 4e-3
+
+
+def test_what_a_folder_lacks_is_said_at_once(tmp_path):
+    definitions = FILES["Definitions"].replace("def utility(c)", "def felicity(c)")
+    dynamics = FILES["Dynamics"].replace("transition(state, next_state)", "moves(state, next_state)")
+    dynamics = dynamics.replace("transition(state, state)", "moves(state, state)")
+    model = returns(tmp_path, Definitions=definitions, Dynamics=dynamics)
+    with pytest.raises(
+        NotOffered, match=r"returns does not offer Definitions\.utility\(c\): .*; Dynamics\.transition\(state"
+    ):
+        Economy(deqn.Run(model, tmp_path))
+    with pytest.raises(NotOffered, match="brock_mirman has no state `distribution`"):
+        Economy(deqn.Run(deqn.load_model("brock_mirman"), tmp_path))
+
+
+@pytest.fixture(scope="module")
+def report(run) -> dict:
+    names = {"exact": consume(1 - BETA), "wrong": consume(1.05 * (1 - BETA))}
+    return literature.literature(run, names, periods=PERIODS, burn_in=3)
+
+
+def test_all_that_is_measured_is_written(run, report):
+    written = json.loads((run.output / "den_haan_judd_juillard.json").read_text())
+    assert written.pop("shocks") == {"periods": PERIODS, "left out before": 3, "seed": literature.SEED}
+    assert written == report
+    text = (run.output / "den_haan_judd_juillard.md").read_text()
+    for section, rows in report.items():
+        assert f"## {section}" in text
+        assert all(f"| {name.replace('|', chr(92) + '|')} |" in text for name in rows)
+    assert "|  | exact | wrong |" in text
+
+
+def test_both_columns_have_the_shocks_of_the_file(run, report):
+    shocks = np.loadtxt(run.output / "shocks.csv", delimiter=",", skiprows=1, dtype=int)
+    draws = np.random.default_rng([literature.SEED, 0]).random(PERIODS + 4)
+    np.testing.assert_array_equal(shocks[:, 1], (draws[3:-1] >= 0.5).astype(int))
+    own = np.random.default_rng([literature.SEED, 1]).random(PERIODS + 1)
+    np.testing.assert_array_equal(shocks[1:, 2], (own[1:-1] >= 0.5).astype(int))
+    assert report["Euler equation of one household"]["static, c, mean"]["exact"] < 1e-6
+    assert report["Euler equation of one household"]["static, c, mean"]["wrong"] == pytest.approx(100 * 0.005 / 0.9)
+
+
+def test_a_published_column_stands_beside_the_others(run, report, tmp_path):
+    row = "autocorrelation of c, lag 1"
+    file = tmp_path / "published.csv"
+    file.write_text(f'section,row,Somebody (2010)\none household,"{row}",0.5\n')
+    some = {"one household": {row: dict(report["one household"][row])}}
+    literature._add_published(some, [file])
+    assert some["one household"][row]["Somebody (2010)"] == 0.5
+    file.write_text('section,row,Somebody (2010)\none household,"autocorrelation of c, lag 4",0.5\n')
+    with pytest.raises(
+        ModelError, match=r"line 2: no row 'autocorrelation of c, lag 4'.*Did you mean autocorrelation of c"
+    ):
+        literature._add_published(some, [file])
+
+
+# -- statistics -----------------------------------------------------------------------------------------------------
+
+
+def test_moments_are_those_of_the_repeated_sample():
+    rng = np.random.default_rng(0)
+    a_grid, counts = np.linspace(0, 10, 30), rng.integers(0, 9, 30)
+    found, sample = wealth_moments(3.0 * counts, a_grid), np.repeat(a_grid, counts)
+    assert found[0] == pytest.approx(sample.mean())
+    assert found[1] == pytest.approx(sample.std())
+    for j in (3, 4, 5):
+        assert np.sign(found[j - 1]) * abs(found[j - 1]) ** j == pytest.approx(((sample - sample.mean()) ** j).mean())
+
+
+def test_percentiles_of_a_uniform_distribution_lie_on_its_line():
+    a_grid = np.linspace(0, 1, 101)
+    masses = np.stack([np.r_[0, np.full(100, 0.01)], np.r_[0.2, np.zeros(99), 0.8]])
+    np.testing.assert_allclose(percentile(masses, a_grid, 0.055)[0], 0.055)
+    assert percentile(masses, a_grid, 0.1)[1] == 0
+
+
+def test_quantiles_by_weights_are_those_of_the_repeated_sample():
+    rng = np.random.default_rng(0)
+    errors, counts = rng.exponential(size=(20, 50)), rng.integers(0, 5, (20, 50))
+    found, repeated = quantiles(errors, counts), np.repeat(errors.ravel(), counts.ravel())
+    assert found["mean"] == pytest.approx(repeated.mean())
+    assert [found[q] for q in ("p50", "p90", "p99")] == pytest.approx(
+        np.quantile(repeated, [0.5, 0.9, 0.99], method="inverted_cdf")
+    )
+    assert quantiles(errors)["p90"] == pytest.approx(np.quantile(errors, 0.9, method="inverted_cdf"))
+
+
+def test_a_law_of_motion_that_is_log_linear_forecasts_without_error():
+    z = np.random.default_rng(0).integers(0, 2, 400)
+    log_K = np.zeros(400)
+    for t in range(399):
+        log_K[t + 1] = (0.01, -0.01)[z[t]] + (0.9, 0.95)[z[t]] * log_K[t]
+    found = forecast(np.exp(log_K), z)
+    assert found["Den Haan max [%]"] < 1e-10
+    assert found["R2"] == pytest.approx(1)
