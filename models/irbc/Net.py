@@ -14,23 +14,32 @@ import Parameters
 from deqn import dense_network, variance_scaling_
 
 
+def elasticity():
+    """That of substitution over time, standardised, [N]."""
+    return standardised(Parameters.gamma)
+
+
+def standardised(x):
+    """Less its mean and over its standard deviation, where that is not zero, [N]."""
+    return (x - x.mean()) / (x.std(correction=0) or 1.0)
+
+
 class Countries(nn.Module):
     """States [*batch, 2 N] to raw policies [*batch, N].
 
     Args:
         head: maps [*batch, N, 3 + n_features] to [*batch, N, 1].
         n_features: functions of a country that are averaged.
+        elasticity: what tells the countries apart, one number each, [N].
     """
 
-    def __init__(self, head, n_features, seed):
+    def __init__(self, head, n_features, elasticity, seed):
         super().__init__()
         self.features, self.head = nn.Linear(3, n_features, device="cpu"), head
         generator = torch.Generator().manual_seed(seed + 1)
         variance_scaling_(self.features.weight, 1.0, "fan_in", "truncated_normal", generator)
         nn.init.uniform_(self.features.bias, -1, 1, generator)
-        gamma = Parameters.gamma
-        spread = (gamma - gamma.mean()) / (gamma.std(correction=0) or 1.0)
-        self.register_buffer("elasticity", spread, persistent=False)
+        self.register_buffer("elasticity", elasticity, persistent=False)
 
     def forward(self, states):
         k, a = states.unflatten(-1, (2, -1)).unbind(-2)
@@ -42,4 +51,4 @@ class Countries(nn.Module):
 def define_net(net_config, model):
     n_features = net_config.options["n_features"]
     head = dense_network(net_config, 3 + n_features, 1, model.config.seed)
-    return Countries(head, n_features, model.config.seed)
+    return Countries(head, n_features, elasticity(), model.config.seed)

@@ -13,6 +13,7 @@ SMOKE = {
     "asset_pricing": 1e-3,
     "consumption_savings": 2e-3,
     "irbc": 1e-3,
+    "irbc_labor": 1e-3,
     "nk_zlb": 1e-4,
     "olg_lifecycle": 1e-2,
     "ramsey": 1e-3,

@@ -1,10 +1,13 @@
-"""Growth of capital in N countries by polynomials, in NumPy; shares no code with the library.
+"""Growth of capital in N countries by polynomials, in NumPy, with hours fixed or chosen; shares no code with the library.
 
 Growth of each country's capital is a complete polynomial of Chebyshev's in all log capitals and productivities: all products
 whose degrees add up to at most `degree`. Its coefficients make the Euler equations hold, in the sense of least squares, on at
-least twice as many quasi-random points of a box as there are unknowns, by the method of Gauss and Newton; derivatives are complex
-steps. The shocks of the countries, each the sum of its own and the common one, are on product Gauss-Hermite nodes. The number
-of unknowns grows quickly: one and two countries are meant.
+least twice as many quasi-random points as there are terms, by the method of Gauss and Newton; derivatives are complex steps. The
+points fill an ellipsoid: in the corners of a box one country has much capital and the other little, which never happens. The
+shocks of the countries, each the sum of its own and the common one, are on product Gauss-Hermite nodes. The number of unknowns
+grows quickly: one and two countries are meant.
+
+Where hours are chosen, eta is the elasticity of labour and C_rest consumption where lambda is one; fixed hours are eta = 0.
 
 Sources: Judd (1992), Projection methods for solving aggregate growth models, Journal of Economic Theory 58(2), 410-452; Malin,
 Krueger and Kubler (2011), Solving the multi-country real business cycle model using a Smolyak-collocation method, Journal of
@@ -19,12 +22,13 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from scipy.stats import qmc
+from scipy.stats import norm, qmc
 
-DEVIATIONS = 5.0  # half the range of log productivity, in standard deviations
-CAPITAL = 8.0  # and of log capital, in the same unit
-DEGREES = {1: 14, 2: 6}  # by the number of countries
+DEVIATIONS = 5.0  # half an axis of log productivity, in standard deviations
+CAPITAL = 7.0  # and of log capital, in the same unit
+DEGREES = {1: 14, 2: 5}  # by the number of countries
 NODES = {1: 9, 2: 5}  # of each shock
+STEPS = 7  # of Newton's method to the price; rounding is reached after four to six
 _TINY = 1e-30  # length of a complex step
 
 
@@ -36,7 +40,7 @@ class Reference:
         coefficients: of growth of each country's capital, `[terms, N]`.
         powers: degree of each term in each state, `[terms, 2 N]`.
         constants: those of the model.
-        width: half the range of log capital and of log productivity, `[2 N]`.
+        width: half the axes of log capital and of log productivity, `[2 N]`.
         shocks, weights: nodes of the countries' shocks, `[nodes, N]` and `[nodes]`.
     """
 
@@ -63,26 +67,44 @@ class Reference:
         """Growth of capital at log capital and log productivity `[n, 2 N]`: `[n, N]`."""
         return self.basis(x) @ self.coefficients
 
+    def output(self, x: np.ndarray, price: np.ndarray) -> np.ndarray:
+        """Output of each country `[*batch, N]` at `[*batch, 2 N]` and log prices `[*batch]`, where hours are chosen."""
+        p, (log_k, a) = self.constants, np.split(x, 2, axis=-1)
+        return p["A"] * np.exp((1 + self.supply) * (a + p["alpha"] * log_k) + self.supply * price[..., None])
+
+    @property
+    def supply(self) -> np.ndarray:
+        """Elasticity of output to the good's price, by hours, `[N]`."""
+        p = self.constants
+        return (1 - p["alpha"]) * p["eta"] / (1 + p["alpha"] * p["eta"])
+
     def log_price(self, x: np.ndarray, g: np.ndarray) -> np.ndarray:
         """Log of lambda at `[*batch, 2 N]` if capital grows by g `[*batch, N]`: `[*batch]`."""
-        p, (log_k, a) = self.constants, np.split(x, 2, axis=-1)
-        k = np.exp(log_k)
-        left = p["A"] * np.exp(a + p["alpha"] * log_k) - (p["delta"] + g + p["phi"] / 2 * g**2) * k
-        log_C = np.log(left.mean(-1) / p["A"])
-        price = -log_C / p["gamma"].mean()
-        for _ in range(8):
-            parts = np.exp(-p["gamma"] * price[..., None])
-            price = price + (np.log(parts.mean(-1)) - log_C) * parts.sum(-1) / (p["gamma"] * parts).sum(-1)
+        p, k = self.constants, np.exp(np.split(x, 2, axis=-1)[0])
+        spent = ((p["delta"] + g + p["phi"] / 2 * g**2) * k).sum(-1)
+        positive, price = np.where(spent.real > 0, spent, 0), np.zeros_like(spent)
+        for _ in range(STEPS):
+            C, Y = p["C_rest"] * np.exp(-p["gamma"] * price[..., None]), self.output(x, price)
+            demand, supply = C.sum(-1) + positive, Y.sum(-1) + (positive - spent)
+            slope = (p["gamma"] * C).sum(-1) / demand + (self.supply * Y).sum(-1) / supply
+            price = price + (np.log(demand) - np.log(supply)) / slope
         return price
+
+    def value(self, x: np.ndarray, g: np.ndarray) -> np.ndarray:
+        """Lambda times what a unit of each country's capital gives, `[*batch, N]`."""
+        p, price = self.constants, self.log_price(x, g)
+        pays = p["alpha"] * self.output(x, price) / np.exp(np.split(x, 2, axis=-1)[0])
+        pays = pays + 1 - p["delta"] + p["phi"] / 2 * g * (2 + g)
+        return np.exp(price)[..., None] * pays
 
     def euler(self, x: np.ndarray, g: np.ndarray, later: np.ndarray, g_later: np.ndarray) -> np.ndarray:
         """Relative residuals `[n, N]`: today's states and growth `[n, ...]`, tomorrow's `[n, nodes, ...]`."""
-        p, (log_k, a) = self.constants, np.split(later, 2, axis=-1)
-        product_ = p["alpha"] * p["A"] * np.exp(a + (p["alpha"] - 1) * log_k)
-        kept = 1 - p["delta"] + p["phi"] / 2 * g_later * (2 + g_later)
-        ratio = np.exp(self.log_price(later, g_later) - self.log_price(x, g)[:, None])
-        expected = np.einsum("q,nq,nqj->nj", self.weights, ratio, product_ + kept)
-        return 1 - p["beta"] * expected / (1 + p["phi"] * g)
+        expected = np.einsum("q,nqj->nj", self.weights, self.value(later, g_later))
+        return 1 - self.constants["beta"] * expected / self.cost(x, g)
+
+    def cost(self, x: np.ndarray, g: np.ndarray) -> np.ndarray:
+        """Lambda times what a unit of capital costs, `[n, N]`."""
+        return np.exp(self.log_price(x, g))[:, None] * (1 + self.constants["phi"] * g)
 
     def following(self, x: np.ndarray, g: np.ndarray) -> np.ndarray:
         """Tomorrow's log capital and log productivity at each node, `[n, nodes, 2 N]`."""
@@ -97,26 +119,29 @@ class Reference:
         return self.euler(x, g, later, self.growth(later.reshape(-1, x.shape[1])).reshape(*later.shape[:2], -1))
 
     def policies(self, k: np.ndarray, a: np.ndarray) -> dict[str, np.ndarray]:
-        """Growth of capital, consumption and lambda at capital and log productivity `[n, N]`: `[n, N]`, and `[n]`."""
-        x = np.concatenate([np.log(k), a], axis=-1)
+        """Growth of capital, consumption, hours and lambda at capital and log productivity `[n, N]`: `[n, N]`, and `[n]`."""
+        p, x = self.constants, np.concatenate([np.log(k), a], axis=-1)
         g = self.growth(x)
         price = self.log_price(x, g)
-        C = self.constants["A"] * np.exp(-self.constants["gamma"] * price[:, None])
-        return {"g": g, "k_next": k * (1 + g), "C": C, "log_lambda": price}
+        C = p["C_rest"] * np.exp(-p["gamma"] * price[:, None])
+        hours = (np.exp(price[:, None] + a) * k ** p["alpha"]) ** (p["eta"] / (1 + p["alpha"] * p["eta"]))
+        return {"g": g, "k_next": k * (1 + g), "C": C, "l": hours, "log_lambda": price}
 
 
 def solve(constants: Mapping[str, Any], degree: int | None = None, tolerance: float = 1e-10) -> Reference:
     """The polynomial with the smallest Euler residuals on the points.
 
     Args:
-        constants: those of the model with A, gamma `[N]` and sd_a.
+        constants: those of the model with A, gamma `[N]` and sd_a; with eta `[N]` and consumption C_rest where lambda is one if
+            hours are chosen, else these are zero and A.
         degree: of the polynomial; one by the number of countries by default.
 
     Raises:
         RuntimeError: when the coefficients do not settle.
     """
-    p = dict(constants) | {"gamma": np.asarray(constants["gamma"], dtype=float)}
-    N = len(p["gamma"])
+    N = len(constants["gamma"])
+    p = {"eta": np.zeros(N), "C_rest": constants["A"]} | dict(constants)
+    p |= {name: np.asarray(p[name], dtype=float) for name in ("gamma", "eta")}
     degree = degree or DEGREES[N]
     powers = _complete(2 * N, degree)
     width = p["sd_a"] * np.repeat([CAPITAL, DEVIATIONS], N)
@@ -125,12 +150,10 @@ def solve(constants: Mapping[str, Any], degree: int | None = None, tolerance: fl
     values, vectors = np.linalg.eigh(covariance)
     shocks = np.array([*product(nodes, repeat=N)]) @ (vectors * np.sqrt(values.clip(min=0))).T
     weights = np.prod([*product(weights / weights.sum(), repeat=N)], axis=1)
-    points = qmc.Sobol(2 * N, seed=0).random_base2(int(np.ceil(np.log2(2 * len(powers)))))
-    x = np.cos(np.pi * points) * width  # denser at the edges, as Chebyshev's nodes are
-
+    x = _ball(2 * N, 2 * len(powers)) * width
     start = np.zeros((len(powers), N))
-    if degree > 2:  # each step of which takes no time
-        start[powers.sum(1) <= 2] = solve(constants, 2).coefficients
+    if degree > 2:  # whose steps take no time
+        start[powers.sum(1) <= 2] = solve(constants, 2, 1e-4).coefficients
     reference = Reference(start, powers, p, width, shocks, weights)
     for _ in range(30):
         residuals, jacobian = _linearised(reference, x)
@@ -139,6 +162,13 @@ def solve(constants: Mapping[str, Any], degree: int | None = None, tolerance: fl
         if np.abs(step).max() < tolerance:
             return reference
     raise RuntimeError(f"the coefficients do not settle: last step {np.abs(step).max():.1e}")
+
+
+def _ball(n: int, least: int) -> np.ndarray:
+    """Quasi-random points that fill the unit ball evenly, `[at least least, n]`."""
+    points = qmc.Sobol(n + 1, seed=0).random_base2(int(np.ceil(np.log2(least))))
+    directions = norm.ppf(points[:, :n])
+    return directions / np.linalg.norm(directions, axis=1, keepdims=True) * points[:, n:] ** (1 / n)
 
 
 def _complete(n: int, degree: int) -> np.ndarray:
@@ -177,10 +207,7 @@ def _by_later(
     reference: Reference, x: np.ndarray, g: np.ndarray, later: np.ndarray, g_later: np.ndarray, i: int
 ) -> np.ndarray:
     """Derivatives of the residuals in growth of country i at each node of tomorrow, `[n, nodes, N]`."""
-    p, (log_k, a) = reference.constants, np.split(later, 2, axis=-1)
     moved = g_later.astype(complex)
     moved[..., i] += 1j * _TINY
-    pays = p["alpha"] * p["A"] * np.exp(a + (p["alpha"] - 1) * log_k) + 1 - p["delta"] + p["phi"] / 2 * moved * (2 + moved)
-    ratio = np.exp(reference.log_price(later, moved) - reference.log_price(x, g)[:, None])
-    worth = (ratio[..., None] * pays).imag / _TINY
-    return -p["beta"] * reference.weights[:, None] * worth / (1 + p["phi"] * g)[:, None]
+    worth = reference.value(later, moved).imag / _TINY
+    return -reference.constants["beta"] * reference.weights[:, None] * worth / reference.cost(x, g)[:, None]
