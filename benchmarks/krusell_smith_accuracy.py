@@ -1,8 +1,8 @@
-"""Accuracy of Krusell-Smith runs against the classical solution, by preset, aggregate state and seed; prints Markdown tables.
+"""Accuracy of Krusell-Smith runs against the classical solution, by preset, what it sees and seed; prints Markdown tables.
 
     python benchmarks/krusell_smith_accuracy.py                                         the default preset, seeds 0 1 2
     python benchmarks/krusell_smith_accuracy.py --presets teaching default production   three presets
-    python benchmarks/krusell_smith_accuracy.py --states capital moments learned histogram --presets teaching --seeds 0
+    python benchmarks/krusell_smith_accuracy.py --sees nothing moments learned histogram --presets teaching --seeds 0
     python benchmarks/krusell_smith_accuracy.py --model krusell_smith_1998
     python benchmarks/krusell_smith_accuracy.py --processes 2                           each run trained by two processes
     python benchmarks/krusell_smith_accuracy.py --keep runs/accuracy --jobs 2 run.threads=1   keeps the runs, two at a time
@@ -58,7 +58,7 @@ def train(folder: Path, preset: str, state: str, seed: int, arguments: argparse.
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(arguments.processes)]
     command = [sys.executable, *(torchrun if arguments.processes > 1 else []), str(ROOT / "run_deepnet.py")]
     command += [f"model={arguments.model}", f"preset={preset}"]
-    command += [f"seed={seed}", f"net.options.aggregate_state={state}", f"hydra.run.dir={run}", *arguments.overrides]
+    command += [f"seed={seed}", f"net.distribution.sees={state}", f"hydra.run.dir={run}", *arguments.overrides]
     process = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if process.returncode:
         raise SystemExit(f"{' '.join(command)}\n{process.stdout}")
@@ -106,7 +106,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="krusell_smith")
     parser.add_argument("--presets", nargs="*", default=["default"], help="smoke, teaching, default, production")
-    parser.add_argument("--states", nargs="*", default=["capital"], help="of net.options.aggregate_state")
+    parser.add_argument("--sees", nargs="*", default=["nothing"], help="of net.distribution.sees")
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
     parser.add_argument("--jobs", type=int, default=1, help="runs trained at the same time")
     parser.add_argument("--processes", type=int, default=1, help="that train each run together, started by torchrun")
@@ -116,13 +116,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = (arguments.keep or Path(temporary)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
-        wanted = list(itertools.product(arguments.presets, arguments.states, arguments.seeds))
+        wanted = list(itertools.product(arguments.presets, arguments.sees, arguments.seeds))
         with ThreadPoolExecutor(arguments.jobs) as pool:
             runs = list(pool.map(lambda which: train(folder, *which, arguments), wanted))
         rows = dict(zip(wanted, map(measure, runs), strict=True))  # one after the other
-    print(line("preset", "aggregate state", "seed", *COLUMNS))
+    print(line("preset", "sees", "seed", *COLUMNS))
     print("|---" * (3 + len(COLUMNS)) + "|")
-    for preset, state in itertools.product(arguments.presets, arguments.states):
+    for preset, state in itertools.product(arguments.presets, arguments.sees):
         group = {str(seed): rows[preset, state, seed] for seed in arguments.seeds}
         if len(group) > 1:
             group |= summary(list(group.values()))

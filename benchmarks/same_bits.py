@@ -36,7 +36,7 @@ RUNS = {
     ],
     "krusell_smith": ["model=krusell_smith", "preset=smoke"],
     "krusell_smith, learned": [
-        "model=krusell_smith", "preset=smoke", "net.options.aggregate_state=learned", "run.N_episodes=5",
+        "model=krusell_smith", "preset=smoke", "net.distribution.sees=learned", "run.N_episodes=5",
     ],
     "krusell_smith_1998": ["model=krusell_smith_1998", "preset=smoke"],
 }  # fmt: skip

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from deqn.economy.model import Model
     from deqn.economy.network import dense_network
     from deqn.errors import CheckpointError, ConfigError, DEQNError, ModelError, SaveError, TrainingError
-    from deqn.numerics import complementarity, histogram, preferences
+    from deqn.numerics import complementarity, histogram, household, markov, preferences
     from deqn.numerics.initial_weights import variance_scaling_
     from deqn.training.trainer import Trainer
 
@@ -38,8 +38,10 @@ _PUBLIC = {
     "dense_network": "deqn.economy.network",
     "figures": "deqn.analysis",
     "histogram": "deqn.numerics",
+    "household": "deqn.numerics",
     "load_model": "deqn.api",
     "load_run": "deqn.analysis.run",
+    "markov": "deqn.numerics",
     "preferences": "deqn.numerics",
     "variance_scaling_": "deqn.numerics.initial_weights",
 }
@@ -59,8 +61,10 @@ __all__ = [
     "dense_network",
     "figures",
     "histogram",
+    "household",
     "load_model",
     "load_run",
+    "markov",
     "preferences",
     "variance_scaling_",
 ]

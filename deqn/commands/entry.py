@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -24,6 +25,8 @@ from deqn.errors import ConfigError, DEQNError, ModelError
 from deqn.processes.launch import is_first
 from deqn.processes.once import on_all_processes, show
 
+_SECONDS_TO_SAY = 5  # that the first process has to say a mistake which all have found
+
 
 def finish(action: Callable[[], int], stopped: Callable[[], str] = lambda: "stopped") -> NoReturn:
     """Does something and ends the process: with its status, or with that of a mistake, which is shown in one message.
@@ -37,7 +40,8 @@ def finish(action: Callable[[], int], stopped: Callable[[], str] = lambda: "stop
         known = None if os.environ.get("HYDRA_FULL_ERROR") else explained(error)
         if known is None:
             raise
-        show(known)
+        if not show(known):
+            time.sleep(_SECONDS_TO_SAY)  # a launcher ends all processes when one has ended
         sys.exit(known.exit_code)
     except KeyboardInterrupt:
         if is_first():

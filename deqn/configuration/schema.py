@@ -62,7 +62,8 @@ class PolicyVariable(Variable):
     activation: str | None = Field(
         None,
         description="function of the network's output for this policy: `tf.nn.relu`-style or PyTorch name, dotted path "
-        "of a function, `Activations.<f>` (of the model's own Activations.py), or `implied` (a sigmoid between both bounds)",
+        "of a function, `Activations.<f>` (of the model's own Activations.py), `implied` (a sigmoid between both bounds), or "
+        "`relative` (around * exp(scale * output))",
     )
     around: Number | str | list[Any] | None = Field(
         None,
@@ -70,7 +71,9 @@ class PolicyVariable(Variable):
         "with a shape, or the name of a constant, also of Calibration.py",
     )
     scale: Number | str | list[Any] | None = Field(
-        None, description="(new) by how much network output one moves the policy near that value; the same kinds"
+        None,
+        description="(new) by how much network output one moves the policy near that value, as a share of it for activation "
+        "`relative`; the same kinds",
     )
 
 
@@ -117,9 +120,44 @@ class Layer(Group):
     output: OutputLayer | None = Field(None, description="the last layer")
 
 
+class Aggregate(Group):
+    """Of the state, what a network of `type` anchored or individual sees: (x - around) / scale, or log(x / around) / scale."""
+
+    log: bool = Field(False, description="(new) whether it is the logarithm that counts")
+    around: Number | str | None = Field(
+        None, description="(new) its usual value: a number or the name of a constant; 0, or 1 with `log`"
+    )
+    scale: Number | str = Field(1.0, description="(new) how far it usually is from there; the same kinds")
+
+
+class Distribution(Group):
+    """The histogram of households, and what a network sees of it beside its aggregates."""
+
+    state: str = Field("distribution", description="(new) the state that holds it, of shape [nE, nA] or [nE, nB, nA]")
+    grids: list[str] = Field(default_factory=lambda: ["a_grid"], description="(new) constants with its nodes of assets")
+    around: str = Field("D_ss", description="(new) the constant with a usual one, where what is seen is zero")
+    sees: Literal["nothing", "moments", "learned", "histogram"] = Field(
+        "nothing",
+        description="(new) beside the aggregates: nothing, moments of wealth, learned functions' means, or the whole histogram",
+    )
+    scale: Number | str = Field(1.0, description="(new) how far what is seen usually is from zero, a number or a name")
+    n_moments: PositiveInt = Field(4, description="(new) how many functions are learned")
+    moment_units: PositiveInt = Field(16, description="(new) hidden units of their network")
+
+
 class Net(Group):
     """`config/net/*.yaml`: the network."""
 
+    type: Literal["dense", "anchored", "individual"] = Field(
+        "dense",
+        description="(new) `dense`: the layers below, of all states; `anchored`: of `aggregates` and `distribution`, zero at the "
+        "start; `individual`: the same as one function of an agent's own state for all nodes of the distribution",
+    )
+    aggregates: dict[str, Aggregate] = Field(
+        default_factory=dict,
+        description="(new) numbers of the whole economy that `anchored` and `individual` see: states and definitions by name",
+    )
+    distribution: Distribution | None = Field(None, description="(new) of agents, for `anchored` and `individual`")
     layers: list[Layer] = Field(min_length=1, description="`hidden` layers, then one `output` layer")
     net_initializer_mode: Literal["fan_in", "fan_out", "fan_avg"] = Field(
         "fan_in", description="mode of Keras' VarianceScaling"

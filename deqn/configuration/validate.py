@@ -321,7 +321,7 @@ def _check_variables(variables: Variables) -> list[str]:
             if isinstance(variable, StateVariable) and variable.init is not None:
                 init = variable.init
                 problems += _problems(partial(distribution, init.distribution, init.kwargs, f"{where}.init"))
-            if isinstance(variable, PolicyVariable) and variable.activation not in (None, "implied"):
+            if isinstance(variable, PolicyVariable) and variable.activation not in (None, "implied", "relative"):
                 problems += _problems(partial(activation, str(variable.activation), f"{where}.activation"))
     return problems
 
@@ -330,6 +330,7 @@ def _check_net(net: Net) -> list[str]:
     problems = []
     if net.refit_inputs_at and not net.normalize_inputs:
         problems.append("net.refit_inputs_at refits what net.normalize_inputs fits: give net.normalize_inputs=true.")
+    problems += _check_seen(net)
     for i, layer in enumerate(net.layers):
         expected = "output" if i == len(net.layers) - 1 else "hidden"
         part = getattr(layer, expected)
@@ -337,6 +338,25 @@ def _check_net(net: Net) -> list[str]:
             problems.append(f"net.layers[{i}]: expected one `{expected}:` entry (hidden layers first, `output` last).")
         else:
             problems += _problems(partial(activation, part.activation, f"net.layers[{i}].{expected}.activation"))
+    return problems
+
+
+def _check_seen(net: Net) -> list[str]:
+    """Problems of what a network of `net.type` sees."""
+    if net.type == "dense":
+        given = [key for key in ("aggregates", "distribution") if getattr(net, key)]
+        return [f"net.{key} is for net.type anchored and individual; a dense network sees all states." for key in given]
+    problems = [
+        f"net.{key} is for net.type dense; say in net.aggregates what this network sees."
+        for key in ("normalize_inputs", "log_inputs", "inputs", "unit_variance")
+        if getattr(net, key)
+    ]
+    if net.type == "individual" and net.distribution is None:
+        problems.append(
+            "net.type = 'individual' evaluates policies at the nodes of net.distribution, which is missing."
+        )
+    elif not net.aggregates and (net.distribution is None or net.distribution.sees == "nothing"):
+        problems.append(f"net.type = {net.type!r} sees nothing: give net.aggregates, or net.distribution.sees.")
     return problems
 
 

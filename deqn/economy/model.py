@@ -18,6 +18,7 @@ from torch import Tensor
 
 from deqn.configuration.activations import OF_VARIABLES
 from deqn.configuration.schema import Config
+from deqn.economy.anchored import Anchored, Economy, Individual
 from deqn.economy.bounds import NO_BOUND, all_bounds
 from deqn.economy.calibration import Calibrated, calibrate, replaced
 from deqn.economy.columns import Column, Columns, Namespace, ReadOnly, lay_out
@@ -455,7 +456,13 @@ class Model:
         config = self.config
         inputs = self._inputs()
         seed = config.seed  # without the rank: every process starts from the same network
+        constants = config.constants | self.calibration
         if self.linker.has("Net"):
+            if config.net.type != "dense":
+                raise ConfigError(
+                    f"net.type = {config.net.type!r}: the network of this model is that of {self.folder / 'Net.py'}. Leave "
+                    "net.type out, or remove the file."
+                )
             module = self.linker.link("Net")
             self._require(module, "Net", ["define_net"])
             cpu_state = torch.get_rng_state()
@@ -468,12 +475,18 @@ class Model:
                 raise ModelError(f"{where(error, self.folder)}: define_net() failed: {describe(error)}") from error
             finally:
                 torch.set_rng_state(cpu_state)
-        else:
+        elif config.net.type == "dense":
             n_inputs = self.n_states if inputs is None else len(inputs)
             body = dense_network(config.net, n_inputs, self.n_policies, seed, self.own_activation)
+        else:
+            numbers = {d.name: getattr(self.Definitions, d.name) for d in config.variables.definitions if not d.shape}
+            economy = Economy(config.net, self.state_columns, numbers, constants, self.dtype)
+            if config.net.type == "anchored":
+                body = Anchored(config.net, self.n_policies, seed, economy, self.own_activation)
+            else:
+                body = Individual(config.net, self.policy_columns, seed, economy, self.own_activation)
         policies = config.variables.policies
         normalize, own = config.net.normalize_inputs, self.own_activation
-        constants = config.constants | self.calibration
         logs = Logarithms(self.state_columns, config.net.log_inputs) if config.net.log_inputs else None
         network = PolicyNetwork(
             body, policies, self.policy_columns, self.n_states, normalize, own, inputs, constants, logs

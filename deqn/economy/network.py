@@ -14,7 +14,7 @@ from deqn.configuration import activations
 from deqn.configuration.schema import HiddenLayer, Net, OutputLayer, PolicyVariable
 from deqn.economy.columns import Column
 from deqn.economy.dense import Dense
-from deqn.economy.units import Implied, is_elementwise, units
+from deqn.economy.units import Implied, is_elementwise, relative, units
 from deqn.errors import ConfigError, suggestion
 from deqn.numerics.initial_weights import variance_scaling_
 
@@ -177,11 +177,14 @@ class PolicyNetwork(nn.Module):
         self.body = body
         self.n_outputs = columns[-1].stop
         functions = [
-            _function(i, variable, column, own)
+            _function(i, variable, column, own, constants or {})
             for i, (variable, column) in enumerate(zip(variables, columns, strict=True))
         ]
         self.units = units(variables, columns, [function for _, function in functions], constants or {})
         self.pieces = _pieces(columns, functions)
+        self.activations = nn.ModuleList(
+            f for _, _, f in self.pieces if isinstance(f, nn.Module)
+        )  # to the device with the rest
 
     def fit_inputs(self, states: Tensor) -> None:
         """Takes the normalisation of inputs, where there is one, from states `[batch, n_states]`."""
@@ -210,7 +213,7 @@ class PolicyNetwork(nn.Module):
 
 
 def _function(
-    i: int, variable: PolicyVariable, column: Column, own: Callable[[str], Any] | None
+    i: int, variable: PolicyVariable, column: Column, own: Callable[[str], Any] | None, constants: Mapping[str, Any]
 ) -> tuple[object, activations.Activation | None]:  # fmt: skip
     """The activation of the i-th policy, and what it has in common with those that may be called together with it."""
     if variable.activation is None:
@@ -222,6 +225,8 @@ def _function(
             raise ConfigError(f"variables.policies[{i}]: activation `implied` needs both bounds.")
         shared = ("implied", lower, upper) if not isinstance(lower, Tensor) else ("implied", i)
         return shared, Implied(lower, upper)
+    if variable.activation == "relative":
+        return ("relative", i), relative(variable, column, constants, f"variables.policies[{i}] {variable.name!r}")
     with warnings.catch_warnings(action="ignore"):  # softmax without `dim`
         where = f"variables.policies[{i}] {variable.name!r}.activation"
         function = activations.activation(variable.activation, where, own)

@@ -50,6 +50,53 @@ class Implied:
         return lower + (upper - lower) * torch.sigmoid(x)
 
 
+class Relative(nn.Module):
+    """Activation `relative`: around * exp(scale * output), so that output zero gives `around` to the last bit.
+
+    Args:
+        around, scale: `[entries]`, one for each entry of the policy.
+    """
+
+    around: Tensor
+    scale: Tensor
+
+    def __init__(self, around: Tensor, scale: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("around", around, persistent=False)
+        self.register_buffer("scale", scale, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.around * torch.exp(self.scale * x)
+
+
+def relative(variable: PolicyVariable, column: Column, constants: Mapping[str, Any], where: str) -> Relative:
+    """The activation of a policy that moves by shares of `around`.
+
+    Raises:
+        ConfigError: where `around` is missing or zero, or `scale` is not above zero.
+    """
+    if variable.around is None:
+        raise ConfigError(f"{where}: activation `relative` needs `around`, the value that it moves away from.")
+    around = named_value(variable.around, column.shape, constants, f"{where}.around").flatten()
+    scale = _positive(variable.scale if variable.scale is not None else 1.0, column, constants, f"{where}.scale")
+    if bool((around == 0).any()):
+        raise ConfigError(f"{where}.around = {variable.around!r}: a policy that moves by shares of zero never moves.")
+    _within(around, column, f"{where}.around = {variable.around!r}")
+    return Relative(around, scale)
+
+
+def _within(around: Tensor, column: Column, what: str) -> None:
+    if not column.bound.flat.holds(around):
+        raise ConfigError(f"{what} lies beyond the policy's bounds: {_listed(around)}.")
+
+
+def _positive(given: Any, column: Column, constants: Mapping[str, Any], where: str) -> Tensor:
+    scale = named_value(given, column.shape, constants, where).flatten()
+    if bool((scale <= 0).any()):
+        raise ConfigError(f"{where} = {given!r}: expected what is above zero, got {_listed(scale)}.")
+    return scale
+
+
 def units(
     variables: Sequence[PolicyVariable],
     columns: Sequence[Column],
@@ -65,25 +112,21 @@ def units(
     Raises:
         ConfigError: where a value is wrong, or no output gives it.
     """
-    if all(variable.around is None and variable.scale is None for variable in variables):
+    moved = [v for v in variables if v.activation != "relative" and (v.around is not None or v.scale is not None)]
+    if not moved:
         return None
     shift = torch.zeros(columns[-1].stop, dtype=torch.float64, device="cpu")
     slope = torch.ones_like(shift)
     for i, (variable, column, function) in enumerate(zip(variables, columns, functions, strict=True)):
         here, where = slice(column.start, column.stop), f"variables.policies[{i}] {variable.name!r}"
+        if variable not in moved:
+            continue
         if variable.around is not None:
             around = named_value(variable.around, column.shape, constants, f"{where}.around").flatten()
-            if not column.bound.flat.holds(around):
-                raise ConfigError(
-                    f"{where}.around = {variable.around!r} lies beyond the policy's bounds: {_listed(around)}."
-                )
+            _within(around, column, f"{where}.around = {variable.around!r}")
             shift[here] = around if function is None else _inverse(function, around, f"{where}.around")
         if variable.scale is not None:
-            scale = named_value(variable.scale, column.shape, constants, f"{where}.scale").flatten()
-            if bool((scale <= 0).any()):
-                raise ConfigError(
-                    f"{where}.scale = {variable.scale!r}: expected what is above zero, got {_listed(scale)}."
-                )
+            scale = _positive(variable.scale, column, constants, f"{where}.scale")
             slope[here] = scale if function is None else scale / _derivative(function, shift[here], f"{where}.scale")
     return Units(shift, slope)
 

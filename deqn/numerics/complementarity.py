@@ -32,3 +32,20 @@ def fischer_burmeister(x: Tensor, y: Tensor, smoothing: float = 0.0) -> Tensor:
     root = torch.sqrt(x * x + y * y + (2 * smoothing**2 + _CORNER))
     positive = x + y > 0
     return torch.where(positive, 2 * (x * y - smoothing**2) / torch.where(positive, x + y + root, 1.0), x + y - root)
+
+
+def between(gap: Tensor, above_lower: Tensor, below_upper: Tensor) -> Tensor:
+    """Residual of a choice between two limits: zero where `gap` is zero inside, >= 0 at the lower one or <= 0 at the upper one.
+
+    Args:
+        gap: what is zero where no limit binds: positive where the choice would rather be lower, negative where higher.
+        above_lower, below_upper: distances of the choice from its limits; negative beyond them. All in comparable units.
+
+    Source: Billups (1995), Algorithms for complementarity problems and generalized equations, University of Wisconsin.
+
+    Example:
+        >>> gap, above, below = torch.tensor([0.0, 0.5, -0.5]), torch.tensor([1.0, 0.0, 4.0]), torch.tensor([3.0, 4.0, 0.0])
+        >>> between(gap, above, below).abs() < 1e-6
+        tensor([True, True, True])
+    """
+    return fischer_burmeister(-fischer_burmeister(-gap, below_upper), above_lower)

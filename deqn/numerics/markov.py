@@ -133,6 +133,69 @@ def probabilities(P: ArrayLike, where: str = "P") -> np.ndarray:
     return array
 
 
+def conditional(P: ArrayLike, n_z: int, where: str = "P") -> np.ndarray:
+    """A chain of an agent's e that depends on the aggregate state of today and tomorrow, after a look at it.
+
+    Args:
+        P: `[nZ, nZ, nE, nE]`, from e to e' on the way from Z to Z'; or `[nE, nE]`, the same whatever they are.
+        n_z: nodes of Z.
+        where: what an error calls it.
+
+    Returns:
+        `[nZ, nZ, nE, nE]`.
+
+    Raises:
+        ValueError: where a part is no matrix of probabilities.
+
+    Example:
+        >>> conditional([[0.9, 0.1], [0.3, 0.7]], n_z=3).shape
+        (3, 3, 2, 2)
+    """
+    array = np.asarray(P, dtype=np.float64)
+    if array.ndim == 2:
+        return np.tile(probabilities(array, where), (n_z, n_z, 1, 1))
+    if array.ndim != 4 or array.shape[:2] != (n_z, n_z):
+        raise ValueError(f"{where}: expected the shape [{n_z}, {n_z}, nE, nE] or [nE, nE], got {list(array.shape)}.")
+    for z, next_z in np.ndindex(n_z, n_z):
+        probabilities(array[z, next_z], f"{where}[{z}, {next_z}]")
+    return array
+
+
+def joint(P_z: ArrayLike, P_e: ArrayLike) -> np.ndarray:
+    """The chain of (Z, e), with e last: `[nZ nE, nZ nE]`.
+
+    Args:
+        P_z: `[nZ, nZ]`.
+        P_e: as in `conditional`.
+
+    Raises:
+        ValueError: where either is no such thing.
+    """
+    P_z = probabilities(P_z, "P_z")
+    P_e = conditional(P_e, len(P_z), "P_e")
+    n = len(P_z) * P_e.shape[-1]
+    return np.einsum("zy,zyef->zeyf", P_z, P_e).reshape(n, n)
+
+
+def average(P_z: ArrayLike, P_e: ArrayLike) -> np.ndarray:
+    """The chain of e as it is on average over Z and Z', given e, in the long run: `[nE, nE]`.
+
+    Without aggregate shocks agents may be given this one. Source: Sunakawa (2020), Applying the explicit aggregation algorithm to
+    heterogeneous macro models, Computational Economics 55, 845-874.
+
+    Args:
+        P_z, P_e: as in `joint`.
+
+    Example:
+        >>> average([[0.5, 0.5], [0.5, 0.5]], [[[[1, 0], [0, 1]]] * 2, [[[0, 1], [1, 0]]] * 2]).round(6).tolist()
+        [[0.5, 0.5], [0.5, 0.5]]
+    """
+    both = joint(P_z, P_e)
+    n_z = len(np.asarray(P_z))
+    flows = (stationary(both)[:, None] * both).reshape(n_z, len(both) // n_z, n_z, -1).sum((0, 2))
+    return flows / flows.sum(-1, keepdims=True)
+
+
 def read_probabilities(file: str | os.PathLike[str], delimiter: str = ",") -> np.ndarray:
     """The matrix of probabilities `[n, n]` in a text file, a row a line; lines that begin with # are left out.
 

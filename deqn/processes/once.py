@@ -20,8 +20,8 @@ def on_all_processes() -> Iterator[None]:
         raise
 
 
-def show(error: DEQNError, where: str = "") -> None:
-    """Prints an error; one that all processes raise is printed by the first.
+def show(error: DEQNError, where: str = "") -> bool:
+    """Prints an error; one that all processes raise is printed by the first. Whether this process printed it.
 
     Args:
         where: in which job of a sweep.
@@ -35,3 +35,6 @@ def show(error: DEQNError, where: str = "") -> None:
         print(report, file=sys.stderr)
     elif not error.shared or (error.on_each_machine and launch.local_rank == 0):
         print(f"rank {launch.rank}: {report}", file=sys.stderr)
+    else:
+        return False
+    return True

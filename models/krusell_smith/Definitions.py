@@ -7,43 +7,26 @@ The state is productivity Z and the histogram of households over productivity e 
 period, [nE, nA]. The policy is the share of cash on hand that a household at each node wants to consume.
 """
 
-from collections import namedtuple
-
 import Parameters
 import PolicyState
 import Productivity
 import State
 
-from deqn import histogram, preferences
+from deqn import histogram, household, preferences
 
 alpha, delta = Parameters.alpha, Parameters.delta
 a_grid = Parameters.a_grid
 
-Households = namedtuple("Households", "r desired a_next c")
-
 
 def households(state, policy_state):
-    """What households at every node do.
-
-    Returns:
-        r [*batch], and [*batch, nE, nA]: desired, the savings that they want; a_next, those between the borrowing limit
-        and the end of the grid; c, consumption.
-    """
-    interest, wage = prices(state)
-    cash = resources(state, interest, wage, a_grid)
-    wanted = PolicyState.share(policy_state) * cash
-    desired = cash - wanted
-    a_next = desired.clamp(Parameters.amin, Parameters.amax)
-    # cash - a_next, without the rounding of float32 that the rich's cash would leave in their consumption
-    return Households(interest, desired, a_next, wanted + (desired - a_next))
+    """What households at every node do: `desired` savings, `a_next` and `c`, each [*batch, nE, nA]."""
+    cash = cash_on_hand(state, a_grid)
+    return household.choose(cash, PolicyState.share(policy_state) * cash, Parameters.amin, Parameters.amax)
 
 
 def cash_on_hand(state, a):
     """Assets with their return and labour income, at assets a [n]: [*batch, nE, n]."""
-    return resources(state, *prices(state), a)
-
-
-def resources(state, interest, wage, a):
+    interest, wage = prices(state)
     income = wage[..., None] * Productivity.income(State.Z(state))
     return (1 + interest)[..., None, None] * a + income[..., None]
 

@@ -83,7 +83,7 @@ def about(run):
     config, file = run.config, run.path / "run.json"
     ended = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     result = {
-        "aggregate_state": config.net.options.get("aggregate_state", "capital"),
+        "seen of the distribution": config.net.distribution.sees,
         "seed": config.seed,
         "asset nodes": len(Parameters.a_grid),
         "episodes": run.episode or config.run.N_episodes,
@@ -350,7 +350,8 @@ def markdown(report):
     trained = f"{run['episodes']:,} episodes" + (f", {run['seconds']:,.0f} seconds" if "seconds" in run else "")
     parts = [
         "# Accuracy of a Krusell-Smith run\n\n",
-        f"The network saw Z and `aggregate_state={run['aggregate_state']}`. Seed {run['seed']}, {run['asset nodes']:,} asset ",
+        f"The network saw Z, K and `{run['seen of the distribution']}` of the distribution. Seed {run['seed']}, ",
+        f"{run['asset nodes']:,} asset ",
         f"nodes, {trained}; {run['parameters']:,} parameters, {run['precision']}. {shocks['quarters']:,} quarters after ",
         f"{shocks['left out before']:,} that do not count, seed of the shocks {shocks['seed']}.\n",
     ]

@@ -6,6 +6,8 @@ Sources: Krusell and Smith (1998), Journal of Political Economy 106(5), 867-896;
 
 import numpy as np
 
+from deqn import markov
+
 from krusell_smith.Calibration import asset_grid, stationary_equilibrium
 
 
@@ -26,11 +28,9 @@ def calibrate(constants):
     a_grid = asset_grid(p)
 
     # the stationary economy: Z = 1, unemployment and its transitions as they are on average
-    visits = pi_tfp[:, None, None] * Pi_tfp[:, :, None] * employment[:, None, :]  # of (Z, Z', e)
-    average = (visits[..., None] * Pi_e).sum((0, 1)) / visits.sum((0, 1))[:, None]
     mean_u = pi_tfp @ u
     K_ss, share_ss, D_ss = stationary_equilibrium(
-        p | {"L": p["hours"] * (1 - mean_u)}, a_grid, net_income(p, mean_u), average
+        p | {"L": p["hours"] * (1 - mean_u)}, a_grid, net_income(p, mean_u), markov.average(Pi_tfp, Pi_e)
     )
     return {
         "tfp_grid": np.array([p["Z_bad"], p["Z_good"]]), "Pi_tfp": Pi_tfp, "pi_tfp": pi_tfp, "Pi_e": Pi_e,

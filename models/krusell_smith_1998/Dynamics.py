@@ -4,5 +4,5 @@ The functions are those of `krusell_smith`, the transitions those of Productivit
 """
 
 from krusell_smith.Dynamics import (
-    move, next_distribution, shock_probs, step, total_step_random, total_step_spec_shock, transition,
+    grid, move, next_distribution, shock_probs, step, total_step_random, total_step_spec_shock, transition,
 )

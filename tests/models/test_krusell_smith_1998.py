@@ -113,11 +113,11 @@ def test_the_residual_is_the_euler_equation_of_the_joint_chain(model, path):
                     states[s : s + 1], policy[s : s + 1], z_next
                 )
                 h = model.Definitions.households(next_state, model.policy(next_state))
-                marginal = (1 + float(h.r)) / h.c[0].numpy()
+                marginal = (1 + float(model.Definitions.r(next_state, None))) / h.c[0].numpy()
                 for e in range(2):
                     probability = np.array(PUBLISHED)[2 * z + e, 2 * z_next : 2 * z_next + 2]
                     value[e] += 0.99 * probability @ marginal
-            desired, a_next, c = today[1][s], today[2][s], today[3][s]
+            desired, a_next, c = (x[s] for x in today)
             implied = np.stack([np.interp(a_next[e], a, 1 / value[e]) for e in range(2)])
             inside = (desired > 0.5) & (desired < 200)  # where neither bound is near, the residual is the Euler error
             gap = (implied / c - 1)[inside]

@@ -57,7 +57,7 @@ def test_all_that_is_promised_is_written(run, report):
     text = (run.output / "accuracy.md").read_text()
     for section in ("path of K", "policy error", "Euler errors", "forecast", "moments", "not proven"):
         assert f"## {section}" in text
-    assert "`aggregate_state=capital`. Seed 0, 60 asset nodes, 150 episodes, 12 seconds;" in text
+    assert "`nothing` of the distribution. Seed 0, 60 asset nodes, 150 episodes, 12 seconds;" in text
     assert "|  | network, own grid | reference, own grid | network, fine grid | reference, fine grid |" in text
     widths = {line.replace("\\|", "").count("|") for line in text.splitlines() if line.startswith("| largest")}
     assert widths == {6}  # a | within a name ends no cell
@@ -69,14 +69,15 @@ def test_a_uniform_savings_error_shows_as_a_level_bias_of_capital(run, report):
     """Consumption 0.1 % lower everywhere moves mean K up: the path of K sees what Euler errors hide."""
     module = run.model.linker.link("Report")
     z = module.productivity_path(run.model.Parameters.Pi_tfp.double().numpy(), 700)
-    share = run.model.Parameters.share_ss.clone()
+    around = run.model.network.activations[0].around  # the stationary shares
+    share = around.clone()
     with run.model.context(), torch.no_grad():
         before = module.network_path(run, z)[0]["K"][-1]
         try:
-            run.model.Parameters.share_ss.mul_(0.999)
+            around.mul_(0.999)
             after = module.network_path(run, z)[0]["K"][-1]
         finally:
-            run.model.Parameters.share_ss.copy_(share)
+            around.copy_(share)
     assert 0.001 < after / before - 1 < 0.01
 
 
@@ -116,10 +117,10 @@ def test_a_histogram_put_on_other_nodes_keeps_mass_and_mean(run):
     torch.testing.assert_close(module.put_on(put, grid, grid), put)
 
 
-@pytest.mark.parametrize("choice", ["capital", "moments", "histogram"])
+@pytest.mark.parametrize("choice", ["nothing", "moments", "histogram"])
 def test_the_path_on_other_nodes_is_that_of_the_run_where_they_are_the_runs_nodes(choice, tmp_path):
     """Also for a network that sees more than K: it is shown the distribution, not a stand-in with the same mean."""
-    model = deqn.load_model("krusell_smith", ["constants.nA=60", f"net.options.aggregate_state={choice}"])
+    model = deqn.load_model("krusell_smith", ["constants.nA=60", f"net.distribution.sees={choice}"])
     nn.init.normal_(model.network.body.network[-1].weight, 0, 0.1, torch.Generator().manual_seed(0))
     run, module = deqn.Run(model, tmp_path), model.linker.link("Report")
     module.PERIODS, module.BURN_IN = 60, 20
@@ -145,7 +146,7 @@ def test_euler_errors_are_those_of_consumption(run):
         for Z_next, probability in zip(p.tfp_grid, p.Pi_tfp[z], strict=True):
             following = model.State.update_dict(state, {"Z": Z_next[None], "distribution": moved})
             then = D.households(following, model.policy(following))
-            expected += probability * p.Pi_e @ ((1 + then.r) * then.c[0] ** (-1 / p.eis))
+            expected += probability * p.Pi_e @ ((1 + D.r(following, None)) * then.c[0] ** (-1 / p.eis))
         found = run.residuals(state)["euler"][0].abs()
     implied = (p.beta * expected) ** -p.eis
     implied = np.stack([np.interp(now.a_next[0, e], p.a_grid, implied[e]) for e in range(3)])

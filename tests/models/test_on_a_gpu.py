@@ -182,7 +182,7 @@ def test_bounds_of_each_entry():
 
 @pytest.mark.parametrize("state", STATES)
 def test_every_aggregate_state(state):
-    trains("krusell_smith", f"net.options.aggregate_state={state}")
+    trains("krusell_smith", f"net.distribution.sees={state}")
 
 
 @pytest.mark.parametrize("skips", [True, False])

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from scipy.stats import binom, norm
 
-from deqn.numerics.markov import probabilities, read_probabilities, rouwenhorst, stationary, tauchen
+from deqn.numerics.markov import (
+    average,
+    conditional,
+    joint,
+    probabilities,
+    read_probabilities,
+    rouwenhorst,
+    stationary,
+    tauchen,
+)
 
 RHO, SIGMA = 0.95, 0.1
 
@@ -112,3 +121,46 @@ def test_parameters_out_of_range_are_refused(chain, wrong, said):
 def test_the_width_is_above_zero():
     with pytest.raises(ValueError, match="width = 0"):
         tauchen(0.9, 0.1, 3, width=0)
+
+
+def of_employment() -> tuple[np.ndarray, np.ndarray]:
+    """Z and employment of Den Haan, Judd and Juillard (2010): unemployment is 10 % in recessions and 4 % in booms."""
+    P_z = np.array([[0.875, 0.125], [0.125, 0.875]])
+    stay, u = np.array([[0.6, 0.25], [0.75, 1 / 3]]), np.array([0.1, 0.04])
+    lose = (u[None] - u[:, None] * stay) / (1 - u[:, None])
+    return P_z, np.stack([np.stack([stay, 1 - stay], -1), np.stack([lose, 1 - lose], -1)], -2)
+
+
+def test_the_joint_chain_has_the_distribution_that_the_economy_was_made_for():
+    pi = stationary(joint(*of_employment()))
+    np.testing.assert_allclose(pi, [0.05, 0.45, 0.02, 0.48], atol=1e-14)
+
+
+def test_the_average_chain_is_that_of_a_long_path():
+    """Flows between e and e', counted along 300,000 periods."""
+    P_z, P_e = of_employment()
+    chain, rng = joint(P_z, P_e).cumsum(1), np.random.default_rng(0)
+    path, counts = 0, np.zeros((2, 2))
+    for draw in rng.random(300_000):
+        new = int((draw >= chain[path, :-1]).sum())
+        counts[path % 2, new % 2] += 1
+        path = new
+    np.testing.assert_allclose(average(P_z, P_e), counts / counts.sum(1, keepdims=True), atol=6e-3)
+    np.testing.assert_allclose(stationary(average(P_z, P_e)), [0.07, 0.93], atol=1e-14)
+
+
+def test_a_chain_that_depends_on_nothing_is_its_own_average():
+    _, P_e = rouwenhorst(RHO, SIGMA, 4)
+    np.testing.assert_allclose(average(of_employment()[0], P_e), P_e, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda P: P[:1], r"Pi_e: expected the shape \[2, 2, nE, nE\] or \[nE, nE\], got \[1, 2, 2, 2\]"),
+        (lambda P: P * np.array([1, 1.1])[None, :, None, None], r"Pi_e\[0, 1\]: row 1 sums to 1.1, not 1"),
+    ],
+)
+def test_a_conditional_chain_that_is_none_is_told(change, words):
+    with pytest.raises(ValueError, match=words):
+        conditional(change(of_employment()[1]), 2, "Pi_e")

@@ -1,0 +1,61 @@
+"""Savings problems on the nodes of a grid: choices between two limits, and the Euler equation that they leave.
+
+The equation is the discrete one of the endogenous grid method, Carroll (2006), The method of endogenous gridpoints for solving
+dynamic stochastic optimization problems, Economics Letters 91(3), 312-320: the expectation is taken at savings on the nodes, then
+inverted to the consumption today that it implies, and then interpolated at the savings chosen. The method's own solution on a
+grid therefore has no residual here, whatever the grid.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from deqn.numerics import histogram
+from deqn.numerics.complementarity import between
+
+
+class Choice(NamedTuple):
+    """What agents at every node do, each `[*batch, nE, nA]`.
+
+    Attributes:
+        desired: the savings that they want.
+        a_next: those that they have, between the limits.
+        c: consumption.
+    """
+
+    desired: Tensor
+    a_next: Tensor
+    c: Tensor
+
+
+def choose(cash: Tensor, wanted: Tensor, low: Any, high: Any) -> Choice:
+    """Consumption and savings of who wants to consume `wanted` of `cash` and may hold `low` to `high`.
+
+    Args:
+        cash, wanted: `[*batch, nE, nA]`.
+        low, high: limits of savings, numbers or what broadcasts to it.
+    """
+    desired = cash - wanted
+    a_next = desired.clamp(low, high)
+    # cash - a_next, without the rounding of float32 that the cash of the rich would leave in their consumption
+    return Choice(desired, a_next, wanted + (desired - a_next))
+
+
+def euler_residual(choice: Choice, implied: Tensor, grid: Tensor | histogram.Grid, low: Any, high: Any) -> Tensor:
+    """How far consumption is from what the Euler equation implies, as a share of it; zero where a limit explains it.
+
+    Distances from the limits are those of the desired savings, which pulls a policy beyond a limit back to it.
+
+    Args:
+        choice: of the agents, `[*batch, nE, nA]`.
+        implied: `[*batch, nE, nA]`, the consumption today that the equation implies for who has e and saves what the node is.
+        grid: the nodes `[nA]`.
+        low, high: limits of savings.
+
+    Returns:
+        `[*batch, nE, nA]`.
+    """
+    gap = histogram.interpolate(choice.a_next, grid, implied) / choice.c - 1
+    return between(gap, (choice.desired - low) / choice.c, (high - choice.desired) / choice.c)
