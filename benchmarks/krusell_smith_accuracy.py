@@ -7,7 +7,7 @@
     python benchmarks/krusell_smith_accuracy.py --processes 2                           each run trained by two processes
     python benchmarks/krusell_smith_accuracy.py --keep runs/accuracy --jobs 2 run.threads=1   keeps the runs, two at a time
 
-Trains each run with run_deepnet.py and lets Report.py hold it against Reference.py on the same 10,000 shocks: as it is against
+Trains each run with run_deepnet.py and holds it against Reference.py on the same 10,000 shocks: as it is against
 the reference on a fine grid (the sum of the errors of network and grid), and on the run's own grid (the network's error alone).
 Runs that are in the folder of --keep are not trained again.
 """
@@ -21,14 +21,17 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path as File
 
 import numpy as np
 import torch
 
 import deqn
+from deqn.analysis.heterogeneous.economy import Economy
+from deqn.analysis.heterogeneous.path import Path
+from deqn.analysis.heterogeneous.report import accuracy_report
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = File(__file__).resolve().parent.parent
 FINE, OWN = "run as it is against the fine reference", "network against reference, both on the run's grid"
 COLUMNS = {
     "bias of mean K [%]": "{:+.4f}",
@@ -50,7 +53,7 @@ LIMITS = {
 }
 
 
-def train(folder: Path, preset: str, state: str, seed: int, arguments: argparse.Namespace) -> Path:
+def train(folder: File, preset: str, state: str, seed: int, arguments: argparse.Namespace) -> File:
     """A run folder, trained by a process of its own."""
     run = folder / f"{arguments.model}-{preset}-{state}-{seed}"
     if run.is_dir() and json.loads((run / "run.json").read_text(encoding="utf-8")).get("status") == "finished":
@@ -66,13 +69,14 @@ def train(folder: Path, preset: str, state: str, seed: int, arguments: argparse.
     return run
 
 
-def measure(folder: Path) -> list[float]:
+def measure(folder: File) -> list[float]:
     """The numbers of one run; its references lie beside the run folders, so that they are solved once."""
     run = deqn.load_run(folder)
     run.output = folder.with_name(f"{folder.name}-report")
     run.output.mkdir(exist_ok=True)
     with run.model.context(), torch.no_grad():
-        report = run.model.linker.link("Report", ROOT / "models" / "krusell_smith").accuracy_report(run)
+        references = run.from_post_process("references")(run)
+        report = accuracy_report(Path(Economy(run)), references["own grid"], references["fine grid"])
     ended = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     fine, own = report["path of K"][FINE], report["path of K"][OWN]
     euler = report["Euler errors"]["ergodic cloud"]
@@ -110,11 +114,11 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
     parser.add_argument("--jobs", type=int, default=1, help="runs trained at the same time")
     parser.add_argument("--processes", type=int, default=1, help="that train each run together, started by torchrun")
-    parser.add_argument("--keep", type=Path, help="folder for the runs (default: a temporary one)")
+    parser.add_argument("--keep", type=File, help="folder for the runs (default: a temporary one)")
     parser.add_argument("overrides", nargs="*", help="further arguments for run_deepnet.py")
     arguments = parser.parse_intermixed_args()
     with tempfile.TemporaryDirectory() as temporary:
-        folder = (arguments.keep or Path(temporary)).resolve()
+        folder = (arguments.keep or File(temporary)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
         wanted = list(itertools.product(arguments.presets, arguments.sees, arguments.seeds))
         with ThreadPoolExecutor(arguments.jobs) as pool:

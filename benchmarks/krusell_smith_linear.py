@@ -9,22 +9,21 @@ from __future__ import annotations
 import sys
 
 import numpy as np
-import torch
 
 import deqn
+from deqn.analysis.heterogeneous import linear
+from deqn.analysis.heterogeneous.economy import Economy
+from deqn.analysis.heterogeneous.path import Path
 
 
 def main(folder: str) -> None:
     run = deqn.load_run(folder)
-    link = run.model.linker.link
-    report, linear = link("Report"), link("Linear")
-    z = report.productivity_path(run.model.Parameters.Pi_tfp.double().cpu().numpy(), report.BURN_IN + report.PERIODS)
-    with run.model.context(), torch.no_grad():
-        network = np.log(report.network_path(run, z)[0]["K"])[report.BURN_IN :]
-    solution = linear.solve(run.config.constants, periods=400)
-    line = np.log(linear.path(solution, z, logs=True)["K"])[report.BURN_IN :]
+    path = Path(Economy(run))
+    network = np.log(path.series["K"])
+    handed = run.model.linker.link("Linear").sequence_jacobian(run.config.constants, run.model.calibration)
+    line = np.log(linear.path(linear.solve(handed), path.shocks, logs=("K",))["K"])[path.burn_in :]
     gap = 100 * (network - line)
-    print(f"{report.PERIODS:,} quarters: std of log K, network / linear {network.std() / line.std():.4f}, correlation "
+    print(f"{path.periods:,} quarters: std of log K, network / linear {network.std() / line.std():.4f}, correlation "
           f"{np.corrcoef(network, line)[0, 1]:.6f}, mean gap {gap.mean():+.4f} %, largest {np.abs(gap).max():.4f} %")  # fmt: skip
 
 

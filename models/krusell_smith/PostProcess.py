@@ -1,138 +1,83 @@
-"""Tables and figures of a Krusell-Smith run: a long path of capital, moments, Euler errors, impulse responses."""
+"""What the economies of the Krusell-Smith kind add to the post-processing of docs/heterogeneous_agents.md."""
 
+import hashlib
 import importlib.util
+import json
 
-import pandas as pd
+import numpy as np
 import torch
 
 import Definitions
 import Hooks
-import ImpulseResponses
-import Linear
 import Parameters
 import State
 
 from deqn import figures, histogram
 
-PERIODS, SHOWN = 10_000, 200  # quarters of the long path, and those of it whose cycle is drawn
+FINE_ASSETS, FINE_TOP = 1_600, 300.0
 
 
 def post_process(run):
-    save_tables(run)
-    save_impulse_responses(run, Linear.solve(run.config.constants, calibration=run.model.calibration))
-    report_accuracy(run)
-
-
-def save_tables(run):
-    """The long path with its moments, and figures of the economy."""
-    path = simulate_aggregates(run)
-    path.to_csv(run.output / "aggregates.csv", index_label="quarter", float_format="%.9g")
-    moments(path).to_csv(run.output / "moments.csv", header=["value"], index_label="moment")
-    print(
-        f"one economy over {PERIODS:,} quarters from where training ended (aggregates.csv, moments.csv, capital.png): mean K "
-        f"{path['K'].mean():.3f}"
-    )
-    figures.save(draw_path(path), run.output / "capital.png")
     figures.save(Hooks.draw_economy(run.starting_state), run.output / "economy.png")
-    figures.save(draw_errors_by_wealth(run), run.output / "euler_errors_by_wealth.png")
-
-
-def save_impulse_responses(run, linear=None):
-    responses = ImpulseResponses.table(run, linear)
-    responses.to_csv(run.output / "impulse_responses.csv", index=False, float_format="%.7g")
-    figures.save(ImpulseResponses.draw(responses), run.output / "impulse_responses.png")
-
-
-def report_accuracy(run):
-    """The report of Report.py, where JAX is there to solve the references; a line of it on the terminal."""
-    if importlib.util.find_spec("jax") is None:
-        print("no accuracy report: the classical solution needs JAX (pip install 'deqn[reference]')")
-        return
-    import Report
-
-    report = Report.accuracy_report(run)
-    path = report["path of K"]["network against reference, both on the run's grid"]
-    policy = report["policy error |a' - a'_ref| / c"]["ergodic cloud"]
-    grid = report["path of K"]["grid alone: reference on the run's grid against the fine one"]
-    print(
-        f"against the classical solution on the same {Report.PERIODS:,} shocks: mean K "
-        f"{report['moments']['network, own grid']['mean K']:.3f}, bias "
-        f"{path['bias of mean K [%]']:+.4f} %, max |d log K| {path['max |d log K| [%]']:.4f} %, std of log K x "
-        f"{path['std of log K, ratio']:.4f}, policy error / c {100 * policy['mean']:.4f} %; the grid alone: "
-        f"{grid['bias of mean K [%]']:+.4f} %. All of it: accuracy.md"
-    )
 
 
 def references(run):
-    """By name, the policy of the classical solution on the run's grid, where JAX is there to solve for it."""
+    """The classical solution on the run's grid and on a fine one, solved by the first post-processing of a run."""
     if importlib.util.find_spec("jax") is None:
+        print("no accuracy report: the classical solution needs JAX (pip install 'deqn[reference]')")
         return {}
-    import Report
-
-    own, _ = Report.references(run)
-    return {"reference": Report.policy(own)}
-
-
-def simulate_aggregates(run, periods=PERIODS):
-    """One economy, from a state where training ended: a row a quarter."""
-    names = ["Z", "K", "Y", "C", "I", "r", "w", "at_limit", "mass", "mass_at_top", "gini", "top_10"]
-    rows = torch.empty(periods, len(names), dtype=run.model.dtype, device=run.model.device)
-    state, a = run.starting_state[:1], Parameters.a_grid
-    for t in range(periods):
-        policy = run.model.policy(state)
-        distribution = State.distribution(state)
-        values = [State.Z(state), *(getattr(Definitions, name)(state, policy) for name in names[1:10])]
-        values += [histogram.gini(distribution, a), histogram.top_share(distribution, a, 0.1)]
-        rows[t] = torch.cat(values)
-        state = run.model.step(state)
-    return pd.DataFrame(rows.cpu().numpy(), columns=names)
+    constants = run.config.constants
+    fine = {"n_assets": max(FINE_ASSETS, 2 * constants["nA"]), "top": max(FINE_TOP, constants["amax"])}
+    if constants["amax"] < 100:  # an economy with a bound that binds: the fine grid has the same one
+        fine["top"] = constants["amax"]
+    # capital moves more where Z has two states: another path for the fit moves log K by 0.02 %, of 50,000 quarters by 0.01 %
+    long = {"periods": 51_000} if len(Parameters.tfp_grid) == 2 else {}
+    return {"own grid": Classical(run, long), "fine grid": Classical(run, fine | long)}
 
 
-def moments(path):
-    """Moments of the aggregates, as they are reported for this economy."""
-    log_K = torch.tensor(path["K"].to_numpy()).double().log()
-    centred = log_K - log_K.mean()
-    values = {f"mean {name}": path[name].mean() for name in ("K", "C", "Y", "I", "r")}
-    values["std log K"] = float(centred.std())
-    values["autocorrelation log K"] = float((centred[1:] * centred[:-1]).mean() / centred.square().mean())
-    for name in ("K", "C", "I"):
-        values[f"correlation of {name} with Y"] = path[name].corr(path["Y"])
-    values["share at the borrowing limit"] = path["at_limit"].mean()
-    values["Gini of wealth"] = path["gini"].mean()
-    values["share of the top 10 %"] = path["top_10"].mean()
-    values["largest mass at the last node"] = path["mass_at_top"].max()
-    values["largest distance of the total mass from 1"] = (path["mass"] - 1).abs().max()
-    return pd.Series(values)
+class Classical:
+    """A classical solution, of reference/Reference.py, beside which the network is put; stored beside the run's post-processings.
+
+    Args:
+        options: of Reference.solve.
+    """
+
+    def __init__(self, run, options):
+        from reference import Reference
+
+        self.module, constants = Reference, run.config.constants
+        key = hashlib.sha256(json.dumps([constants, options], sort_keys=True).encode()).hexdigest()[:12]
+        file = run.output.parent / f"reference-{key}.npz"
+        if not file.is_file():
+            grid = f"{options.get('n_assets', constants['nA']):,} asset nodes"
+            long = "minutes" if "periods" in options else "up to a minute"
+            print(f"solving the classical reference on {grid} ({long}, once)", flush=True)
+            Reference.save(Reference.solve(constants, **options), file)
+        self.solution = Reference.load(file)
+        self.a_grid = self.solution["a_grid"]
+
+    def path(self, shocks):
+        """K, C, Y, at_limit, mass, mass_at_top and inequality on nodes of Z [T]: [T] each."""
+        p, path = self.solution, self.module.simulate(self.solution, shocks, inequality=True)
+        names = ("K", "C", "at_limit", "mass", "mass_at_top", "gini", "top_10", "top_1")
+        Y = p["tfp_grid"][shocks] * path["K"] ** p["alpha"] * p["labour"][shocks] ** (1 - p["alpha"])
+        return {name: path[name] for name in names} | {"Y": Y, "I": Y - path["C"]}
+
+    def policy(self, states):
+        """Consumption over cash on hand at states [n, n_states], on the run's own grid: [n, nE nA]."""
+        nodes = (State.Z(states)[:, None] - Parameters.tfp_grid).abs().argmin(-1).cpu().numpy()
+        c = self.module.consumption_at(self.solution, nodes, capital(states))
+        cash = Definitions.cash_on_hand(states, Parameters.a_grid)
+        return (torch.as_tensor(c).to(cash) / cash).flatten(1)
+
+    def inside(self, states):
+        """Whether K is within the range of the solution, at states [n, n_states]: [n]."""
+        log_K, grid = np.log(capital(states)), self.solution["log_K_grid"]
+        return (log_K >= grid[0]) & (log_K <= grid[-1])
 
 
-def draw_path(path):
-    """Capital over the whole path; and the cycle in its last quarters, in per cent of the means over the whole."""
-    figure, (top, bottom) = figures.new(rows=2, width=8.0, height=2.8)
-    top.plot(path["K"], linewidth=0.8, label="K")
-    top.axhline(Parameters.K_ss, color="black", linewidth=0.8, linestyle="--", label="stationary economy")
-    top.set_title(f"Capital of one economy over {len(path):,} quarters: mean {path['K'].mean():.3f}")
-    top.set(xlabel="quarter", ylabel="K [goods]")
-    top.legend(loc="upper right")
-    last = path.iloc[-SHOWN:]
-    for name in ("I", "Y", "C", "K"):
-        bottom.plot(100 * (last[name] / path[name].mean() - 1), linewidth=1.0, label=name)
-    bottom.set(title=f"The last {len(last)} of them", xlabel="quarter", ylabel="distance from the mean [%]")
-    bottom.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
-    return figure
-
-
-def draw_errors_by_wealth(run):
-    """Mean and largest Euler error over the simulated states, at each node; nothing where it is zero."""
-    errors = run.residuals(run.cloud())["euler"].abs()
-    a = Parameters.a_grid.cpu()
-    figure, axes = figures.new(columns=errors.shape[1])
-    figure.suptitle(f"Euler errors, {run.sample.name}: {run.sample}")
-    for e, axis in enumerate(axes):
-        for label, values, width in (("mean", errors[:, e].mean(0), 1.5), ("largest", errors[:, e].amax(0), 0.8)):
-            axis.semilogy(a, torch.where(values > 0, values, torch.nan).cpu(), linewidth=width, label=label)
-        axis.set(title=f"e = {Parameters.e_grid[e]:.2f}", xlabel="assets a [goods]", ylabel="|residual|, share of c")
-        axis.legend()
-    return figure
+def capital(states):
+    return Definitions.K(states, None).double().cpu().numpy()
 
 
 def wider_box(run, states):

@@ -1,14 +1,8 @@
-"""Tables and figures as in `krusell_smith`; there is no linear solution of this economy."""
+"""As in `krusell_smith`; there is no linear solution of this economy."""
 
 import Hooks
 
-from krusell_smith.PostProcess import references, report_accuracy, save_impulse_responses, save_tables, stretch_wealth
-
-
-def post_process(run):
-    save_tables(run)
-    save_impulse_responses(run)
-    report_accuracy(run)
+from krusell_smith.PostProcess import post_process, references, stretch_wealth
 
 
 def wider_box(run, states):

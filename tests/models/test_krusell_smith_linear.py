@@ -10,6 +10,8 @@ import pytest
 import torch
 
 import deqn
+from deqn.analysis.heterogeneous import impulse_responses, linear
+from deqn.analysis.heterogeneous.economy import Economy
 from deqn.analysis.run import Run
 from deqn.economy.probe import probe
 from deqn.training.trainer import Trainer
@@ -23,18 +25,18 @@ def model() -> deqn.Model:
 
 
 @pytest.fixture(scope="module")
-def Linear(model):
-    return model.linker.link("Linear")
+def handed(model):
+    return model.linker.link("Linear").sequence_jacobian(model.config.constants, model.calibration)
 
 
 @pytest.fixture(scope="module")
-def solution(model, Linear):
-    return Linear.solve(model.config.constants, periods=400, calibration=model.calibration)
+def solution(handed):
+    return linear.solve(handed, periods=400)
 
 
 @pytest.fixture(scope="module")
-def responses(solution, Linear):
-    return Linear.impulse_responses(solution)
+def responses(solution):
+    return linear.impulse_responses(solution)
 
 
 @pytest.fixture
@@ -60,7 +62,7 @@ def test_capital_does_not_move_on_impact_and_output_does_by_productivity_alone(s
 
 def test_output_and_interest_are_those_of_the_linearised_production_function(model, solution, responses):
     alpha, delta, ss = model.Parameters.alpha, model.Parameters.delta, solution["stationary"]
-    log_K, log_Z = responses["K"] / ss["K"], responses["Z"]
+    log_K, log_Z = responses["K"] / ss["K"], responses["shock"]
     np.testing.assert_allclose(responses["Y"], ss["Y"] * (log_Z + alpha * log_K), atol=1e-8)
     np.testing.assert_allclose(responses["r"], (ss["r"] + delta) * (log_Z + (alpha - 1) * log_K), atol=1e-9)
 
@@ -71,18 +73,18 @@ def test_the_stationary_values_are_those_of_the_calibration(model, solution):
     assert ss["Y"] == pytest.approx(ss["C"] + model.Parameters.delta * ss["K"], abs=1e-6)
 
 
-def test_responses_are_linear_in_the_shock(solution, Linear):
-    one, other = Linear.impulse_responses(solution, 0.01), Linear.impulse_responses(solution, -0.02)
-    given = Linear.impulse_responses(solution, 0.01 * solution["rho"] ** np.arange(400))
-    for name in Linear.VARIABLES:
+def test_responses_are_linear_in_the_shock(solution):
+    one, other = linear.impulse_responses(solution, 0.01), linear.impulse_responses(solution, -0.02)
+    given = linear.impulse_responses(solution, 0.01 * solution["rho"] ** np.arange(400))
+    for name in ("K", "C", "Y", "r"):
         np.testing.assert_allclose(other[name], -2 * one[name], rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(given[name], one[name])
 
 
-def test_responses_return_to_zero_and_do_not_depend_on_the_horizon(model, solution, responses, Linear):
+def test_responses_return_to_zero_and_do_not_depend_on_the_horizon(handed, responses):
     assert abs(responses["K"][-1]) < 1e-4 * responses["K"].max()
-    longer = Linear.solve(model.config.constants, periods=600, calibration=model.calibration)
-    again = Linear.impulse_responses(longer)
+    longer = linear.solve(handed, periods=600)
+    again = linear.impulse_responses(longer)
     np.testing.assert_allclose(again["K"][:200], responses["K"][:200], atol=1e-5 * responses["K"].max())
 
 
@@ -93,34 +95,34 @@ def test_the_chain_is_described_by_its_own_moments(model, solution):
     assert solution["rho"] == pytest.approx(pi @ (log_Z * (Pi @ log_Z)) / (pi @ log_Z**2))
 
 
-def test_without_news_the_economy_stays_where_it_is(solution, Linear):
-    paths = Linear.path(solution, np.full((2, 500), 2))
+def test_without_news_the_economy_stays_where_it_is(solution):
+    paths = linear.path(solution, np.full((2, 500), 2))
     for name, values in paths.items():
         np.testing.assert_allclose(values, solution["stationary"][name], rtol=1e-12)
 
 
-def test_paths_satisfy_the_resource_constraint_and_the_production_function(model, solution, Linear, moves):
-    paths, ss = Linear.path(solution, moves), solution["stationary"]
+def test_paths_satisfy_the_resource_constraint_and_the_production_function(model, solution, moves):
+    paths, ss = linear.path(solution, moves), solution["stationary"]
     assert np.abs(resource_gap(model, paths)).max() < 1e-6
-    log_Z = solution["log_tfp"][moves]
+    log_Z = solution["nodes"][moves]
     expected = ss["Y"] * (1 + log_Z + model.Parameters.alpha * (paths["K"] / ss["K"] - 1))
     np.testing.assert_allclose(paths["Y"], expected, atol=1e-6)
 
 
-def test_a_path_averaged_over_the_chain_is_the_response_to_its_first_node(solution, Linear):
+def test_a_path_averaged_over_the_chain_is_the_response_to_its_first_node(solution):
     """E_0 of the path is the response to E_0 log Z: no news is expected. Exact over all paths of four quarters."""
-    Pi, periods, first = solution["Pi_tfp"], 4, 4
+    Pi, periods, first = solution["Pi"], 4, 4
     nodes = np.stack(np.meshgrid(*[range(5)] * (periods - 1), indexing="ij"), -1).reshape(-1, periods - 1)
     nodes = np.hstack([np.full((len(nodes), 1), first), nodes])
     probability = np.prod([Pi[nodes[:, t], nodes[:, t + 1]] for t in range(periods - 1)], axis=0)
-    paths, response = Linear.path(solution, nodes), Linear.node_responses(solution, 2, first)
+    paths, response = linear.path(solution, nodes), linear.node_responses(solution, 2, first)
     for name, values in paths.items():
         expected = solution["stationary"][name] + response[name][:periods]
         np.testing.assert_allclose(probability @ values, expected, rtol=1e-12)
 
 
-def test_log_paths_agree_with_level_paths_to_first_order(solution, Linear, moves):
-    levels, logs = Linear.path(solution, moves), Linear.path(solution, moves, logs=True)
+def test_log_paths_agree_with_level_paths_to_first_order(solution, moves):
+    levels, logs = linear.path(solution, moves), linear.path(solution, moves, logs=("K", "C", "Y"))
     for name in ("K", "C", "Y"):
         deviation = levels[name] / solution["stationary"][name] - 1
         np.testing.assert_allclose(np.log(logs[name] / solution["stationary"][name]), deviation, atol=1e-12)
@@ -134,7 +136,7 @@ def test_the_file_runs_without_the_library(model, solution, monkeypatch):
         monkeypatch.delitem(sys.modules, name, raising=False)
     import Linear as plain
 
-    again = plain.solve(dict(model.config.constants), periods=50, calibration=model.calibration)
+    again = linear.solve(plain.sequence_jacobian(dict(model.config.constants), model.calibration), periods=50)
     assert again["stationary"] == pytest.approx(solution["stationary"])
     for name in ("Linear", "Calibration"):
         sys.modules.pop(name, None)
@@ -145,23 +147,26 @@ def test_the_networks_generalised_responses_are_near_the_linear_ones(tmp_path):
     probe(model)
     Trainer(model).fit()
     run = Run(model, tmp_path)
-    responses = model.linker.link("ImpulseResponses")
-    linear = model.linker.link("Linear").solve(model.config.constants, calibration=model.calibration)
+    handed = model.linker.link("Linear").sequence_jacobian(model.config.constants, model.calibration)
     with model.context(), torch.no_grad():
-        table = responses.table(run, linear, economies=50)
-        responses.draw(table).savefig(tmp_path / "impulse_responses.png")
+        table = impulse_responses.table(Economy(run), linear.solve(handed), economies=50)
+        impulse_responses.draw(table).savefig(tmp_path / "impulse_responses.png")
     assert len(table) == 4 * 4 * 101
     for (name, _), rows in table.groupby(["variable", "Z"]):
         peak = rows["linear"].abs().max()
         assert rows["error"].max() < 0.01 * peak
         assert (rows["network"] - rows["linear"]).abs().max() < 0.1 * peak, name
     capital = table[table["variable"] == "K"]  # predetermined; one float32 rounding of one economy is 5e-9 of the mean
-    assert (capital[capital["quarter"] == 0][["network", "plain", "linear"]].abs() < 1e-7).all(axis=None)
+    assert (capital[capital["period"] == 0][["network", "plain", "linear"]].abs() < 1e-7).all(axis=None)
 
 
-def test_common_draws_keep_economies_at_the_same_node_together(model):
-    with model.context():
-        nodes = model.linker.link("ImpulseResponses").draw_nodes(2000, 200)
+def test_common_draws_keep_economies_at_the_same_node_together(model, tmp_path):
+    with model.context(), torch.no_grad():
+        economy = Economy(Run(model, tmp_path))
+        Z, chain = economy.chain()
+        nodes = impulse_responses.draw_nodes(economy, chain, 2000, 200)
+    np.testing.assert_allclose(Z, model.calibration["tfp_grid"], rtol=1e-6)
+    np.testing.assert_allclose(chain, model.calibration["Pi_tfp"], atol=1e-6)
     assert (nodes[0] == np.arange(5)[:, None]).all()
     assert (np.diff(nodes, axis=1) >= 0).all()  # the chain is monotone: who starts higher is never lower
     together = nodes[:-1, 1:] == nodes[:-1, :-1]

@@ -5,11 +5,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 import torch
 
 import deqn
 from deqn.analysis import figures
+from deqn.analysis.heterogeneous import aggregates, impulse_responses, linear, report
+from deqn.analysis.heterogeneous.bellman import bellman_errors
+from deqn.analysis.heterogeneous.economy import Economy
+from deqn.analysis.heterogeneous.path import Path
 from deqn.configuration.compose import compose, write_run_configuration
 from deqn.disk.run_folder import RunFolder, comparable
 from deqn.economy.probe import probe
@@ -204,20 +209,19 @@ def test_a_number_that_is_not_finite(skips):
     assert made.state.episode == 2
 
 
-def test_the_report_of_krusell_smith(tmp_path, monkeypatch):
+def test_the_report_of_krusell_smith(tmp_path):
     """Its parts, on fewer quarters than it has."""
     trainer("krusell_smith", folder=tmp_path / "run").fit()
     run = deqn.load_run(tmp_path / "run")
-    link = run.model.linker.link
+    economy, link = Economy(run), run.model.linker.link
+    path = Path(economy, 20, 4)
     with run.model.context(), torch.no_grad():
-        post, report, responses, linear = map(link, ("PostProcess", "Report", "ImpulseResponses", "Linear"))
-        for name, value in (("BURN_IN", 4), ("EVERY", 2), ("INEQUALITY_EVERY", 2)):
-            monkeypatch.setattr(report, name, value)
-        assert post.moments(post.simulate_aggregates(run, 20)).notna().all()
-        figures.save(link("Hooks").draw_economy(run.starting_state), tmp_path / "economy.png")
-        solution = linear.solve(run.config.constants, calibration=run.model.calibration)
-        assert responses.table(run, solution, economies=2, quarters=5).notna().all().all()
-        path, cloud = report.network_path(run, torch.full((12,), 2).cpu().numpy())
-        assert len(path["K"]) == 12
-        report.network_path_on(run, torch.full((12,), 2).cpu().numpy(), torch.linspace(0, 200, 50).cpu().numpy())
-        report.euler_errors(run, cloud, run.wider_box(cloud))
+        assert "mean K" in aggregates.save(path)
+        link("PostProcess").post_process(run)
+        solution = linear.solve(link("Linear").sequence_jacobian(run.config.constants, run.model.calibration))
+        assert impulse_responses.table(economy, solution, economies=2, periods=5).notna().all().all()
+        report.on_other_nodes(path, np.linspace(0, 200, 50))
+        report.euler_errors(economy, path.states, run.wider_box(path.states))
+        five = economy.start.repeat(5, 1)
+        at_each_node = economy.moved(five, economy.policy(five), np.arange(5))
+        assert bellman_errors(economy, at_each_node, np.arange(5))["E|V - max(u + beta E V')|"] < 1

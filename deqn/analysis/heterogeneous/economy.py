@@ -70,6 +70,8 @@ class Economy:
     Attributes:
         a_grid: `[nA]`, float64.
         beta: `[nE]`, float64.
+        start: the state before the first period of a path, `[1, n_states]`.
+        labels: how the states e are called.
 
     Raises:
         NotOffered: with all that the folder lacks.
@@ -87,6 +89,7 @@ class Economy:
         self.a_grid = array(run.model.Parameters.a_grid)
         self.beta = np.broadcast_to(array(torch.as_tensor(run.model.Parameters.beta, dtype=torch.float64)), (self.nE,))
         nodes = getattr(run.model.Parameters, "e_grid", None)
+        self.start = self._start()
         self.labels = [f"e = {i if nodes is None else float(nodes[i]):.3g}" for i in range(self.nE)]
 
     def _refuse_others(self) -> None:
@@ -109,6 +112,16 @@ class Economy:
         if missing:
             raise NotOffered(f"{name} does not offer {'; '.join(missing)} (docs/heterogeneous_agents.md)")
 
+    def _start(self) -> Tensor:
+        """An initial state `[1, n_states]`, the same in each process; the model's generator stays as it is."""
+        rng = self.model.rng
+        before = rng.get_state()
+        rng.generator.manual_seed(self.model.config.seed)
+        with self.model.context(), torch.no_grad():
+            state = self.model.initial_states(1)
+        rng.set_state(before)
+        return state
+
     # -- paths ----------------------------------------------------------------------------------------------------
 
     def path(self, draws: np.ndarray, left_out: int = 0) -> Iterator[Stretch]:
@@ -116,9 +129,9 @@ class Economy:
 
         Args:
             draws: `[left_out + T + 1]`, uniform; each picks a period's node from the cumulated probabilities.
-            left_out: first periods that are not yielded. Stretches are numbered from the first that is.
+            left_out: first periods that do not count: their stretches have numbers below zero.
         """
-        before = self.model.initial_states(1)
+        before = self.start
         policy = self.policy(before)
         shock = len(self.probabilities(before, policy)) // 2
         state = self.step(before, policy, shock)
@@ -128,20 +141,49 @@ class Economy:
             cumulated = self.probabilities(state, policy)[:, 0].cumsum()[:-1]
             shock = int((draws[t] >= cumulated).sum())
             state = self.step(state, policy, shock)
-            if t <= left_out:
-                states, shocks = [state], [shock]
-                continue
             states.append(state)
             policies.append(policy)
             shocks.append(shock)
-            if len(policies) == _CHUNK or t == len(draws) - 1:
+            if len(policies) == _CHUNK or t in (left_out, len(draws) - 1):
                 yield Stretch(t - left_out - len(policies), torch.cat(states), torch.cat(policies), np.array(shocks))
                 states, policies, shocks = [state], [], [shock]
+
+    def chain(self) -> tuple[np.ndarray, np.ndarray]:
+        """The aggregate shock as a Markov chain: the first state that is a number at each node, `[nS]`; `[nS, nS]`.
+
+        Raises:
+            NotOffered: where the probabilities depend on more than the node.
+        """
+        state = self.start
+        nS = len(self.probabilities(state, self.policy(state)))
+        now = torch.cat([self.step(state, self.policy(state), shock) for shock in range(nS)])
+        probs = self.probabilities(now, self.policy(now)).T
+        later = torch.cat([self.step(now[-1:], self.policy(now[-1:]), shock) for shock in range(nS)])
+        column = next((c for c in self.model.state_columns if not c.shape), None)
+        if column is None:
+            raise NotOffered(f"{self.model.folder.name} has no state that is a number: the shock has no size")
+        nodes = array(column.raw(now))
+        same = np.allclose(array(column.raw(later)), nodes) and np.allclose(
+            self.probabilities(later, self.policy(later)).T, probs
+        )
+        if not same:
+            raise NotOffered(
+                f"the shock of {self.model.folder.name} is no Markov chain: its nodes depend on other states"
+            )
+        return nodes, probs
 
     def step(self, states: Tensor, policies: Tensor, shock: int) -> Tensor:
         """Next period's states at one node of the shock: `[n, n_states]`."""
         moved: Tensor = self.Dynamics.total_step_spec_shock(states, policies, shock)
         return moved
+
+    def moved(self, states: Tensor, policies: Tensor, shocks: np.ndarray) -> Tensor:
+        """Next period's states, each at a node of its own: `[n, n_states]`."""
+        following = torch.empty_like(states)
+        for shock in np.unique(shocks):
+            here = torch.as_tensor(shocks == shock, device=states.device)
+            following[here] = self.step(states[here], policies[here], int(shock))
+        return following
 
     def probabilities(self, states: Tensor, policies: Tensor) -> np.ndarray:
         """Of each node of the shock: `[nS, n]`."""
@@ -166,9 +208,12 @@ class Economy:
 
     def gross_return(self, states: Tensor) -> np.ndarray:
         """What one more unit of assets adds to cash on hand: `[n, nE, nA]`."""
-        a = self.model.Parameters.a_grid
         with torch.enable_grad():
-            slope = torch.func.jvp(lambda a: self.Definitions.cash_on_hand(states, a), (a,), (torch.ones_like(a),))[1]
+            a = self.model.Parameters.a_grid.detach().clone().requires_grad_()
+            cash = self.Definitions.cash_on_hand(states, a)
+            weight = torch.ones_like(cash).requires_grad_()
+            (gradient,) = torch.autograd.grad(cash, a, weight, create_graph=True)
+            (slope,) = torch.autograd.grad(gradient.sum(), weight)  # of each entry: the gradient is linear in the weights
         return array(slope)
 
     def transition(self, states: Tensor, next_states: Tensor) -> np.ndarray:

@@ -107,3 +107,13 @@ def forecast(K: ArrayLike, z: ArrayLike) -> dict[str, float]:
 
 def _distance(x: float, y: float) -> float:
     return abs(x - y)
+
+
+def logs(errors: np.ndarray, weights: np.ndarray | None = None) -> dict[str, float]:
+    """log10 of the quantiles; `mean log10` is the mean of log10 over the nodes with an error."""
+    some = errors > 1e-11
+    result = {name: float(np.log10(max(v, 1e-16))) for name, v in quantiles(errors, weights).items() if name != "mean"}
+    mean = (
+        np.average(np.log10(errors[some]), weights=None if weights is None else weights[some]) if some.any() else -16.0
+    )
+    return {"mean log10": float(mean), **result}

@@ -14,6 +14,7 @@ from deqn.analysis.heterogeneous import literature
 from deqn.analysis.heterogeneous.agent import Household
 from deqn.analysis.heterogeneous.bellman import Value, bellman_errors
 from deqn.analysis.heterogeneous.economy import Economy, NotOffered
+from deqn.analysis.heterogeneous.path import SEED, Path
 from deqn.analysis.heterogeneous.statistics import forecast, percentile, quantiles, wealth_moments
 from deqn.errors import ModelError
 from tests.unit.analysis.heterogeneous import BETA, FILES, consume, returns
@@ -121,12 +122,12 @@ def test_what_a_folder_lacks_is_said_at_once(tmp_path):
 @pytest.fixture(scope="module")
 def report(run) -> dict:
     names = {"exact": consume(1 - BETA), "wrong": consume(1.05 * (1 - BETA))}
-    return literature.literature(run, names, periods=PERIODS, burn_in=3)
+    return literature.literature(run, {name: Path(Economy(run, p), PERIODS, 3) for name, p in names.items()})
 
 
 def test_all_that_is_measured_is_written(run, report):
     written = json.loads((run.output / "den_haan_judd_juillard.json").read_text())
-    assert written.pop("shocks") == {"periods": PERIODS, "left out before": 3, "seed": literature.SEED}
+    assert written.pop("shocks") == {"periods": PERIODS, "left out before": 3, "seed": SEED}
     assert written == report
     text = (run.output / "den_haan_judd_juillard.md").read_text()
     for section, rows in report.items():
@@ -137,9 +138,9 @@ def test_all_that_is_measured_is_written(run, report):
 
 def test_both_columns_have_the_shocks_of_the_file(run, report):
     shocks = np.loadtxt(run.output / "shocks.csv", delimiter=",", skiprows=1, dtype=int)
-    draws = np.random.default_rng([literature.SEED, 0]).random(PERIODS + 4)
+    draws = np.random.default_rng(SEED).random(PERIODS + 4)
     np.testing.assert_array_equal(shocks[:, 1], (draws[3:-1] >= 0.5).astype(int))
-    own = np.random.default_rng([literature.SEED, 1]).random(PERIODS + 1)
+    own = np.random.default_rng([SEED, 1]).random(PERIODS + 1)
     np.testing.assert_array_equal(shocks[1:, 2], (own[1:-1] >= 0.5).astype(int))
     assert report["Euler equation of one household"]["static, c, mean"]["exact"] < 1e-6
     assert report["Euler equation of one household"]["static, c, mean"]["wrong"] == pytest.approx(100 * 0.005 / 0.9)
