@@ -213,7 +213,9 @@ class Economy:
             cash = self.Definitions.cash_on_hand(states, a)
             weight = torch.ones_like(cash).requires_grad_()
             (gradient,) = torch.autograd.grad(cash, a, weight, create_graph=True)
-            (slope,) = torch.autograd.grad(gradient.sum(), weight)  # of each entry: the gradient is linear in the weights
+            (slope,) = torch.autograd.grad(
+                gradient.sum(), weight
+            )  # of each entry: the gradient is linear in the weights
         return array(slope)
 
     def transition(self, states: Tensor, next_states: Tensor) -> np.ndarray:
