@@ -213,10 +213,8 @@ class Economy:
             cash = self.Definitions.cash_on_hand(states, a)
             weight = torch.ones_like(cash).requires_grad_()
             (gradient,) = torch.autograd.grad(cash, a, weight, create_graph=True)
-            (slope,) = torch.autograd.grad(
-                gradient.sum(), weight
-            )  # of each entry: the gradient is linear in the weights
-        return array(slope)
+            # of each entry its own slope: the gradient is linear in the weights
+            (slope,) = torch.autograd.grad(gradient.sum(), weight)
 
     def transition(self, states: Tensor, next_states: Tensor) -> np.ndarray:
         """Probabilities from e to e': `[n, nE, nE]`."""
