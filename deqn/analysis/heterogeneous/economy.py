@@ -215,6 +215,7 @@ class Economy:
             (gradient,) = torch.autograd.grad(cash, a, weight, create_graph=True)
             # of each entry its own slope: the gradient is linear in the weights
             (slope,) = torch.autograd.grad(gradient.sum(), weight)
+        return array(slope)
 
     def transition(self, states: Tensor, next_states: Tensor) -> np.ndarray:
         """Probabilities from e to e': `[n, nE, nE]`."""
