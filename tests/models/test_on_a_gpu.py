@@ -214,7 +214,7 @@ def test_the_report_of_krusell_smith(tmp_path):
     trainer("krusell_smith", folder=tmp_path / "run").fit()
     run = deqn.load_run(tmp_path / "run")
     economy, link = Economy(run), run.model.linker.link
-    path = Path(economy, 20, 4)
+    path = Path(economy, 11, 1)
     with run.model.context(), torch.no_grad():
         assert "mean K" in aggregates.save(path)
         link("PostProcess").post_process(run)

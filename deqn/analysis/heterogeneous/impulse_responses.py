@@ -10,7 +10,7 @@ from torch import Tensor
 
 from deqn.analysis import figures
 from deqn.analysis.heterogeneous import linear as linear_solution
-from deqn.analysis.heterogeneous.economy import Economy, array
+from deqn.analysis.heterogeneous.economy import Economy, NotOffered, array
 from deqn.analysis.heterogeneous.linear import Linear
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ def table(economy: Economy, linear: Linear | None = None, economies: int = 100, 
         `variable`; `period`; `network`; `error`, its standard error over draws. With a linear solution also `plain` and
         `plain_error`, the average without the control variate; `linear`.
     """
+    if not _variables(economy):
+        raise NotOffered(f"none of {', '.join(VARIABLES)} is a definition of {economy.model.folder.name}")
     Z, chain = economy.chain()
     starts = economy.run.simulate(batch=economies, length=50)[-1]
     nodes = draw_nodes(economy, chain, economies, periods + 1)
@@ -95,7 +97,7 @@ def simulate_nodes(economy: Economy, starts: Tensor, nodes: np.ndarray) -> dict[
         nodes: [periods, nS, economies], int.
     """
     states = starts.repeat(nodes.shape[1], 1)
-    names = [name for name in VARIABLES if name in economy.model.definition_bounds]
+    names = _variables(economy)
     rows = []
     for shocks in nodes.reshape(len(nodes), -1):
         states = economy.moved(states, economy.policy(states), shocks)
@@ -105,10 +107,17 @@ def simulate_nodes(economy: Economy, starts: Tensor, nodes: np.ndarray) -> dict[
     return dict(zip(names, values.reshape(len(names), *nodes.shape), strict=True))
 
 
+def _variables(economy: Economy) -> list[str]:
+    return [name for name in VARIABLES if name in economy.model.definition_bounds]
+
+
 def draw(responses: pd.DataFrame) -> Figure:
     """Responses to one node up at each node of the shock, per 1 % of it, in percent: the network's solid with two standard
     errors on either side, the linear ones dashed. Those differ by node because the chain's persistence does."""
-    figure, axes = figures.new(rows=2, columns=2)
+    n = responses["variable"].nunique()
+    figure, axes = figures.new(rows=-(-n // 2), columns=min(n, 2))
+    for axis in axes[n:]:
+        axis.remove()
     for axis, (name, table) in zip(axes, responses.groupby("variable", sort=False), strict=False):
         for _, rows in table.groupby("Z"):
             Z, shocked = (float(rows[name].iloc[0]) for name in ("Z", "Z_shocked"))
@@ -126,5 +135,5 @@ def draw(responses: pd.DataFrame) -> Figure:
             axis.fill_between([], [], [], color="grey", alpha=0.2, label="two standard errors either way")
         axis.set(title=f"{name} after a shock of 1 % to Z", xlabel="period")
         axis.set_ylabel("percentage points a period" if name in RATES else "percent")
-    axes[-1].legend(fontsize="small")
+    axes[n - 1].legend(fontsize="small")
     return figure

@@ -97,7 +97,7 @@ CONFIG = {
 }
 
 
-def returns(folder: Path, **files: str | None) -> deqn.Model:
+def returns(folder: Path, definitions: str = "[]", **files: str | None) -> deqn.Model:
     """The model, in float64; files given anew, None for those that are left out."""
     for name, text in (FILES | files).items():
         path = folder / "models" / "returns" / f"{name}.py"
@@ -106,8 +106,9 @@ def returns(folder: Path, **files: str | None) -> deqn.Model:
     for group, text in CONFIG.items():
         path = folder / "config" / group / "returns.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(dedent(text))
+        path.write_text(dedent(text).replace("definitions: []", f"definitions: {definitions}"))
     overrides = [f"MODELS_DIR={folder / 'models'}", "run.keras_precision=float64"]
+    overrides += ["N_simulated_batch_size=4", "N_simulated_episode_length=20"]
     return deqn.load_model("returns", overrides, config_dir=str(folder / "config"))
 
 

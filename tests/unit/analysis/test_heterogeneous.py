@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from textwrap import dedent
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 import deqn
-from deqn.analysis.heterogeneous import literature
+from deqn.analysis.heterogeneous import literature, post
+from deqn.analysis.heterogeneous import path as path_module
 from deqn.analysis.heterogeneous.agent import Household
 from deqn.analysis.heterogeneous.bellman import Value, bellman_errors
 from deqn.analysis.heterogeneous.economy import Economy, NotOffered
@@ -158,6 +161,47 @@ def test_a_published_column_stands_beside_the_others(run, report, tmp_path):
         ModelError, match=r"line 2: no row 'autocorrelation of c, lag 4'.*Did you mean autocorrelation of c"
     ):
         literature._add_published(some, [file])
+
+
+def with_debt(folder) -> deqn.Run:
+    """The same economy with assets less by two: mean wealth is negative, K is a definition and positive responses none."""
+    changes = {
+        "Calibration": FILES["Calibration"].replace("0.5 + 499.5", "-1.5 + 499.5").replace("240:250", "30:40"),
+        "Definitions": FILES["Definitions"].replace("* Parameters.h[:, None] * a\n", "* Parameters.h[:, None] * (a + 2) - 2\n")
+        .replace("((1 - PolicyState.share(policy_state)) * cash)", "((1 - PolicyState.share(policy_state)) * (cash + 2) - 2)"),
+    }  # fmt: skip
+    changes["Definitions"] += dedent("""
+        from deqn import histogram
+
+        def K(state, policy_state):
+            return histogram.aggregate(State.distribution(state), Parameters.a_grid)
+        """).replace("\n", "\n        ")
+    model = returns(folder, definitions="[{name: K}]", **changes)
+    run = deqn.Run(model, folder, model.initial_states(8))
+    model.network = consume(1 - BETA)
+    return run
+
+
+def test_post_processing_of_an_economy_with_debt(tmp_path, monkeypatch):
+    """All that needs no positive wealth is there: no law of motion of log K, no Gini coefficient."""
+    monkeypatch.setattr(path_module, "PERIODS", 100)
+    monkeypatch.setattr(path_module, "BURN_IN", 2)
+    run = with_debt(tmp_path)
+    lines = post.post_process(run)
+    report = json.loads((tmp_path / "den_haan_judd_juillard.json").read_text())
+    assert report["wealth"]["mean, e = 0, all periods"]["network"] < 0
+    assert report["Euler equation of one household"]["dynamic, c, largest"]["network"] < 1e-6
+    assert "law of motion" not in report
+    moments = (tmp_path / "moments.csv").read_text()
+    assert "mean K," in moments
+    assert "Gini" not in moments
+    assert "std log K" not in moments
+    responses = pd.read_csv(tmp_path / "impulse_responses.csv")
+    K = responses[responses["variable"] == "K"]["network"].to_numpy()
+    assert abs(K[0]) < 1e-9
+    assert K[1] > 0
+    assert any(line.startswith("network: dynamic Euler errors of c: mean 0.0000 %") for line in lines)
+    assert (tmp_path / "euler_errors_by_wealth.png").is_file()
 
 
 # -- statistics -----------------------------------------------------------------------------------------------------
