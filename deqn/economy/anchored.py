@@ -16,10 +16,10 @@ from deqn.configuration.schema import Net
 from deqn.economy.columns import Column
 from deqn.economy.dense import Dense
 from deqn.economy.network import dense_network
-from deqn.economy.seen import Aggregates, Nothing, Seen, agents, grids, seen
+from deqn.economy.seen import Aggregates, Nothing, Seen, agents, grids, near, seen
 from deqn.errors import ConfigError, suggestion
 
-_ZOOMS = (1.0, 10.0, 300.0)  # of an agent's assets: those near the limit are told apart, too
+_KNOTS = 24  # of an agent's assets
 
 
 class Inputs(nn.Module):
@@ -96,7 +96,8 @@ class Individual(nn.Module):
         self.inputs = Inputs(economy, seed)
         hidden = [layer.hidden for layer in net.layers if layer.hidden is not None]
         self.n_weights = hidden[-1].units if hidden else self.inputs.size
-        self.register_buffer("nodes", agents(shape[0], economy.grids(), _ZOOMS), persistent=False)
+        own_state = [agents(shape[0], economy.grids()), near(shape[0], economy.grids(), _KNOTS)]
+        self.register_buffer("nodes", torch.cat(own_state, dim=-1), persistent=False)
         n_functions = sum(self.of_agents) * (self.n_weights + self.inputs.aggregates.size)
         self.functions = dense_network(net, self.nodes.shape[-1], n_functions, seed, own)
         self.weights = dense_network(net, self.inputs.size, self.n_weights, seed + 1, own)

@@ -172,20 +172,43 @@ class WholeHistogram(Seen):
         return masses
 
 
-def agents(n_e: int, grids: Sequence[Tensor], zooms: Sequence[float] = (1.0,)) -> Tensor:
-    """Own state of the agents at every node: log (1 + zoom x) of assets x above the limit, on [-2, 2], and e as an indicator.
+def agents(n_e: int, grids: Sequence[Tensor]) -> Tensor:
+    """Own state of the agents at every node: log (1 + x) of their assets x above the limit, on [-2, 2], and e as an indicator.
 
     Args:
         grids: each `[n]`.
-        zooms: each gives a column for each grid.
 
     Returns:
-        `[nodes, len(zooms) len(grids) + n_e]`, in the order of a histogram `[n_e, *grids]`.
+        `[nodes, len(grids) + n_e]`, in the order of a histogram `[n_e, *grids]`.
     """
     e, *assets = torch.meshgrid(torch.arange(n_e).to(grids[0]), *grids, indexing="ij")
-    columns = [torch.log1p(zoom * (x.flatten() - x.min())) for x in assets for zoom in zooms]
+    columns = [torch.log1p(x.flatten() - x.min()) for x in assets]
     indicator = nn.functional.one_hot(e.flatten().long(), n_e).to(e)
     return torch.cat([*((4 * x / x.max() - 2)[:, None] for x in columns), indicator], dim=-1)
+
+
+def near(n_e: int, grids: Sequence[Tensor], knots: int) -> Tensor:
+    """For each e, how near an agent's assets are to each of some knots: hat functions, which add up to one at the agent's e.
+
+    A network of these learns a kink near a borrowing limit as fast as anything else; one of the assets themselves does not. Knots
+    are denser near the limit: equidistant in log (1 + 2500 x / its largest value), for assets x above the limit.
+
+    Args:
+        grids: each `[n]`.
+
+    Returns:
+        `[nodes, len(grids) n_e knots]`, in the order of a histogram `[n_e, *grids]`.
+    """
+    e, *assets = torch.meshgrid(torch.arange(n_e).to(grids[0]), *grids, indexing="ij")
+    indicator = nn.functional.one_hot(e.flatten().long(), n_e).to(e)
+    place = torch.arange(knots).to(e)
+    parts = []
+    for x in assets:
+        above = x.flatten() - x.min()
+        u = torch.log1p(2500 * above / above.max())
+        hats = (1 - (u[:, None] * (knots - 1) / u.max() - place).abs()).clamp_min(0)
+        parts.append((indicator[:, :, None] * hats[:, None]).flatten(1))
+    return torch.cat(parts, dim=-1)
 
 
 def seen(
