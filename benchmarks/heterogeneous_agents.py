@@ -50,12 +50,12 @@ def train(folder: File, model: str, arguments: argparse.Namespace, seed: int) ->
     return run
 
 
-def measure(folder: File) -> dict[str, dict[str, dict[str, float]]]:
+def measure(folder: File, with_reference: bool) -> dict[str, dict[str, dict[str, float]]]:
     """The report of one run; references lie beside the run folders, so that they are solved once."""
     run = deqn.load_run(folder)
     run.output = folder.with_name(f"{folder.name}-report")
     run.output.mkdir(exist_ok=True)
-    make = run.from_post_process("references")
+    make = run.from_post_process("references") if with_reference else None
     with run.model.context():
         references = make(run) if make else {}
     policies = {"network": None} | ({"reference": references["own grid"].policy} if references else {})
@@ -76,7 +76,7 @@ def main() -> None:
         for model in arguments.models:
             table: dict[str, dict[str, float | None]] = {}
             for seed in arguments.seeds:
-                report = measure(train(folder, model, arguments, seed))
+                report = measure(train(folder, model, arguments, seed), with_reference=seed == arguments.seeds[0])
                 for row, columns in (item for section in SECTIONS for item in report.get(section, {}).items()):
                     named = {name if name == "reference" else f"{name}, seed {seed}": x for name, x in columns.items()}
                     table[row] = table.get(row, {}) | named

@@ -159,16 +159,16 @@ def on_other_nodes(path: Path, a_fine: np.ndarray) -> Series:
     What the network sees is the histogram put on the run's grid.
 
     Returns:
-        K, C, at_limit, and Y where there is such a definition, of the periods that count; inequality.
+        K, C, at_limit, and those of Y and I that are definitions, of the periods that count; inequality.
     """
     economy, model = path.economy, path.economy.model
     grid, fine = model.Parameters.a_grid, torch.as_tensor(a_fine).to(model.Parameters.a_grid)
-    has_Y = "Y" in model.definition_bounds
+    further = [name for name in ("Y", "I") if name in model.definition_bounds]
     with model.context(), torch.no_grad():
         state = economy.start
         mass = put_on(economy.distribution(state), grid, fine)
         lower, weight = (x.expand(*mass.shape) for x in histogram.lottery_weights(fine, grid))
-        rows, wealth = torch.empty(len(path.shocks), 3 + has_Y, dtype=model.dtype, device=model.device), []
+        rows, wealth = torch.empty(len(path.shocks), 3 + len(further), dtype=model.dtype, device=model.device), []
         for t in range(-1, len(path.shocks)):
             policy = model.policy(state)
             found = economy.Definitions.households(state, policy)
@@ -181,7 +181,8 @@ def on_other_nodes(path: Path, a_fine: np.ndarray) -> Series:
                     histogram.aggregate(mass, cash - savings),
                     mass[..., 0].sum(-1),
                 ]
-                rows[t] = torch.cat([*values, economy.Definitions.Y(state, policy)] if has_Y else values)
+                values += [getattr(economy.Definitions, name)(state, policy) for name in further]
+                rows[t] = torch.cat(values)
             if t >= path.burn_in and (t - path.burn_in) % KEPT_EVERY == 0:
                 wealth.append(mass)
             if t + 1 < len(path.shocks):
@@ -189,8 +190,7 @@ def on_other_nodes(path: Path, a_fine: np.ndarray) -> Series:
                 moved = histogram.move_assets(mass, savings, fine)
                 mass = histogram.move_productivity(moved, economy.Dynamics.transition(state, following))
                 state = model.State.update(following, "distribution", put_on(mass, fine, grid))
-    names = ("K", "C", "at_limit", "Y")[: rows.shape[1]]
-    series = dict(zip(names, array(rows)[path.burn_in :].T, strict=True))
+    series = dict(zip(["K", "C", "at_limit", *further], array(rows)[path.burn_in :].T, strict=True))
     return series | inequality(torch.cat(wealth), fine)
 
 
