@@ -15,10 +15,11 @@ from deqn.analysis.heterogeneous.economy import Economy, MarginalUtility, Stretc
 
 @dataclass(frozen=True)
 class _Rows:
-    """What the household of a stretch of n periods needs, in the row of her e: consumption and savings `[n, nA]`; of the
-    next period, at each node of the shock and each e', consumption and gross return `[n, nS, nE, nA]`, and the probability
-    times the discount factor `[n, nS, nE]`."""
+    """What the household of a stretch of n periods needs: the price of next period's assets `[n]`; in the row of her e,
+    consumption and savings `[n, nA]`; of the next period, at each node of the shock and each e', consumption and gross return
+    `[n, nS, nE, nA]`, and the probability times the discount factor `[n, nS, nE]`."""
 
+    price: np.ndarray
     c: np.ndarray
     a_next: np.ndarray
     c_then: np.ndarray
@@ -55,16 +56,16 @@ class Household:
         """Moves on through a stretch of the path."""
         states = self._states(stretch)
         rows = self._rows(stretch, states)
-        for i in range(len(stretch.policies)):
+        for i, price in enumerate(rows.price):
             c, a_next = self._choice(rows, i, self._a)
-            implied = self._within(self._implied(rows, i, a_next), c + a_next)
+            implied = self._within(self._implied(rows, i, a_next), c + price * a_next, price)
             c_other, a_planned = self._choice(rows, i, self._a_other)
-            cash = c_other + a_planned
-            c_other = self._within(self._implied(rows, i, a_planned), cash)
+            cash = c_other + price * a_planned
+            c_other = self._within(self._implied(rows, i, a_planned), cash, price)
             values = (self._a, c, self._a_other, c_other, implied, states[i])
             for name, value in zip(self.series, values, strict=True):
                 self.series[name][self._t] = value
-            self._a, self._a_other = a_next, cash - c_other
+            self._a, self._a_other = a_next, (cash - c_other) / price
             self._t += 1
         self._e = int(states[-1])
 
@@ -83,11 +84,14 @@ class Household:
         then = []
         for shock, probability in enumerate(economy.probabilities(now, policies)):
             following = economy.step(now, policies, shock)
-            consumption, _ = economy.households(following, economy.policy(following))
+            policy = economy.policy(following)
+            consumption, _ = economy.households(following, policy)
             to = economy.transition(now, following)[mine]
             weight = economy.beta[mine[1], None] * probability[:, None] * to
-            then.append((consumption, economy.gross_return(following), weight))
-        return _Rows(c, a_next, *(np.stack(values, 1) for values in zip(*then, strict=True)))
+            then.append((consumption, economy.gross_return(following, policy), weight))
+        return _Rows(
+            economy.price(now, policies), c, a_next, *(np.stack(values, 1) for values in zip(*then, strict=True))
+        )
 
     def _place(self, a: float) -> tuple[int, float]:
         grid = self._economy.a_grid
@@ -104,9 +108,9 @@ class Household:
         """Consumption today by the conditional expectation at these savings."""
         j, upper = self._place(a_next)
         c, R = ((1 - upper) * x[i, ..., j] + upper * x[i, ..., j + 1] for x in (rows.c_then, rows.R_then))
-        return self._marginal.inverse(float((rows.weight[i] * R * self._marginal(c)).sum()))
+        return self._marginal.inverse(float((rows.weight[i] * R * self._marginal(c)).sum() / rows.price[i]))
 
-    def _within(self, c: float, cash: float) -> float:
+    def _within(self, c: float, cash: float, price: float) -> float:
         """Consumption that leaves savings on the grid, whose first node is the borrowing limit."""
         grid = self._economy.a_grid
-        return float(min(max(c, cash - grid[-1]), cash - grid[0]))
+        return float(min(max(c, cash - price * grid[-1]), cash - price * grid[0]))

@@ -34,11 +34,13 @@ class _Today:
     """n states: what is had and done there, and where the economy goes.
 
     Attributes:
+        price: `[n, 1, 1]`, of one unit of next period's assets.
         cash, u: `[n, nE, nA]`, cash on hand and utility of the policy's consumption.
         lower, upper: `[n, nE, nA]`, the node below savings and the weight of the one above.
         weight: `[n, nE, nS P nE]`, beta times the probability of e' and each node of V in (shock, K).
     """
 
+    price: np.ndarray
     cash: np.ndarray
     u: np.ndarray
     lower: np.ndarray
@@ -64,7 +66,7 @@ def bellman_errors(economy: Economy, states: Tensor, shocks: np.ndarray, measure
         today = value.today(states[index])
         expected = value.expected(today)
         planned = today.u + _read(expected, today.lower, today.upper)
-        best = np.maximum(_best(economy, expected, today.cash), planned)
+        best = np.maximum(_best(economy, expected, today), planned)
         errors.append(np.abs(V - best))
         gains.append(best - planned)
         masses.append(economy.distribution(states[index]).double().cpu().numpy())
@@ -122,6 +124,7 @@ class Value:
         economy = self._economy
         policies = economy.policy(states)
         c, a_next = economy.households(states, policies)
+        price = economy.price(states, policies)[:, None, None]
         grid = economy.a_grid
         lower = (np.searchsorted(grid, a_next, side="right") - 1).clip(0, len(grid) - 2)
         upper = (a_next - grid[lower]) / (grid[lower + 1] - grid[lower])
@@ -132,7 +135,9 @@ class Value:
             to = economy.beta[:, None] * economy.transition(states, following)
             parts.append(np.einsum("n,nk,nef->nekf", probability, at, to))
         weight = np.concatenate(parts, 2)
-        return _Today(c + a_next, economy.utility(c), lower, upper, weight.reshape(*weight.shape[:2], -1))
+        return _Today(
+            price, c + price * a_next, economy.utility(c), lower, upper, weight.reshape(*weight.shape[:2], -1)
+        )
 
     def expected(self, today: _Today, V: np.ndarray | None = None) -> np.ndarray:
         """beta E[V'] at the nodes of a': `[n, nE, nA]`."""
@@ -177,16 +182,18 @@ def _read(values: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarra
     return np.asarray((1 - upper) * below + upper * above)
 
 
-def _best(economy: Economy, expected: np.ndarray, cash: np.ndarray) -> np.ndarray:
-    """The largest u(cash - a') + beta E[V'](a') over a' on the grid: `[n, nE, nA]`."""
-    grid = economy.a_grid
+def _best(economy: Economy, expected: np.ndarray, today: _Today) -> np.ndarray:
+    """The largest u(cash - price a') + beta E[V'](a') over a' on the grid: `[n, nE, nA]`."""
+    grid, cash, price = economy.a_grid, today.cash, today.price
 
     def total(a: np.ndarray) -> np.ndarray:
         lower = (np.searchsorted(grid, a, side="right") - 1).clip(0, len(grid) - 2)
-        return economy.utility(cash - a) + _read(expected, lower, (a - grid[lower]) / (grid[lower + 1] - grid[lower]))
+        return economy.utility(cash - price * a) + _read(
+            expected, lower, (a - grid[lower]) / (grid[lower + 1] - grid[lower])
+        )
 
     low = np.full_like(cash, grid[0])
-    high = np.minimum(grid[-1], cash - 1e-6 * np.abs(cash))
+    high = np.minimum(grid[-1], (cash - 1e-6 * np.abs(cash)) / price)
     left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
     at_left, at_right = total(left), total(right)
     best = np.maximum(total(low), np.maximum(at_left, at_right))

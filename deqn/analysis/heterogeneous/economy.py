@@ -5,6 +5,7 @@ The contract is docs/heterogeneous_agents.md. Shapes: nE idiosyncratic states e,
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,7 @@ _CHUNK = 200  # periods of a path that are evaluated at once
 _OFFERED = {  # file: what the tests call there
     "Definitions": {
         "households": "(state, policy_state): what they do, with the fields c and a_next [*batch, nE, nA]",
-        "cash_on_hand": "(state, a): what they have at assets a [n], [*batch, nE, n]",
+        "cash_on_hand": "(state, a) or (state, policy_state, a): what they have at assets a [n], [*batch, nE, n]",
         "utility": "(c): utility of consumption",
     },
     "Dynamics": {"transition": "(state, next_state): probabilities from e to e', [*batch, nE, nE]"},
@@ -88,9 +89,10 @@ class Economy:
         self.nE, self.nA = column.shape
         self.a_grid = array(run.model.Parameters.a_grid)
         self.beta = np.broadcast_to(array(torch.as_tensor(run.model.Parameters.beta, dtype=torch.float64)), (self.nE,))
-        nodes = getattr(run.model.Parameters, "e_grid", None)
+        nodes: Any = getattr(run.model.Parameters, "e_grid", None)
         self.start = self._start()
-        self.labels = [f"e = {i if nodes is None else float(nodes[i]):.3g}" for i in range(self.nE)]
+        known = nodes is not None and torch.as_tensor(nodes).shape == (self.nE,)
+        self.labels = [f"e = {float(nodes[i]) if known else i:.3g}" for i in range(self.nE)]
 
     def _refuse_others(self) -> None:
         model = self.model
@@ -206,16 +208,28 @@ class Economy:
         found = self.Definitions.households(states, policies)
         return array(found.c), array(found.a_next)
 
-    def gross_return(self, states: Tensor) -> np.ndarray:
+    def cash_on_hand(self, states: Tensor, policies: Tensor, a: Tensor) -> Tensor:
+        """What households have at assets a `[m]`: `[n, nE, m]`."""
+        function = self.Definitions.cash_on_hand
+        with_policies = len(inspect.signature(function).parameters) == 3
+        cash: Tensor = function(states, policies, a) if with_policies else function(states, a)
+        return cash
+
+    def gross_return(self, states: Tensor, policies: Tensor) -> np.ndarray:
         """What one more unit of assets adds to cash on hand: `[n, nE, nA]`."""
         with torch.enable_grad():
             a = self.model.Parameters.a_grid.detach().clone().requires_grad_()
-            cash = self.Definitions.cash_on_hand(states, a)
+            cash = self.cash_on_hand(states, policies, a)
             weight = torch.ones_like(cash).requires_grad_()
             (gradient,) = torch.autograd.grad(cash, a, weight, create_graph=True)
             # of each entry its own slope: the gradient is linear in the weights
             (slope,) = torch.autograd.grad(gradient.sum(), weight)
         return array(slope)
+
+    def price(self, states: Tensor, policies: Tensor) -> np.ndarray:
+        """Of one unit of next period's assets, today: `[n]`."""
+        function = getattr(self.Definitions, "price_of_assets", None)
+        return np.ones(len(states)) if function is None else array(function(states, policies))
 
     def transition(self, states: Tensor, next_states: Tensor) -> np.ndarray:
         """Probabilities from e to e': `[n, nE, nE]`."""

@@ -173,12 +173,13 @@ def on_other_nodes(path: Path, a_fine: np.ndarray) -> Series:
             policy = model.policy(state)
             found = economy.Definitions.households(state, policy)
             c = histogram.evaluate(found.c, lower, weight)
-            cash = economy.Definitions.cash_on_hand(state, fine)
-            savings = (cash - c).clamp(fine[0], fine[-1])
+            cash = economy.cash_on_hand(state, policy, fine)
+            price = torch.as_tensor(economy.price(state, policy)).to(cash)[:, None, None]
+            savings = ((cash - c) / price).clamp(fine[0], fine[-1])
             if t >= 0:
                 values = [
                     histogram.aggregate(mass, fine),
-                    histogram.aggregate(mass, cash - savings),
+                    histogram.aggregate(mass, cash - price * savings),
                     mass[..., 0].sum(-1),
                 ]
                 values += [getattr(economy.Definitions, name)(state, policy) for name in further]

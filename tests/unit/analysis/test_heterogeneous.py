@@ -74,6 +74,27 @@ def test_at_the_borrowing_limit_all_is_consumed_and_no_error_counted(run):
     np.testing.assert_allclose(household.series["c_implied"], household.series["c"])
 
 
+def test_a_bond_with_a_price_has_no_euler_error_and_no_bellman_error(tmp_path):
+    """The same economy where a unit of assets costs a half, pays half as much, and prices are policies."""
+    definitions = FILES["Definitions"].replace("cash_on_hand(state, a)", "cash_on_hand(state, policy_state, a)")
+    definitions = definitions.replace("return State.R(state)", "return 0.5 * State.R(state)").replace(
+        "* cash).clamp", "* cash / 0.5).clamp"
+    )
+    definitions = definitions.replace("cash_on_hand(state, Parameters", "cash_on_hand(state, policy_state, Parameters")
+    definitions = definitions.replace("Households(cash - a_next", "Households(cash - 0.5 * a_next")
+    definitions += dedent("""
+        def price_of_assets(state, policy_state):
+            return 0.5 * State.R(state) / State.R(state)
+        """).replace("\n", "\n        ")
+    run = deqn.Run(returns(tmp_path, Definitions=definitions), tmp_path)
+    series = lived(run, 1 - BETA)
+    np.testing.assert_allclose(series["c_implied"], series["c"], rtol=1e-9)
+    np.testing.assert_allclose(series["a_other"], series["a"], rtol=1e-9)
+    with run.model.context(), torch.no_grad():
+        economy = Economy(run, consume(1 - BETA))
+        assert bellman_errors(economy, *kept(economy), measured=10)["E|V - max(u + beta E V')|"] < 4e-4
+
+
 def kept(economy, periods=1_000):
     """States and shocks of a path that is not long enough for wealth to leave the grid: 10 from each period 20 apart."""
     states, shocks = [], []
