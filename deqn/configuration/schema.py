@@ -177,10 +177,14 @@ class Net(Group):
         default_factory=list,
         description="(new) names of states of which the network sees the logarithm, taken within the state's bounds",
     )
-    warm_start: Literal["none", "guess", "steady_state", "linear"] = Field(
+    warm_start: Literal["none", "guess", "steady_state", "linear", "run"] = Field(
         "none",
         description="(new) what the network is fitted to first: nothing, guess(state) of the model's Guess.py, the policy of the "
-        "steady state without shocks, or the linear solution around it",
+        "steady state without shocks, or the linear solution around it; `run`: it begins as the network of another run",
+    )
+    warm_start_from: str = Field(
+        "",
+        description="(new) the run folder for `warm_start: run`, seen from where the command is typed, or a full path",
     )
     inputs: list[str] = Field(
         default_factory=list, description="(new) names of the states that the network sees; empty: all"

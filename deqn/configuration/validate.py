@@ -331,6 +331,11 @@ def _check_net(net: Net) -> list[str]:
     if net.refit_inputs_at and not net.normalize_inputs:
         problems.append("net.refit_inputs_at refits what net.normalize_inputs fits: give net.normalize_inputs=true.")
     problems += _check_seen(net)
+    if (net.warm_start == "run") != bool(net.warm_start_from):
+        problems.append(
+            f"net.warm_start={net.warm_start}, net.warm_start_from={net.warm_start_from or 'nothing'}: give both "
+            "net.warm_start=run and net.warm_start_from=<run folder>, or neither."
+        )
     for i, layer in enumerate(net.layers):
         expected = "output" if i == len(net.layers) - 1 else "hidden"
         part = getattr(layer, expected)

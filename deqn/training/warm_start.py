@@ -1,18 +1,21 @@
-"""Before the first step, the network is fitted to a rule that is near the solution."""
+"""Before the first step, the network is fitted to a rule that is near the solution, or is that of another run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from deqn.disk import checkpoint
+from deqn.disk.checkpoint import Checkpoints
 from deqn.economy.bounds import Bound
 from deqn.economy.guess import guess, not_finite
 from deqn.economy.linear import NoLinearSolution, linear_solution
 from deqn.economy.model import Model
 from deqn.economy.steady_state import steady_state
-from deqn.errors import ConfigError, ModelError
+from deqn.errors import CheckpointError, ConfigError, ModelError
 from deqn.numerics.least_squares import LevenbergMarquardt
 
 Rule = Callable[[Tensor], Tensor]  # states [n, n_states] -> policies that broadcast to [n, n_policies]
@@ -36,6 +39,8 @@ def warm_start(model: Model) -> str:
         ModelError: where the guess in the model's files is wrong.
     """
     kind = model.config.net.warm_start
+    if kind == "run":
+        return _network_of_a_run(model)
     with model.context():
         rule, what, centre = _RULES[kind](model)
         constant = kind == "steady_state"
@@ -49,6 +54,36 @@ def warm_start(model: Model) -> str:
             _fit_constant(model, states, policies) if constant else fit_policy(model, states, policies, enough=_ENOUGH)
         )
     return f"warm start: the network begins at {what}, within {left:.0e} in {len(states):,} states.{cut}"
+
+
+def _network_of_a_run(model: Model) -> str:
+    """Takes all weights from the newest checkpoint of another run; a line on it.
+
+    Raises:
+        ConfigError: where there is none, or its network has other parameters.
+    """
+    folder = Path(model.config.net.warm_start_from)
+    try:
+        payload, name, _ = Checkpoints(folder, required=checkpoint.PAYLOAD).load("LATEST")
+    except CheckpointError as error:
+        raise ConfigError(
+            f"net.warm_start_from={folder}: it has no checkpoint that can be read. Give the folder of a run, the one that holds "
+            "ckpt/, or net.warm_start=none and no net.warm_start_from."
+        ) from error
+    theirs, ours = (
+        {key: list(x.shape) for key, x in p.items()} for p in (payload["policy"], model.network.state_dict())
+    )
+    if theirs != ours:
+        different = [key for key in {**ours, **theirs} if theirs.get(key) != ours.get(key)]
+        found = "; ".join(
+            f"{key} is {theirs.get(key, 'missing')} there, {ours.get(key, 'missing')} here" for key in different[:3]
+        )
+        raise ConfigError(
+            f"net.warm_start_from={folder}: the network of {name} has other parameters: {found}. Give a run whose network "
+            "has the same layers, or net.warm_start=none and no net.warm_start_from."
+        )
+    model.network.load_state_dict(payload["policy"])
+    return f"warm start: the network begins as that of {name} in {folder}."
 
 
 def _guess(model: Model) -> tuple[Rule, str, Tensor | None]:

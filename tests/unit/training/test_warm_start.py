@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import deqn
+from deqn.disk.run_folder import RunFolder
 from deqn.economy.linear import linear_solution
 from deqn.training import warm_start as module
 from deqn.training.warm_start import fit_policy, warm_start
@@ -121,6 +122,44 @@ def test_a_run_that_was_resumed_ends_with_the_same_numbers(tmp_path, kind):
     parts = train(tmp_path / "parts", *overrides, "run.N_episodes=4", starting_point="LATEST")
     for one, other in zip(whole.model.network.parameters(), parts.model.network.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+def test_a_run_begins_as_the_network_of_another_run(tmp_path):
+    first = train(tmp_path / "first", "run.N_episodes=2").model.network
+    overrides = ["seed=5", "net.warm_start=run", f"net.warm_start_from={tmp_path / 'first'}"]
+    economy = deqn.load_model("brock_mirman", [*TINY[1:], *overrides])
+    assert not torch.equal(next(economy.network.parameters()), next(first.parameters()))
+    assert "begins as that of ckpt-2" in warm_start(economy)
+    for name, value in first.state_dict().items():
+        torch.testing.assert_close(economy.network.state_dict()[name], value, rtol=0, atol=0)
+
+
+def test_a_run_with_another_network_or_without_a_checkpoint_is_no_warm_start(tmp_path):
+    train(tmp_path / "first", "run.N_episodes=1")
+    start = ["net.warm_start=run", f"net.warm_start_from={tmp_path / 'first'}"]
+    with pytest.raises(deqn.ConfigError, match=r"other parameters: .* is \[8, 2\] there, \[9, 2\] here"):
+        train(None, *start, "net.layers.0.hidden.units=9")
+    with pytest.raises(deqn.ConfigError, match="no checkpoint that can be read"):
+        train(None, start[0], f"net.warm_start_from={tmp_path}")
+
+
+@pytest.mark.parametrize("override", ["net.warm_start=run", "net.warm_start_from=somewhere"])
+def test_the_folder_and_the_kind_of_start_are_given_together(override):
+    with pytest.raises(deqn.ConfigError, match=r"give both net\.warm_start=run and net\.warm_start_from"):
+        deqn.load_model("brock_mirman", [override])
+
+
+def test_irbc_with_more_countries_begins_as_the_network_of_two(tmp_path):
+    """Whose parameters do not depend on how many there are."""
+    few = ["run.N_sim_batch=2", "run.N_minibatch_size=20", "run.N_episodes=1"]
+    small = deqn.Trainer(deqn.load_model("irbc", few), RunFolder(tmp_path / "two"))
+    small.fit(quiet=True)
+    start = ["net.warm_start=run", f"net.warm_start_from={tmp_path / 'two'}"]
+    taken, given = (deqn.load_model("irbc", ["constants.N=5", *more]) for more in (start, []))
+    warm_start(taken)
+    given.network.load_state_dict(small.model.network.state_dict())
+    states = taken.initial_states(10)
+    assert torch.equal(taken.policy(states), given.policy(states))
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
