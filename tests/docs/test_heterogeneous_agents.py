@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import deqn
 from deqn.analysis.heterogeneous.economy import _OFFERED, _PARAMETERS
-from tests.docs.blocks import ROOT, blocks, python, shell
+from deqn.configuration.compose import compose, write_run_configuration
+from deqn.disk.run_folder import RunFolder, comparable
+from deqn.economy.probe import probe
+from tests.docs.blocks import ROOT, blocks
 
 PAGE = ROOT / "docs" / "heterogeneous_agents.md"
 
 
-def test_the_example_runs(tmp_path):
+def test_the_example_runs(tmp_path, monkeypatch, capsys):
     """On the smallest run that there can be."""
-    overrides = [
-        "constants.nA=60",
-        "run.N_episodes=1",
-        "run.N_sim_batch=8",
-        "run.N_episode_length=4",
-        "run.N_minibatch_size=8",
-    ]
-    result = shell("deqn train model=krusell_smith_1998 hydra.run.dir=runs/ks", tmp_path, " ".join(overrides))
-    assert result.returncode == 0, result.stdout + result.stderr
+    size = ["run.N_episodes=1", "run.N_sim_batch=8", "run.N_episode_length=4", "run.N_minibatch_size=8"]
+    composed = compose(["model=krusell_smith_1998", "constants.nA=60", *size])
+    model, folder = deqn.Model(composed.config), tmp_path / "runs" / "ks"
+    probe(model)
+    folder.mkdir(parents=True)
+    write_run_configuration(composed, folder)
+    RunFolder(folder).write(status="running", configuration=comparable(composed.config), versions={})
+    deqn.Trainer(model, RunFolder(folder)).fit(quiet=True)
     (code,) = [block.text for block in blocks(PAGE) if block.language == "python"]
-    result = python(code, tmp_path)
-    assert result.returncode == 0, result.stderr
-    assert 0 < float(result.stdout.split()[-2]) < 5
-    assert (tmp_path / "runs" / "ks" / "den_haan_judd_juillard.md").is_file()
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
+    assert 0 < float(capsys.readouterr().out.split()[-2]) < 5
+    assert (folder / "den_haan_judd_juillard.md").is_file()
 
 
 def test_the_page_lists_what_is_asked_of_a_folder():
