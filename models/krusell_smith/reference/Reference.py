@@ -60,6 +60,7 @@ jax.config.update("jax_enable_x64", True)
 
 NEEDED = ("beta", "eis", "alpha", "delta", "amin", "amax", "nA", "grid", "grid_power")  # by either economy
 PRODUCTIVITY = ("L", "rho_e", "sd_e", "nE", "rho_tfp", "sigma_tfp", "n_tfp")  # by the one with autoregressions
+DISPERSION = ("L", "rho_e", "sd_e_bad", "sd_e_good", "nE", "rho_tfp", "sigma_tfp", "n_tfp")  # where it moves with Z
 EMPLOYMENT = (  # by that of Krusell and Smith (1998)
     "Z_bad", "Z_good", "duration_Z", "u_bad", "u_good", "duration_u_bad", "duration_u_good", "hours", "benefit",
 )
@@ -114,8 +115,12 @@ def economy(constants, n_assets=None, top=None):
     households with e = 0.
     """
     p = constants
-    unemployed = any(name in p for name in EMPLOYMENT)
-    needed = NEEDED + (EMPLOYMENT if unemployed else PRODUCTIVITY)
+    kind, own = productivity, PRODUCTIVITY
+    if any(name in p for name in EMPLOYMENT):
+        kind, own = employment, EMPLOYMENT
+    elif any(name in p for name in ("sd_e_bad", "sd_e_good")):
+        kind, own = dispersion, DISPERSION
+    needed = NEEDED + own
     missing = [name for name in needed if name not in p]
     if missing:
         raise ValueError(f"missing constants: {', '.join(missing)}")
@@ -128,7 +133,7 @@ def economy(constants, n_assets=None, top=None):
     if high <= p["amin"]:
         raise ValueError(f"the asset grid ends at {high:g}, which is not above amin = {p['amin']:g}")
     arrays = {"a_grid": asset_nodes(p["grid"], n, float(p["amin"]), float(high), p["grid_power"])}
-    arrays |= employment(p) if unemployed else productivity(p)
+    arrays |= kind(p)
     return arrays | {name: p[name] for name in ("beta", "eis", "alpha", "delta", "grid", "grid_power")}
 
 
@@ -141,6 +146,22 @@ def productivity(p):
     nZ = len(log_tfp)
     arrays = {"tfp_grid": np.exp(log_tfp), "Pi_tfp": Pi_tfp, "labour": np.full(nZ, float(p["L"]))}
     return arrays | {"income": np.tile(e_grid, (nZ, 1)), "Pi_e": np.tile(Pi_e, (nZ, nZ, 1, 1))}
+
+
+def dispersion(p):
+    """The same, but the standard deviation of log e is linear in log Z, from sd_e_bad at the lowest node to sd_e_good at the highest.
+
+    Mean e is one at every Z. Income risk that is larger in recessions: Storesletten, Telmer and Yaron (2004), Journal of Political
+    Economy 112, 695-717.
+    """
+    arrays = productivity(p | {"sd_e": 1.0})
+    log_Z, x = np.log(arrays["tfp_grid"]), np.log(arrays["income"][0])
+    share = (log_Z - log_Z[0]) / (log_Z[-1] - log_Z[0])
+    sd = p["sd_e_bad"] + share * (p["sd_e_good"] - p["sd_e_bad"])
+    e = np.exp(sd[:, None] * (x - x.mean()))
+    chain = arrays["Pi_e"][0, 0]
+    weight = np.linalg.solve(np.eye(len(x)) - chain.T + 1, np.ones(len(x)))
+    return arrays | {"income": e / (e @ weight)[:, None]}
 
 
 def employment(p):
