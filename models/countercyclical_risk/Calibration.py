@@ -14,13 +14,13 @@ from krusell_smith.Calibration import asset_grid, stationary_equilibrium
 def calibrate(constants):
     """Derived constants of the economy; index 0 is the deepest recession, and the poorest.
 
-    log e = s(Z) x - correction, where x is a chain with variance one, s(Z) goes from sd_e_bad at the lowest node of Z to sd_e_good at
-    the highest, linear in log Z, and mean e is one at every Z.
+    log e = s(Z) x - correction, where x is a chain with variance one. s(Z) goes from sd_e_bad at the lowest node of Z to
+    sd_e_good at the highest, linear in log Z, and mean e is one at every Z.
 
     Returns:
-        tfp_grid [nZ], Pi_tfp [nZ, nZ], pi_tfp [nZ]; sd_e [nZ]; income [nZ, nE] in units of the wage; Pi_e [nE, nE]; e_grid [nE], that
-        of the stationary economy, with the dispersion of the middle; a_grid [nA]; K_ss, share_ss [nE, nA] (consumption / cash on
-        hand), D_ss [nE, nA] (masses).
+        tfp_grid [nZ], Pi_tfp [nZ, nZ], pi_tfp [nZ]; sd_e [nZ]; income [nZ, nE] in units of the wage; Pi_e [nE, nE]; e_grid [nE],
+        that of the stationary economy, with the dispersion of the middle; a_grid [nA]; K_ss, share_ss [nE, nA] (consumption /
+        cash on hand), D_ss [nE, nA] (masses).
     """
     from sequence_jacobian import grids
 

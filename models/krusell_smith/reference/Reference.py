@@ -10,7 +10,8 @@ does not import this file.
 
 Which economies. In one, log Z and log e are autoregressions and labour is fixed. In the other, that of Krusell and Smith
 (1998) as calibrated by Den Haan, Judd and Juillard (2010), Z is bad or good, households are unemployed (e = 0) or employed
-(1), and how many are unemployed follows from Z alone. The constants tell which; `economy` turns them into the same arrays.
+(1), and how many are unemployed follows from Z alone. In a third, the
+standard deviation of log e moves with Z. The constants tell which; `economy` turns them into the same arrays.
 
 What is solved. Households know Z, K and their own (e, a), and forecast capital by a law of motion of its log for each
 Z, quadratic. Given that law, consumption on (Z, log K, e, a) comes from the endogenous grid method (Carroll, 2006)
@@ -149,10 +150,10 @@ def productivity(p):
 
 
 def dispersion(p):
-    """The same, but the standard deviation of log e is linear in log Z, from sd_e_bad at the lowest node to sd_e_good at the highest.
+    """The same, but the standard deviation of log e is linear in log Z: sd_e_bad at its lowest node, sd_e_good at the highest.
 
-    Mean e is one at every Z. Income risk that is larger in recessions: Storesletten, Telmer and Yaron (2004), Journal of Political
-    Economy 112, 695-717.
+    Mean e is one at every Z. Income risk that is larger in recessions: Storesletten, Telmer and Yaron (2004), Journal of
+    Political Economy 112, 695-717.
     """
     arrays = productivity(p | {"sd_e": 1.0})
     log_Z, x = np.log(arrays["tfp_grid"]), np.log(arrays["income"][0])
