@@ -69,13 +69,13 @@ def train(folder: File, preset: str, state: str, seed: int, arguments: argparse.
     return run
 
 
-def measure(folder: File) -> list[float]:
+def measure(folder: File, periods: int | None) -> list[float]:
     """The numbers of one run; its references lie beside the run folders, so that they are solved once."""
     run = deqn.load_run(folder)
     run.output = folder.with_name(f"{folder.name}-report")
     run.output.mkdir(exist_ok=True)
     with run.model.context(), torch.no_grad():
-        references = run.from_post_process("references")(run)
+        references = run.from_post_process("references")(run, periods)
         report = accuracy_report(Path(Economy(run)), references["own grid"], references["fine grid"])
     ended = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     fine, own = report["path of K"][FINE], report["path of K"][OWN]
@@ -115,6 +115,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="runs trained at the same time")
     parser.add_argument("--processes", type=int, default=1, help="that train each run together, started by torchrun")
     parser.add_argument("--keep", type=File, help="folder for the runs (default: a temporary one)")
+    parser.add_argument("--periods", type=int, help="of the fit of the reference (default: as in post-processing)")
     parser.add_argument("overrides", nargs="*", help="further arguments for run_deepnet.py")
     arguments = parser.parse_intermixed_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -123,7 +124,7 @@ def main() -> None:
         wanted = list(itertools.product(arguments.presets, arguments.sees, arguments.seeds))
         with ThreadPoolExecutor(arguments.jobs) as pool:
             runs = list(pool.map(lambda which: train(folder, *which, arguments), wanted))
-        rows = dict(zip(wanted, map(measure, runs), strict=True))  # one after the other
+        rows = dict(zip(wanted, (measure(run, arguments.periods) for run in runs), strict=True))  # one after the other
     print(line("preset", "sees", "seed", *COLUMNS))
     print("|---" * (3 + len(COLUMNS)) + "|")
     for preset, state in itertools.product(arguments.presets, arguments.sees):

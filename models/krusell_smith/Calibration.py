@@ -17,7 +17,7 @@ def calibrate(constants):
 
     Returns:
         a_grid [nA], e_grid [nE] (mean one), Pi_e [nE, nE], tfp_grid [nZ], Pi_tfp [nZ, nZ], pi_tfp [nZ]; of the
-        stationary equilibrium: K_ss, share_ss [nE, nA] (consumption / cash on hand), D_ss [nE, nA] (masses).
+        stationary equilibrium: K_ss, share_ss [nE, nA] (consumption / cash above the borrowing limit), D_ss [nE, nA] (masses).
     """
     from sequence_jacobian import grids
 
@@ -52,27 +52,30 @@ def prices(p, K):
     return r, (1 - p["alpha"]) * (K / p["L"]) ** p["alpha"]
 
 
-def stationary_equilibrium(p, a_grid, income, Pi_e):
+def stationary_equilibrium(p, a_grid, income, Pi_e, goods=0.0):
     """K, consumption share and distribution where households hold the capital that firms use.
 
     Args:
-        p: the constants, `L` among them.
+        p: the constants, `L` among them. beta is a number, or [nE].
         income: [nE], of labour, in units of the wage.
+        goods: [nE], what households have beside.
     """
+    beta = np.broadcast_to(p["beta"], len(income))[:, None]
+    goods = np.broadcast_to(goods, len(income))
     household = household_block(p, a_grid)
 
     def steady_state(K):
         r, w = prices(p, K)
-        inputs = {"a_grid": a_grid, "e_grid": income, "Pi": Pi_e, "r": r, "w": w, "beta": p["beta"], "eis": p["eis"]}
+        inputs = {"a_grid": a_grid, "e_grid": income + goods / w, "Pi": Pi_e, "r": r, "w": w, "beta": beta, "eis": p["eis"]}
         return household.steady_state(inputs)
 
-    # the interest rate lies below 1 / beta - 1; there asset supply grows without bound
-    K_low = p["L"] * (p["alpha"] / (1 / p["beta"] - 1 + p["delta"])) ** (1 / (1 - p["alpha"]))
+    # the interest rate lies below 1 / beta - 1 of the most impatient; there asset supply grows without bound
+    K_low = p["L"] * (p["alpha"] / (1 / beta.min() - 1 + p["delta"])) ** (1 / (1 - p["alpha"]))
     K = brentq(lambda K: steady_state(K)["A"] - K, 1.0005 * K_low, 2 * K_low, xtol=1e-9)
     internals = steady_state(K).internals["household"]
     r, w = prices(p, K)
-    cash = (1 + r) * a_grid + w * income[:, None]
-    return K, internals["c"] / cash, internals["D"]
+    cash = (1 + r) * a_grid + (w * income + goods)[:, None]
+    return K, internals["c"] / (cash - a_grid[0]), internals["D"]
 
 
 def household_block(p, a_grid):
@@ -83,7 +86,7 @@ def household_block(p, a_grid):
 
     def initial_value(a_grid, e_grid, r, w, eis):
         cash = (1 + r) * a_grid + w * e_grid[:, None]
-        Va = (1 + r) * (0.1 * cash) ** (-1 / eis)
+        Va = (1 + r) * (0.1 * (cash - low)) ** (-1 / eis)
         return Va
 
     @ssj.het(exogenous="Pi", policy="a", backward="Va", backward_init=initial_value)

@@ -4,7 +4,8 @@ Source of the economy: Krusell and Smith (1998), "Income and wealth heterogeneit
 Economy 106(5), 867-896.
 
 The state is productivity Z and the histogram of households over productivity e and assets a at the beginning of the
-period, [nE, nA]. The policy is the share of cash on hand that a household at each node wants to consume.
+period, [nE, nA]. The policy is the share that a household at each node wants to consume, of cash on hand above the borrowing
+limit.
 """
 
 import Parameters
@@ -21,14 +22,19 @@ a_grid = Parameters.a_grid
 def households(state, policy_state):
     """What households at every node do: `desired` savings, `a_next` and `c`, each [*batch, nE, nA]."""
     cash = cash_on_hand(state, a_grid)
-    return household.choose(cash, PolicyState.share(policy_state) * cash, Parameters.amin, Parameters.amax)
+    wanted = PolicyState.share(policy_state) * (cash - Parameters.amin)
+    return household.choose(cash, wanted, Parameters.amin, Parameters.amax)
 
 
 def cash_on_hand(state, a):
-    """Assets with their return and labour income, at assets a [n]: [*batch, nE, n]."""
+    """Assets with their return and income, at assets a [n]: [*batch, nE, n]."""
     interest, wage = prices(state)
-    income = wage[..., None] * Productivity.income(State.Z(state))
-    return (1 + interest)[..., None, None] * a + income[..., None]
+    return (1 + interest)[..., None, None] * a + earnings(state, wage)[..., None]
+
+
+def earnings(state, wage):
+    """Income beside that of assets, in goods, at the wage [*batch]: [*batch, nE]."""
+    return wage[..., None] * Productivity.income(State.Z(state))
 
 
 def utility(c):

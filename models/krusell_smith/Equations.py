@@ -25,4 +25,9 @@ def implied(state, policy_state):
         c, r = Definitions.households(s, p).c, Definitions.r(s, p)
         return Dynamics.transition(state, s) @ ((1 + r)[..., None, None] * c ** (-gamma))
 
-    return (Parameters.beta * E_t(marginal_value)) ** (-1 / gamma)
+    return discounted(E_t(marginal_value)) ** (-1 / gamma)
+
+
+def discounted(value):
+    """Next period's value in today's utils: [*batch, nE, nA]."""
+    return Parameters.beta * value

@@ -21,8 +21,12 @@ def post_process(run):
     figures.save(Hooks.draw_economy(run.starting_state), run.output / "economy.png")
 
 
-def references(run):
-    """The classical solution on the run's grid and on a fine one, solved by the first post-processing of a run."""
+def references(run, periods=None):
+    """The classical solution on the run's grid and on a fine one, solved by the first post-processing of a run.
+
+    Args:
+        periods: quarters of the path that its law of motion is fitted to, if not the usual ones.
+    """
     if importlib.util.find_spec("jax") is None:
         print("no accuracy report: the classical solution needs JAX (pip install 'deqn[reference]')")
         return {}
@@ -32,6 +36,7 @@ def references(run):
         fine["top"] = constants["amax"]
     # capital moves more where Z has two states: another path for the fit moves log K by 0.02 %, of 50,000 quarters by 0.01 %
     long = {"periods": 51_000} if len(Parameters.tfp_grid) == 2 else {}
+    long = long if periods is None else {"periods": periods}
     return {"own grid": Classical(run, long), "fine grid": Classical(run, fine | long)}
 
 
@@ -57,18 +62,18 @@ class Classical:
         self.a_grid = self.solution["a_grid"]
 
     def path(self, shocks):
-        """K, C, Y, at_limit, mass, mass_at_top and inequality on nodes of Z [T]: [T] each."""
+        """K, C, Y, I, at_limit, mass, mass_at_top and inequality on nodes of Z [T]: [T] each."""
         p, path = self.solution, self.module.simulate(self.solution, shocks, inequality=True)
         names = ("K", "C", "at_limit", "mass", "mass_at_top", "gini", "top_10", "top_1")
         Y = p["tfp_grid"][shocks] * path["K"] ** p["alpha"] * p["labour"][shocks] ** (1 - p["alpha"])
-        return {name: path[name] for name in names} | {"Y": Y, "I": Y - path["C"]}
+        return {name: path[name] for name in names} | {"Y": Y, "I": Y + path["by_e"] @ p["goods"] - path["C"]}
 
     def policy(self, states):
-        """Consumption over cash on hand at states [n, n_states], on the run's own grid: [n, nE nA]."""
+        """Consumption over cash above the borrowing limit at states [n, n_states], on the run's own grid: [n, nE nA]."""
         nodes = (State.Z(states)[:, None] - Parameters.tfp_grid).abs().argmin(-1).cpu().numpy()
         c = self.module.consumption_at(self.solution, nodes, capital(states))
         cash = Definitions.cash_on_hand(states, Parameters.a_grid)
-        return (torch.as_tensor(c).to(cash) / cash).flatten(1)
+        return (torch.as_tensor(c).to(cash) / (cash - Parameters.amin)).flatten(1)
 
     def inside(self, states):
         """Whether K is within the range of the solution, at states [n, n_states]: [n]."""
@@ -87,8 +92,8 @@ def wider_box(run, states):
 
 
 def stretch_wealth(run, states):
-    """States [n, n_states] in random order, wealth of all households stretched by a factor between 0.95 and 1.05."""
+    """States [n, n_states] in random order, wealth above the borrowing limit stretched by a factor between 0.95 and 1.05."""
     n, rng, a = len(states), run.model.rng, Parameters.a_grid
     states = states[rng.permutation(n)]
-    stretched = rng.uniform([n, 1, 1], 0.95, 1.05) * a.expand(1, len(Parameters.e_grid), -1)
+    stretched = a[0] + rng.uniform([n, 1, 1], 0.95, 1.05) * (a - a[0]).expand(1, len(Parameters.e_grid), -1)
     return State.update(states, "distribution", histogram.move_assets(State.distribution(states), stretched, a))

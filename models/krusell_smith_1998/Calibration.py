@@ -17,7 +17,8 @@ def calibrate(constants):
     Returns:
         tfp_grid [nZ], Pi_tfp [nZ, nZ], pi_tfp [nZ]; Pi_e [nZ, nZ', nE, nE']; employment [nZ, nE], shares of the unemployed
         and the employed; labour [nZ]; income [nZ, nE] in units of the wage; e_grid [nE] (0 unemployed, 1 employed);
-        a_grid [nA]. Of the stationary economy: K_ss, share_ss [nE, nA] (consumption / cash on hand), D_ss [nE, nA].
+        a_grid [nA]. Of the stationary economy: K_ss, share_ss [nE, nA] (consumption / cash above the borrowing limit),
+        D_ss [nE, nA].
     """
     p = constants
     u = np.array([p["u_bad"], p["u_good"]])

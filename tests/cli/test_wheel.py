@@ -131,7 +131,7 @@ def test_completion_offers_commands_then_hydras_words(deqn):
     assert "complete" in passed(deqn("-sc", "install=bash"))
     assert passed(deqn("-sc", "query=bash", COMP_LINE="deqn tr")).split() == ["train"]
     assert set(passed(deqn("-sc", "query=bash", COMP_LINE="deqn train model=krus")).split()) == {
-        "model=krusell_smith", "model=krusell_smith_1998",
+        "model=krusell_smith", "model=krusell_smith_1998", "model=krusell_smith_beta",
     }  # fmt: skip
     line = "deqn train optimizer.learning_rate="
     assert passed(deqn("-sc", "query=bash", COMP_LINE=line)).strip() == "optimizer.learning_rate=0.001"

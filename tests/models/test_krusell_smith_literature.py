@@ -13,7 +13,7 @@ from deqn.analysis.heterogeneous.economy import Economy
 from deqn.numerics.complementarity import fischer_burmeister
 
 
-@pytest.mark.parametrize("name", ["krusell_smith", "krusell_smith_1998"])
+@pytest.mark.parametrize("name", ["krusell_smith", "krusell_smith_1998", "krusell_smith_beta"])
 def test_what_the_expectation_implies_on_the_nodes_is_what_the_equations_say(name, tmp_path):
     """Equations.py inverts the expectation at the nodes of a' and interpolates."""
     model = deqn.load_model(name, ["constants.nA=60", "run.keras_precision=float64"])
@@ -32,4 +32,7 @@ def test_what_the_expectation_implies_on_the_nodes_is_what_the_equations_say(nam
                 a_next, c, desired = (x[i, e] for x in (households.a_next, households.c, households.desired))
                 gap = torch.as_tensor(np.interp(a_next, economy.a_grid, implied)) / c - 1
                 gap = -fischer_burmeister(-gap, (model.Parameters.amax - desired) / c)
-                np.testing.assert_allclose(residuals[i, e], fischer_burmeister(gap, desired / c), rtol=1e-8, atol=1e-9)
+                low = model.Parameters.amin
+                np.testing.assert_allclose(
+                    residuals[i, e], fischer_burmeister(gap, (desired - low) / c), rtol=1e-8, atol=1e-9
+                )

@@ -215,7 +215,10 @@ def test_the_command_writes_the_file_and_prints_the_table(command, reference, tm
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--constants", "nothing"], "known names: krusell_smith, krusell_smith_1998, krusell_smith_notebook"),
+        (
+            ["--constants", "nothing"],
+            "known names: krusell_smith, krusell_smith_1998, krusell_smith_beta, krusell_smith_notebook",
+        ),
         (["--assets", "3"], "3 asset nodes: at least 10 are needed"),
         (["--assets", "many"], "argument --assets: invalid int value: 'many'"),
         (["--top", "-1"], "the asset grid ends at -1, which is not above amin = 0"),

@@ -30,6 +30,7 @@ SMALLER = {
     "analytic": ["optimizer.N_steps_per_episode=2"],
     "krusell_smith": ["constants.nA=40"],
     "krusell_smith_1998": ["constants.nA=40"],
+    "krusell_smith_beta": ["constants.nA=40"],
 }
 MODELS = ["analytic", "bm1972", "brock_mirman", "krusell_smith"]
 SETTINGS = {

@@ -7,11 +7,13 @@ does not import this file.
     python models/krusell_smith/reference/Reference.py --assets 2000 --top 300          # a fine one
     python models/krusell_smith/reference/Reference.py --constants krusell_smith_notebook --out reference.npz
     python models/krusell_smith/reference/Reference.py --constants krusell_smith_1998   # their own economy
+    python models/krusell_smith/reference/Reference.py --constants krusell_smith_beta   # with stochastic discount factors
 
 Which economies. In one, log Z and log e are autoregressions and labour is fixed. In the other, that of Krusell and Smith
 (1998) as calibrated by Den Haan, Judd and Juillard (2010), Z is bad or good, households are unemployed (e = 0) or employed
-(1), and how many are unemployed follows from Z alone. In a third, the
-standard deviation of log e moves with Z. The constants tell which; `economy` turns them into the same arrays.
+(1), and how many are unemployed follows from Z alone. In a third, that of section IV of Krusell and Smith (1998), the discount
+factor of a household moves between three values, too. In a fourth, the standard deviation of log e moves with Z. The constants
+tell which; `economy` turns them into the same arrays.
 
 What is solved. Households know Z, K and their own (e, a), and forecast capital by a law of motion of its log for each
 Z, quadratic. Given that law, consumption on (Z, log K, e, a) comes from the endogenous grid method (Carroll, 2006)
@@ -59,12 +61,13 @@ from sequence_jacobian import grids
 
 jax.config.update("jax_enable_x64", True)
 
-NEEDED = ("beta", "eis", "alpha", "delta", "amin", "amax", "nA", "grid", "grid_power")  # by either economy
+NEEDED = ("eis", "alpha", "delta", "amin", "amax", "nA", "grid", "grid_power")  # by all economies
 PRODUCTIVITY = ("L", "rho_e", "sd_e", "nE", "rho_tfp", "sigma_tfp", "n_tfp")  # by the one with autoregressions
 DISPERSION = ("L", "rho_e", "sd_e_bad", "sd_e_good", "nE", "rho_tfp", "sigma_tfp", "n_tfp")  # where it moves with Z
 EMPLOYMENT = (  # by that of Krusell and Smith (1998)
     "Z_bad", "Z_good", "duration_Z", "u_bad", "u_good", "duration_u_bad", "duration_u_good", "hours", "benefit",
 )
+PATIENCE = ("beta_low", "beta_middle", "beta_high", "extreme", "duration_beta", "home")  # by that of section IV
 COARSE = 250  # asset nodes on which a solution with many more starts
 BURN_IN = 1_000  # first quarters of a simulated path, which are not counted
 MAX_LAWS = 60  # laws of motion that are tried
@@ -80,8 +83,12 @@ MOMENTS = {  # of a path: key, and what it is
     "correlation_C_Y": "correlation of C with Y",
     "correlation_I_Y": "correlation of I with Y",
     "at_limit": "share of households at the borrowing limit",
+    "negative": "share of households with negative wealth",
     "gini": "Gini coefficient of wealth",
+    "top_20": "share of the richest 20 %",
     "top_10": "share of the richest 10 %",
+    "top_5": "share of the richest 5 %",
+    "top_1": "share of the richest 1 %",
     "mass_at_top": "largest mass at the last node",
 }
 
@@ -112,8 +119,8 @@ def economy(constants, n_assets=None, top=None):
     """Grids, Markov chains and parameters: dict of arrays and numbers.
 
     a_grid [nA]; tfp_grid [nZ], Pi_tfp [nZ, nZ]; labour [nZ], that firms hire at each Z; income [nZ, nE] of households, in
-    wages; Pi_e [nZ, nZ, nE, nE], from e to e' given Z and Z'. Where Z moves employment, unemployment [nZ]: the share of
-    households with e = 0.
+    wages, and goods [nE], what they have beside; Pi_e [nZ, nZ, nE, nE], from e to e' given Z and Z'; beta [nE]. Where Z moves
+    employment, shares [nZ, nE] of households with each e.
     """
     p = constants
     kind, own = productivity, PRODUCTIVITY
@@ -121,7 +128,8 @@ def economy(constants, n_assets=None, top=None):
         kind, own = employment, EMPLOYMENT
     elif any(name in p for name in ("sd_e_bad", "sd_e_good")):
         kind, own = dispersion, DISPERSION
-    needed = NEEDED + own
+    patience = any(name in p for name in PATIENCE)
+    needed = NEEDED + own + (PATIENCE if patience else ("beta",))
     missing = [name for name in needed if name not in p]
     if missing:
         raise ValueError(f"missing constants: {', '.join(missing)}")
@@ -135,7 +143,9 @@ def economy(constants, n_assets=None, top=None):
         raise ValueError(f"the asset grid ends at {high:g}, which is not above amin = {p['amin']:g}")
     arrays = {"a_grid": asset_nodes(p["grid"], n, float(p["amin"]), float(high), p["grid_power"])}
     arrays |= kind(p)
-    return arrays | {name: p[name] for name in ("beta", "eis", "alpha", "delta", "grid", "grid_power")}
+    nE = arrays["income"].shape[1]
+    arrays |= patient(p, arrays) if patience else {"beta": np.full(nE, float(p["beta"])), "goods": np.zeros(nE)}
+    return arrays | {name: p[name] for name in ("eis", "alpha", "delta", "grid", "grid_power")}
 
 
 def productivity(p):
@@ -177,7 +187,7 @@ def employment(p):
         raise ValueError(f"u_bad = {u[0]:g}, u_good = {u[1]:g}: expected shares between 0 and 1")
     if min(p["duration_Z"], p["duration_u_bad"], p["duration_u_good"]) < 1:
         raise ValueError("duration_Z, duration_u_bad, duration_u_good: at least one quarter is needed")
-    if p["amin"] <= 0 and p["benefit"] <= 0:
+    if p["amin"] <= 0 and p["benefit"] <= 0 and p.get("home", 0) <= 0:
         raise ValueError(f"benefit = {p['benefit']:g}: unemployed households without assets have nothing to consume")
     stay = 1 - 1 / p["duration_Z"]
     bad, good = 1 - 1 / p["duration_u_bad"], 1 - 1 / p["duration_u_good"]
@@ -189,9 +199,27 @@ def employment(p):
         raise ValueError("unemployment rates and durations imply transition probabilities that are not between 0 and 1")
     labour = p["hours"] * (1 - u)
     tax = p["benefit"] * u / labour
-    arrays = {"tfp_grid": np.array([p["Z_bad"], p["Z_good"]], dtype=float), "labour": labour, "unemployment": u}
+    arrays = {"tfp_grid": np.array([p["Z_bad"], p["Z_good"]], dtype=float), "labour": labour, "shares": np.stack([u, 1 - u], -1)}
     arrays["Pi_tfp"] = np.array([[stay, 1 - stay], [1 - stay, stay]])
     return arrays | {"income": np.stack([np.full(2, float(p["benefit"])), (1 - tax) * p["hours"]], -1), "Pi_e": Pi_e}
+
+
+def patient(p, employed):
+    """Discount factors by e, of which there are three times as many: e = 2 i + (1 where employed), with the i-th factor.
+
+    Krusell and Smith (1998, section IV): a share `extreme` of households has each of the extreme factors and keeps it for
+    `duration_beta` quarters on average; from one extreme to the other the middle one lies between. Who is unemployed makes
+    `home` goods at home.
+    """
+    if not 0 < p["extreme"] < 0.5 or p["duration_beta"] <= 1:
+        raise ValueError("expected extreme between 0 and 1/2, duration_beta above one quarter")
+    leave = 1 / p["duration_beta"]
+    come = leave * p["extreme"] / (1 - 2 * p["extreme"])
+    chain = np.array([[1 - leave, leave, 0], [come, 1 - 2 * come, come], [0, leave, 1 - leave]])
+    arrays = {"beta": np.repeat([p["beta_low"], p["beta_middle"], p["beta_high"]], 2), "goods": np.tile([p["home"], 0.0], 3)}
+    arrays |= {"income": np.tile(employed["income"], 3), "Pi_e": np.kron(chain, employed["Pi_e"])}
+    weights = [p["extreme"], 1 - 2 * p["extreme"], p["extreme"]]
+    return arrays | {"shares": np.kron(weights, employed["shares"])}
 
 
 def without_shocks(p):
@@ -226,9 +254,14 @@ def prices(p, z_index, K):
 
 
 def cash_on_hand(p, z_index, K):
-    """(1 + r) a + w income: [*batch, nE, nA], for Z's nodes `z_index` and K of shape [*batch]."""
+    """(1 + r) a + w income + goods: [*batch, nE, nA], for Z's nodes `z_index` and K of shape [*batch]."""
     r, w = (np.asarray(x)[..., None, None] for x in prices(p, z_index, K))
-    return (1 + r) * p["a_grid"] + w * p["income"][z_index][..., None]
+    return (1 + r) * p["a_grid"] + w * p["income"][z_index][..., None] + p["goods"][:, None]
+
+
+def resources(p, cash):
+    """What can be consumed, cash on hand above the borrowing limit, which is positive."""
+    return cash - p["a_grid"][0]
 
 
 def within_limits(p, savings):
@@ -244,9 +277,9 @@ def time_iteration(c, cash, discount, Pi_e, a_grid, eis, tolerance, max_steps=20
 
     Args:
         c, cash: [S, nE, nA] in S aggregate states: the consumption to start from, cash on hand.
-        discount: [S, S], beta times the probability of each next state times its gross return. A next state between
-            nodes is spread over them.
-        Pi_e: [nE, nE], or [S, S, nE, nE] where the chain of e depends on both states.
+        discount: [S, S], the probability of each next state times its gross return. A next state between nodes is spread
+            over them.
+        Pi_e: [nE, nE], or [S, S, nE, nE] where the chain of e depends on both states; its rows times beta of e.
         tolerance: largest relative change of consumption in the last step.
 
     Returns:
@@ -308,10 +341,11 @@ def policies(p, log_K, log_K_next, c, tolerance):
         np.put_along_axis(spread, (first + i)[..., None], weight[..., None], -1)
     z = np.arange(nZ)
     r_next, _ = prices(p, z[:, None, None], np.exp(log_K_next))  # [nZ', nZ, nK]
-    discount = p["beta"] * np.einsum("zy,yzk,zkq->zkyq", p["Pi_tfp"], 1 + r_next, spread)
+    discount = np.einsum("zy,yzk,zkq->zkyq", p["Pi_tfp"], 1 + r_next, spread)
     cash = cash_on_hand(p, z[:, None], np.exp(log_K))
     states, Pi_e, node = (nZ * nK, *cash.shape[-2:]), p["Pi_e"], z.repeat(nK)
     Pi_e = Pi_e[0, 0] if (Pi_e == Pi_e[0, 0]).all() else Pi_e[node[:, None], node]
+    Pi_e = p["beta"][:, None] * Pi_e
     new, steps, change = time_iteration(
         c.reshape(states), cash.reshape(states), discount.reshape(nZ * nK, -1), Pi_e, p["a_grid"],
         eis=float(p["eis"]), tolerance=tolerance,
@@ -388,16 +422,16 @@ def stationary_equilibrium(p, tolerance=1e-11):
         r, _ = prices(p, 0, K)
         cash = cash_on_hand(p, 0, K)
         c, _, _ = time_iteration(
-            latest.get("c", 0.1 * cash)[None], cash[None], np.array([[p["beta"] * (1 + r)]]), p["Pi_e"][0, 0], p["a_grid"],
-            eis=float(p["eis"]), tolerance=tolerance,
+            latest.get("c", 0.1 * resources(p, cash))[None], cash[None], np.array([[1 + r]]),
+            p["beta"][:, None] * p["Pi_e"][0, 0], p["a_grid"], eis=float(p["eis"]), tolerance=tolerance,
         )
         c = np.asarray(c)[0]
         D = stationary_distribution(p, within_limits(p, cash - c))
         latest.update(c=c, D=D)
         return D.sum(0) @ p["a_grid"] - K
 
-    # the return lies below 1 / beta - 1; there households' wealth grows without bound
-    lowest = p["labour"][0] * (p["alpha"] / (1 / p["beta"] - 1 + p["delta"])) ** (1 / (1 - p["alpha"]))
+    # the return lies below 1 / beta - 1 of the most impatient; there households' wealth grows without bound
+    lowest = p["labour"][0] * (p["alpha"] / (1 / p["beta"].min() - 1 + p["delta"])) ** (1 / (1 - p["alpha"]))
     try:
         K = brentq(excess, 1.0005 * lowest, 2 * lowest, xtol=1e-9)
     except ValueError:
@@ -428,11 +462,12 @@ def transport_path(z, D, c, log_K, p, grid, grid_power, inequality):
 
     Args:
         c: [nZ, nK, nE, nA], consumption on the nodes log_K [nK] and p["a_grid"] [nA].
-        p: a_grid, income, Pi_e, tfp_grid, alpha, delta, labour.
+        p: a_grid, income, goods, Pi_e, tfp_grid, alpha, delta, labour.
         inequality: whether Gini and top shares are calculated too.
 
     Returns:
-        the last D, and a dict of [T]: K, C, at_limit, mass_at_top, mass (and gini, top_10, top_1); and by_e [T, nE].
+        the last D, and a dict of [T]: K, C, at_limit, mass_at_top, mass (and negative, gini, top_20, top_10, top_5, top_1);
+        and by_e [T, nE].
     """
     a_grid, n, nK = p["a_grid"], p["a_grid"].shape[0], log_K.shape[0]
     row = n * jnp.arange(D.shape[0])[:, None]
@@ -442,7 +477,7 @@ def transport_path(z, D, c, log_K, p, grid, grid_power, inequality):
         by_assets = D.sum(0)
         K = by_assets @ a_grid
         r, w = prices(p, z, K)
-        cash = (1 + r) * a_grid + w * p["income"][z][:, None]
+        cash = (1 + r) * a_grid + w * p["income"][z][:, None] + p["goods"][:, None]
         s = ((jnp.log(K) - log_K[0]) / (log_K[1] - log_K[0])).clip(0, nK - 1)
         first, weights = cubic(s, nK)
         around = jax.lax.dynamic_slice(c, (z, first, 0, 0), (1, 4, *c.shape[2:]))[0]
@@ -458,7 +493,8 @@ def transport_path(z, D, c, log_K, p, grid, grid_power, inequality):
             cumulative = jnp.cumsum(wealth)
             out["gini"] = 1 - (by_assets * (2 * cumulative - wealth)).sum() / K  # the Lorenz curve is piecewise linear
             richer = by_assets.sum() - jnp.cumsum(by_assets)
-            for name, share in (("top_10", 0.1), ("top_1", 0.01)):
+            out["negative"] = (by_assets * (a_grid < 0)).sum()
+            for name, share in (("top_20", 0.2), ("top_10", 0.1), ("top_5", 0.05), ("top_1", 0.01)):
                 out[name] = jnp.minimum(by_assets, (share - richer).clip(0)) @ a_grid / K
         return p["Pi_e"][z, z_next].T @ moved.reshape(D.shape), out
 
@@ -466,21 +502,21 @@ def transport_path(z, D, c, log_K, p, grid, grid_power, inequality):
 
 
 def at_start(p, D, z_index):
-    """D [nE, nA] with the unemployment of Z's node `z_index`: the rows of unemployed and employed are scaled to it.
+    """D [nE, nA] with the unemployment of Z's node `z_index`: the row of each e is scaled to its share there.
 
     From then on the chain of e keeps unemployment at u(Z). As it is in the economy where Z does not move employment.
     """
-    if "unemployment" not in p:
+    if "shares" not in p:
         return D
-    now, u = D.sum(1, keepdims=True), p["unemployment"][z_index]
+    now = D.sum(1, keepdims=True)
     if not now.min() > 0:
         raise ValueError("distribution: there are no unemployed or no employed households in it")
-    return D / now * np.array([[u], [1 - u]])
+    return D / now * p["shares"][z_index][:, None]
 
 
 def run_path(p, log_K, c, z, D, inequality=False, z_after=None):
     """`transport_path` with numpy arrays, from `at_start` on: the path, and the last distribution as `distribution`."""
-    names = ("a_grid", "income", "Pi_e", "tfp_grid", "alpha", "delta", "labour")
+    names = ("a_grid", "income", "goods", "Pi_e", "tfp_grid", "alpha", "delta", "labour")
     arrays = {name: jnp.asarray(p[name]) for name in names}
     kind = {"grid": str(p["grid"]), "grid_power": float(p["grid_power"])}
     D, z = at_start(p, D, z[0]), np.append(z, z[-1] if z_after is None else z_after)
@@ -498,7 +534,7 @@ def simulate(solution, z_indices, distribution=None, n_assets=None, inequality=F
             finer histogram. The stationary one at Z = 1 if not given. Where Z moves employment, its rows are scaled to
             the unemployment of the first Z, whatever it was before, and K moves a little with them.
         n_assets: nodes of the histogram if not those of the solution; consumption between nodes is linear in assets.
-        inequality: whether gini, top_10 and top_1 are calculated too.
+        inequality: whether negative, gini and top shares are calculated too.
         z_after: node of Z in the period after the last; the last one again if not given. It moves households between
             rows of the distribution that is returned, where Z moves employment.
 
@@ -539,9 +575,11 @@ def moments(p, z, path):
     K, C, log_K = path["K"], path["C"], np.log(path["K"])
     r, _ = prices(p, z, K)
     Y = p["tfp_grid"][z] * K ** p["alpha"] * p["labour"][z] ** (1 - p["alpha"])
-    values = [K.mean(), log_K.std(), correlation(log_K[1:], log_K[:-1]), r.mean(), C.mean(), Y.mean(), (Y - C).mean()]
-    values += [correlation(K, Y), correlation(C, Y), correlation(Y - C, Y)]
-    values += [path["at_limit"].mean(), path["gini"].mean(), path["top_10"].mean(), path["mass_at_top"].max()]
+    investment = Y + path["by_e"] @ p["goods"] - C
+    values = [K.mean(), log_K.std(), correlation(log_K[1:], log_K[:-1]), r.mean(), C.mean(), Y.mean(), investment.mean()]
+    values += [correlation(K, Y), correlation(C, Y), correlation(investment, Y)]
+    shares = ("at_limit", "negative", "gini", "top_20", "top_10", "top_5", "top_1")
+    values += [*(path[name].mean() for name in shares), path["mass_at_top"].max()]
     return dict(zip(MOMENTS, map(float, values), strict=True))
 
 
@@ -669,17 +707,18 @@ def solve(
     nZ, n = len(p["tfp_grid"]), len(p["a_grid"])
     z = productivity_path(p["Pi_tfp"], periods, seed)
     tested = productivity_path(p["Pi_tfp"], periods, seed + 1)
-    width = width or (0.1 if "unemployment" in p else max(0.02, 8 * constants["sigma_tfp"]))
+    width = width or (0.1 if "shares" in p else max(0.02, 8 * constants["sigma_tfp"]))
     sizes = [COARSE, n] if n > 2 * COARSE else [n]
     fits = False
     while not fits:
         log_K = np.log(K_ss) + np.linspace(-width, width, n_capital)
         log_output = np.log(p["tfp_grid"]) + (1 - p["alpha"]) * np.log(p["labour"] / still["labour"])  # at K_ss
         law = np.stack([0.05 * log_output, np.full(nZ, 0.96), np.zeros(nZ)], -1)
-        old, share = p["a_grid"], c_ss / cash_on_hand(still, 0, K_ss)
+        old, share = p["a_grid"], c_ss / resources(p, cash_on_hand(still, 0, K_ss))
         for size in sizes:
             q = finer(p, size)
             cash = cash_on_hand(q, np.arange(nZ)[:, None], np.exp(log_K))
+            cash = resources(p, cash)
             c, D = values_on_grid(share, old, q["a_grid"]) * cash, masses_on_grid(D_ss, p["a_grid"], q["a_grid"])
             near = size != sizes[0]
             c, law, R2, fitted = iterate_laws(q, K_ss, log_K, c, law, z, D, tolerance, report, near)
@@ -720,6 +759,11 @@ def load(path):
         nZ = len(stored["tfp_grid"])
         stored |= {"labour": np.full(nZ, stored["L"]), "income": np.tile(stored["e_grid"], (nZ, 1))}
         stored["Pi_e"] = np.tile(stored["Pi_e"], (nZ, nZ, 1, 1))
+    if "goods" not in stored:  # written when beta was the same for all
+        nE = stored["income"].shape[1]
+        stored |= {"beta": np.full(nE, stored["beta"]), "goods": np.zeros(nE)}
+    if "unemployment" in stored:  # and there were two e
+        stored["shares"] = np.stack([stored["unemployment"], 1 - stored["unemployment"]], -1)
     return stored
 
 
