@@ -41,6 +41,7 @@ from deqn.numerics.normal_equations import (
 
 _GOOD, _POOR = 0.75, 0.25  # ratio of actual to predicted decrease above which damping falls, below which it grows
 _SMALLEST, _GREATEST = 1e-14, 1e10  # damping
+_ROUNDING = 1e-14  # of a sum of squares, relative
 _WORSE = 10.0  # times the loss on held-out states, beyond which a step is refused
 _LONGEST = 100.0  # of a step, in lengths of the parameters: beyond, the residuals do not depend on them any more
 _AHEAD = 0.1  # share of a step at which its second derivative is looked at
@@ -167,6 +168,8 @@ class LevenbergMarquardt(torch.optim.Optimizer):
             if not no and after < before:
                 ratio = (before - after) / max(expected, 1e-300)
                 held *= 1 / group["decrease"] if ratio > _GOOD else 2.0 if ratio < _POOR else 1.0
+                if before - after <= _ROUNDING * before:  # at the minimum: luck, which says nothing of the damping
+                    held = min(held, group["damping"])
                 state["damping"].fill_(min(max(held, _SMALLEST), _GREATEST))
                 state["refused"].zero_()
                 self.refused = 0
