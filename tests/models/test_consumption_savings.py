@@ -13,7 +13,7 @@ from deqn.errors import ModelError
 from tests.models.conftest import reference_of
 
 CONSTANTS = {
-    "beta": 0.95, "R": 1.02, "gamma": 2.0, "limit": 0.0, "rho": 0.9, "sigma_z": 0.12, "n_z": 5, "sigma_u": 0.2, "n_u": 21,
+    "beta": 0.95, "R": 1.02, "gamma": 2.0, "limit": 0.0, "rho": 0.9, "sigma_z": 0.12, "n_z": 5, "sigma_u": 0.2, "n_u": 61,
     "far": 4.0,
 }  # fmt: skip
 
@@ -115,7 +115,7 @@ def test_what_is_saved_next_year_is_there_with_interest(model, limit):
     states, policies = torch.tensor([[0.7, 0.0]], dtype=model.dtype), torch.tensor([[-0.5]], dtype=model.dtype)
     with model.context():
         a = model.Definitions.a_next(states, policies)
-        later = model.expectations.next_states(states, policies, 5 * 21)[:, 0]
+        later = model.expectations.next_states(states, policies, 5 * CONSTANTS["n_u"])[:, 0]
         y = model.Definitions.income(later, model.expectations.dynamics.shock_values[:, 1])
     torch.testing.assert_close(torch.exp(later[:, 0]), CONSTANTS["R"] * a + y + limit)
 
