@@ -33,6 +33,7 @@ OF_A_SMALLER_ECONOMY = {
         "constants.constants.savers", "constants.constants.labour", "optimizer.optimizer", "optimizer.learning_rate_schedule",
         "optimizer.N_steps_per_episode", "run.keras_precision",
     },
+    "smoke-consumption_savings": {"constants.constants.n_u"},
     "smoke-sudden_stop": {"constants.constants.n_reference"},
     "smoke-sudden_stop_calibrated": {"constants.constants.n_reference"},
 }  # fmt: skip
