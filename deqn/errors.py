@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 
@@ -91,3 +91,12 @@ def text_constants(message: str, constants: Mapping[str, Any]) -> list[str]:
     if not named and not re.search(r"TypeError|\bstr(ing)?\b", message):
         return []
     return [f"constants.{name} = {value!r} is a text; was a number meant?" for name, value in (named or texts).items()]
+
+
+def problems_of(check: Callable[[], object]) -> list[str]:
+    """The message of a ConfigError that a check raises."""
+    try:
+        check()
+    except ConfigError as error:
+        return [str(error)]
+    return []

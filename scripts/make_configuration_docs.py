@@ -14,7 +14,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from deqn.configuration import activations, distributions, optimizers, schedules, schema  # noqa: E402
+from deqn.configuration import activations, distributions, net_schema, optimizers, schedules, schema  # noqa: E402
 from deqn.numerics.rng import Rng  # noqa: E402
 
 TARGET = ROOT / "docs" / "configuration.md"
@@ -97,15 +97,15 @@ def text() -> str:
         table(s.Init),
         distributions_text(),
         "## net (`config/net/<name>.yaml`)\n",
-        table(s.Net),
+        table(net_schema.Net),
         "An entry of `aggregates`:\n",
-        table(s.Aggregate),
+        table(net_schema.Aggregate),
         "`distribution` ([heterogeneous agents](households.md)):\n",
-        table(s.Distribution),
+        table(net_schema.Distribution),
         "`hidden:` in `layers`:\n",
-        table(s.HiddenLayer),
+        table(net_schema.HiddenLayer),
         "`output:` in `layers`:\n",
-        table(s.OutputLayer),
+        table(net_schema.OutputLayer),
         activations_text(),
         "## optimizer (`config/optimizer/<name>.yaml`)\n",
         table(s.Optimizer),

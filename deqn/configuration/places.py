@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from deqn.configuration.schema import Config, HiddenLayer, Net, Optimizer, Run
+from deqn.configuration.net_schema import HiddenLayer, Net
+from deqn.configuration.schema import Config, Optimizer, Run
 from deqn.errors import suggestion
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -12,15 +12,16 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from deqn.configuration.activations import activation
+from deqn.configuration.check_net import check_net
 from deqn.configuration.check_training import check_training
 from deqn.configuration.distributions import distribution
+from deqn.configuration.net_schema import Net
 from deqn.configuration.optimizers import optimizer_arguments
 from deqn.configuration.places import moved
 from deqn.configuration.schedules import schedule
 from deqn.configuration.schema import (
     Config,
     Group,
-    Net,
     Optimizer,
     PolicyVariable,
     Run,
@@ -30,7 +31,7 @@ from deqn.configuration.schema import (
     Variables,
     reserved_names,
 )
-from deqn.errors import ConfigError, count, suggestion
+from deqn.errors import ConfigError, count, problems_of, suggestion
 
 RESERVED_FILES = ("run.json", "run.lock", "run.lock.soft", "calibration.npz", "ckpt", "post", "figures", ".hydra")
 
@@ -246,7 +247,7 @@ def _check_groups(groups: dict[str, Group]) -> list[str]:
     if isinstance(variables, Variables):
         problems += _check_variables(variables)
     if isinstance(net, Net):
-        problems += _check_net(net)
+        problems += check_net(net)
     if isinstance(run, Run) and run.N_minibatch_size > run.N_sim_batch * run.N_episode_length:
         problems.append(
             f"run.N_minibatch_size = {run.N_minibatch_size} exceeds one episode (N_sim_batch {run.N_sim_batch} x "
@@ -299,8 +300,8 @@ def _check_optimizer(optimizer: Optimizer, run: Run | None) -> list[str]:
         cut = [name for name in ("clipvalue", "clipnorm", "global_clipnorm") if getattr(step, name) is not None]
         if len(cut) > 1:
             problems.append(f"{where}.{cut[0]} and {where}.{cut[1]}: give one of them, as in Keras.")
-        problems += _problems(partial(optimizer_arguments, step.optimizer, step.optimizer_kwargs, where))
-        problems += _problems(partial(schedule, step.learning_rate_schedule, step.schedule_kwargs, 1, where))
+        problems += problems_of(partial(optimizer_arguments, step.optimizer, step.optimizer_kwargs, where))
+        problems += problems_of(partial(schedule, step.learning_rate_schedule, step.schedule_kwargs, 1, where))
         if run is not None and (step.N_minibatch_size or 0) > run.N_sim_batch * run.N_episode_length:
             problems.append(
                 f"{where}.N_minibatch_size = {step.N_minibatch_size} exceeds one episode (N_sim_batch {run.N_sim_batch} x "
@@ -320,58 +321,10 @@ def _check_variables(variables: Variables) -> list[str]:
                 problems.append(f"{where}: a pseudo_state is drawn from its init, and there is none.")
             if isinstance(variable, StateVariable) and variable.init is not None:
                 init = variable.init
-                problems += _problems(partial(distribution, init.distribution, init.kwargs, f"{where}.init"))
+                problems += problems_of(partial(distribution, init.distribution, init.kwargs, f"{where}.init"))
             if isinstance(variable, PolicyVariable) and variable.activation not in (None, "implied", "relative"):
-                problems += _problems(partial(activation, str(variable.activation), f"{where}.activation"))
+                problems += problems_of(partial(activation, str(variable.activation), f"{where}.activation"))
     return problems
-
-
-def _check_net(net: Net) -> list[str]:
-    problems = []
-    if net.refit_inputs_at and not net.normalize_inputs:
-        problems.append("net.refit_inputs_at refits what net.normalize_inputs fits: give net.normalize_inputs=true.")
-    problems += _check_seen(net)
-    if (net.warm_start == "run") != bool(net.warm_start_from):
-        problems.append(
-            f"net.warm_start={net.warm_start}, net.warm_start_from={net.warm_start_from or 'nothing'}: give both "
-            "net.warm_start=run and net.warm_start_from=<run folder>, or neither."
-        )
-    for i, layer in enumerate(net.layers):
-        expected = "output" if i == len(net.layers) - 1 else "hidden"
-        part = getattr(layer, expected)
-        if part is None or (layer.hidden is not None and layer.output is not None):
-            problems.append(f"net.layers[{i}]: expected one `{expected}:` entry (hidden layers first, `output` last).")
-        else:
-            problems += _problems(partial(activation, part.activation, f"net.layers[{i}].{expected}.activation"))
-    return problems
-
-
-def _check_seen(net: Net) -> list[str]:
-    """Problems of what a network of `net.type` sees."""
-    if net.type == "dense":
-        given = [key for key in ("aggregates", "distribution") if getattr(net, key)]
-        return [f"net.{key} is for net.type anchored and individual; a dense network sees all states." for key in given]
-    problems = [
-        f"net.{key} is for net.type dense; say in net.aggregates what this network sees."
-        for key in ("normalize_inputs", "log_inputs", "inputs", "unit_variance")
-        if getattr(net, key)
-    ]
-    if net.type == "individual" and net.distribution is None:
-        problems.append(
-            "net.type = 'individual' evaluates policies at the nodes of net.distribution, which is missing."
-        )
-    elif not net.aggregates and (net.distribution is None or net.distribution.sees == "nothing"):
-        problems.append(f"net.type = {net.type!r} sees nothing: give net.aggregates, or net.distribution.sees.")
-    return problems
-
-
-def _problems(check: Callable[[], object]) -> list[str]:
-    """The message of a ConfigError that a check raises."""
-    try:
-        check()
-    except ConfigError as error:
-        return [str(error)]
-    return []
 
 
 def _check_top_level(config: Config) -> list[str]:

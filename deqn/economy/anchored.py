@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from deqn.configuration.schema import Net
+from deqn.configuration.net_schema import Net
 from deqn.economy.columns import Column
 from deqn.economy.dense import Dense
 from deqn.economy.network import dense_network

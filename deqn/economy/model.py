@@ -18,10 +18,10 @@ from torch import Tensor
 
 from deqn.configuration.activations import OF_VARIABLES
 from deqn.configuration.schema import Config
-from deqn.economy.anchored import Anchored, Economy, Individual
 from deqn.economy.bounds import NO_BOUND, all_bounds
 from deqn.economy.calibration import Calibrated, calibrate, replaced
 from deqn.economy.columns import Column, Columns, Namespace, ReadOnly, lay_out
+from deqn.economy.define_network import define_network
 from deqn.economy.device import pick_device
 from deqn.economy.files import describe, model_folder, source, where
 from deqn.economy.for_tensorflow import (
@@ -31,14 +31,12 @@ from deqn.economy.for_tensorflow import (
     graphs,
     make_globals,
     more_parameters,
-    network_arguments,
     untaken,
     without_training,
 )
 from deqn.economy.initial_states import InitialStates
 from deqn.economy.linker import Linker
-from deqn.economy.names import check_names, functions_of, refuse_misspelt
-from deqn.economy.network import Logarithms, PolicyNetwork, dense_network
+from deqn.economy.names import check_names, functions_of, refuse_misspelt, require
 from deqn.economy.sharing import Sharing
 from deqn.errors import ConfigError, ModelError, suggestion
 from deqn.numerics.at_once import make_expectations
@@ -299,17 +297,17 @@ class Model:
             self._set_definitions(definitions)
             dynamics = self.linker.link("Dynamics")
             probs = "total_step_spec_probs" if hasattr(dynamics, "total_step_spec_probs") else "shock_probs"
-            self._require(dynamics, "Dynamics", [probs, "total_step_spec_shock", "total_step_random"])
+            require(self.folder, dynamics, "Dynamics", [probs, "total_step_spec_shock", "total_step_random"])
             self._total_step_random = dynamics.total_step_random
             run = config.run
             self.expectations = make_expectations(
                 dynamics, self.policy, run.expectation_type, run.expectation_pseudo_draws, self.rng
             )
             self.linker.all_nodes = lambda: self.expectations.all_nodes
-            self.network = self._define_network()
+            self.network = define_network(self)
             self.Parameters.__dict__["policy_net"] = self.network
             equations = self.linker.link("Equations")
-            self._require(equations, "Equations", ["equations"])
+            require(self.folder, equations, "Equations", ["equations"])
             self._equations = equations.equations
             self._link_hooks()
             self._initial.resolve(self._constants)
@@ -452,66 +450,6 @@ class Model:
                     entries[name] = self.sharing.definition(_bounded(entries[name], bound))
         self.Definitions.__dict__.update(entries)
 
-    def _define_network(self) -> PolicyNetwork:
-        config = self.config
-        inputs = self._inputs()
-        seed = config.seed  # without the rank: every process starts from the same network
-        constants = config.constants | self.calibration
-        if self.linker.has("Net"):
-            if config.net.type != "dense":
-                raise ConfigError(
-                    f"net.type = {config.net.type!r}: the network of this model is that of {self.folder / 'Net.py'}. Leave "
-                    "net.type out, or remove the file."
-                )
-            module = self.linker.link("Net")
-            self._require(module, "Net", ["define_net"])
-            cpu_state = torch.get_rng_state()
-            torch.manual_seed(seed)
-            try:
-                body = self._own_network(module.define_net)
-            except Exception as error:
-                if isinstance(error, (ConfigError, ModelError)):
-                    raise
-                raise ModelError(f"{where(error, self.folder)}: define_net() failed: {describe(error)}") from error
-            finally:
-                torch.set_rng_state(cpu_state)
-        elif config.net.type == "dense":
-            n_inputs = self.n_states if inputs is None else len(inputs)
-            body = dense_network(config.net, n_inputs, self.n_policies, seed, self.own_activation)
-        else:
-            numbers = {d.name: getattr(self.Definitions, d.name) for d in config.variables.definitions if not d.shape}
-            economy = Economy(config.net, self.state_columns, numbers, constants, self.dtype)
-            if config.net.type == "anchored":
-                body = Anchored(config.net, self.n_policies, seed, economy, self.own_activation)
-            else:
-                body = Individual(config.net, self.policy_columns, seed, economy, self.own_activation)
-        policies = config.variables.policies
-        normalize, own = config.net.normalize_inputs, self.own_activation
-        logs = Logarithms(self.state_columns, config.net.log_inputs) if config.net.log_inputs else None
-        network = PolicyNetwork(
-            body, policies, self.policy_columns, self.n_states, normalize, own, inputs, constants, logs
-        )
-        return network.to(device=self.device, dtype=self.dtype).eval()
-
-    def _own_network(self, define_net: Callable[..., Any]) -> torch.nn.Module:
-        if not self.for_tensorflow:
-            return define_net(self.config.net, self)
-        with torch.device("cpu"):  # where the generator is
-            body = define_net(*network_arguments(define_net, self.config, self))
-            with torch.no_grad():
-                body.eval()(torch.zeros(2, self.n_states))  # Keras' layers make their weights when they see an input
-        return body
-
-    def _inputs(self) -> list[int] | None:
-        """Columns of the state that the network sees; None for all."""
-        names = self.config.net.inputs
-        columns = {column.name: range(column.start, column.stop) for column in self.state_columns}
-        for key, listed in (("inputs", names), ("log_inputs", self.config.net.log_inputs)):
-            wrong = [name for name in listed if name not in columns]
-            if wrong:
-                raise ConfigError(f"net.{key}: there is no state {wrong[0]!r}.{suggestion(wrong[0], columns)}")
-        return [i for name in names for i in columns[name]] if names else None
-
     def own_activation(self, name: str) -> Any:
         """A function of the model's Activations.py, which the configuration calls `Activations.<name>`; or, as
         `Variables.<policy>`, the one that its Variables.py gives a policy."""
@@ -549,14 +487,6 @@ class Model:
 
     def _policy_from_state(self, accessor: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
         return lambda states: accessor(self.policy(states))
-
-    def _require(self, module: Any, file: str, names: list[str]) -> None:
-        missing = [name for name in names if not hasattr(module, name)]
-        if missing:
-            raise ModelError(
-                f"{self.folder.name}/{file}.py does not define what a model needs",
-                [f"{name} is missing.{suggestion(name, vars(module))}" for name in missing],
-            )
 
 
 def _bounded(function: Callable[[Tensor, Tensor], Any], bound: Any) -> Callable[[Tensor, Tensor], Tensor]:

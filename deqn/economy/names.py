@@ -6,6 +6,7 @@ import ast
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from deqn.economy.files import other_model, source
 from deqn.errors import ModelError, count, suggestion
@@ -185,3 +186,17 @@ def _returned_names(function: ast.FunctionDef) -> tuple[str, ...] | None:
         return None
     names = [*(str(key.value) for key in keys if isinstance(key, ast.Constant)), *names]
     return tuple(dict.fromkeys(names)) or None
+
+
+def require(folder: Path, module: Any, file: str, names: Sequence[str]) -> None:
+    """Refuses a file of a model that lacks a name.
+
+    Raises:
+        ModelError: with all that is missing.
+    """
+    missing = [name for name in names if not hasattr(module, name)]
+    if missing:
+        raise ModelError(
+            f"{folder.name}/{file}.py does not define what a model needs",
+            [f"{name} is missing.{suggestion(name, vars(module))}" for name in missing],
+        )

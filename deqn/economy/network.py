@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from deqn.configuration import activations
-from deqn.configuration.schema import HiddenLayer, Net, OutputLayer, PolicyVariable
+from deqn.configuration.net_schema import HiddenLayer, Net, OutputLayer
+from deqn.configuration.schema import PolicyVariable
 from deqn.economy.columns import Column
 from deqn.economy.dense import Dense
 from deqn.economy.units import Implied, is_elementwise, relative, units

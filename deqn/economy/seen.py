@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from deqn.configuration import schema
+from deqn.configuration import net_schema
 from deqn.economy.named_values import named_value
 from deqn.errors import ConfigError, suggestion
 from deqn.numerics.initial_weights import variance_scaling_
@@ -34,7 +34,7 @@ class Aggregates(nn.Module):
 
     def __init__(
         self,
-        given: Mapping[str, schema.Aggregate],
+        given: Mapping[str, net_schema.Aggregate],
         accessors: Mapping[str, Callable[[Tensor], Tensor]],
         constants: Mapping[str, Any],
     ) -> None:
@@ -212,7 +212,7 @@ def near(n_e: int, grids: Sequence[Tensor], knots: int) -> Tensor:
 
 
 def seen(
-    given: schema.Distribution, shape: Sequence[int], constants: Mapping[str, Any], dtype: torch.dtype, seed: int
+    given: net_schema.Distribution, shape: Sequence[int], constants: Mapping[str, Any], dtype: torch.dtype, seed: int
 ) -> Seen:
     """The module that `net.distribution.sees` asks for.
 
@@ -238,7 +238,7 @@ def seen(
 
 
 def grids(
-    given: schema.Distribution, shape: Sequence[int], constants: Mapping[str, Any], dtype: torch.dtype
+    given: net_schema.Distribution, shape: Sequence[int], constants: Mapping[str, Any], dtype: torch.dtype
 ) -> list[Tensor]:
     """The nodes of assets, each `[n]`.
 

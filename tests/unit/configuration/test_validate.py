@@ -8,7 +8,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from deqn.configuration.compose import compose
-from deqn.configuration.schema import Config, Layer
+from deqn.configuration.net_schema import Layer
+from deqn.configuration.schema import Config
 from deqn.configuration.validate import parse
 from deqn.economy.bounds import bound_of
 from deqn.errors import ConfigError, suggestion

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 import deqn
-from deqn.configuration.schema import Net, PolicyVariable
+from deqn.configuration.net_schema import Net
+from deqn.configuration.schema import PolicyVariable
 from deqn.economy.bounds import bound_of
 from deqn.economy.columns import lay_out
 from deqn.economy.network import Normalization, PolicyNetwork, dense_network
