@@ -204,13 +204,26 @@ class PolicyNetwork(nn.Module):
         raw = self.body(x)
         if raw.shape[-1] != self.n_outputs:
             raise ValueError(f"it has {raw.shape[-1]} outputs, expected {self.n_outputs}, one for each policy entry")
+        policies = self._activated(raw)
+        return policies if states.ndim == 2 else policies.reshape(*states.shape[:-1], -1)
+
+    def _activated(self, raw: Tensor) -> Tensor:
+        """Policies of what the body gives, both `[batch, n_policies]`."""
         if self.units is not None:
             raw = self.units(raw)
         if len(self.pieces) == 1:
-            raw = raw if self.pieces[0][2] is None else self.pieces[0][2](raw)
-        elif any(function is not None for _, _, function in self.pieces):
-            raw = torch.cat([raw[:, a:b] if f is None else f(raw[:, a:b]) for a, b, f in self.pieces], dim=-1)
-        return raw if states.ndim == 2 else raw.reshape(*states.shape[:-1], -1)
+            return raw if self.pieces[0][2] is None else self.pieces[0][2](raw)
+        if any(function is not None for _, _, function in self.pieces):
+            return torch.cat([raw[:, a:b] if f is None else f(raw[:, a:b]) for a, b, f in self.pieces], dim=-1)
+        return raw
+
+    def signs(self) -> Tensor:
+        """`[n_policies]`: 1 or -1 where the activation keeps a policy on that side of zero, 0 elsewhere."""
+        like = next(self.body.parameters(), torch.empty(()))
+        outputs = like.new_tensor([-50.0, 0.0, 50.0])[:, None].expand(-1, self.n_outputs)
+        with torch.no_grad():
+            signs = self._activated(outputs).sign()
+        return torch.where((signs == signs[0]).all(0), signs[0], 0.0)
 
 
 def _function(

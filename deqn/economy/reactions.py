@@ -30,8 +30,9 @@ def inert(
         policies: `[batch, n_policies]`, of the network.
         columns: the policies that are moved.
     """
+    signs = model.network.signs()
     one, near, other = (
-        _residuals(model, evaluate, policies, partial(_moved, columns=columns, seed=seed, shift=shift))
+        _residuals(model, evaluate, policies, partial(_moved, columns=columns, signs=signs, seed=seed, shift=shift))
         for seed, shift in ((0, 0.0), (0, _NEAR), (1, 0.0))
     )
     result = {}
@@ -56,8 +57,11 @@ def _residuals(
         hook.remove()
 
 
-def _moved(policies: Tensor, columns: Sequence[Column], seed: int, shift: float) -> Tensor:
-    """Policies `[*batch, n]`, some of them drawn within their bounds, or around their value on a side without one."""
+def _moved(policies: Tensor, columns: Sequence[Column], signs: Tensor, seed: int, shift: float) -> Tensor:
+    """Policies `[*batch, n]`, some of them drawn within their bounds, or around their value on a side without one.
+
+    Those that their activation keeps on one side of zero, by `signs` `[n]`, stay there.
+    """
     generator = torch.Generator(device="cpu").manual_seed(seed)
     shares = 0.1 + 0.8 * torch.rand(policies.shape, generator=generator, device="cpu").to(policies) + shift
     result = policies.clone()
@@ -68,6 +72,9 @@ def _moved(policies: Tensor, columns: Sequence[Column], seed: int, shift: float)
         width = value.abs().clamp(min=1.0)
         low = value - width if bound.lower is None else torch.zeros_like(value) + bound.lower
         high = value + width if bound.upper is None else torch.zeros_like(value) + bound.upper
+        sign, nearest = signs[here], 0.1 * value
+        low = torch.where(sign > 0, torch.maximum(low, nearest), low)
+        high = torch.where(sign < 0, torch.minimum(high, nearest), high)
         result[..., here] = low + shares[..., here] * (high - low)
     return result
 

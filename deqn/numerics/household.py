@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from deqn.numerics import histogram
@@ -41,6 +42,28 @@ def choose(cash: Tensor, wanted: Tensor, low: Any, high: Any) -> Choice:
     a_next = desired.clamp(low, high)
     # cash - a_next, without the rounding of float32 that the cash of the rich would leave in their consumption
     return Choice(desired, a_next, wanted + (desired - a_next))
+
+
+def savings(cash: Tensor, needed: Tensor, grid: Tensor | histogram.Grid) -> Tensor:
+    """Savings of who has `cash`, where saving what node j is takes `needed[..., j]`: the step of endogenous gridpoints.
+
+    Linear between the nodes. Who has less than the first node takes saves the first node, the borrowing limit; who has more
+    than the last one takes saves the last node.
+
+    Args:
+        cash: `[*batch, nE, n]`.
+        needed: `[*batch, nE, nA]`, increasing in the last dimension: consumption that the Euler equation implies for who saves
+            the node, and what the savings cost.
+        grid: the nodes `[nA]`.
+
+    Returns:
+        `[*batch, nE, n]`. Gradients flow to `cash` and `needed`.
+    """
+    nodes = grid.nodes if isinstance(grid, histogram.Grid) else grid
+    lower = torch.searchsorted(needed.detach().contiguous(), cash.detach().contiguous(), right=True) - 1
+    lower = lower.clamp(0, len(nodes) - 2)
+    left, right = needed.gather(-1, lower), needed.gather(-1, lower + 1)
+    return torch.lerp(nodes[lower], nodes[lower + 1], ((cash - left) / (right - left)).clamp(0, 1))
 
 
 def euler_residual(choice: Choice, implied: Tensor, grid: Tensor | histogram.Grid, low: Any, high: Any) -> Tensor:

@@ -62,7 +62,7 @@ def draw(series: Mapping[str, np.ndarray]) -> Figure:
     """Mean wealth over the whole path; and the cycle in its last periods, in per cent of the means over the whole."""
     figure, (top, bottom) = figures.new(rows=2, width=8.0, height=2.8)
     top.plot(series["K"], linewidth=0.8)
-    top.set_title(f"Mean wealth of one economy over {len(series['K']):,} periods: mean {series['K'].mean():.3f}")
+    top.set_title(f"K of one economy over {len(series['K']):,} periods: mean {series['K'].mean():.3f}")
     top.set(xlabel="period", ylabel="K [goods]")
     periods = range(max(0, len(series["K"]) - _SHOWN), len(series["K"]))
     for name in ("I", "Y", "C", "K"):

@@ -1,9 +1,9 @@
 """The Bellman error: how far the value of the policy is from the best that a household can do in one period.
 
 The value of the policy, V = u(c) + beta E[V'], is found by policy evaluation on (e, a) at every node of the aggregate shock and
-some values of mean wealth K. What the economy does there is taken from states of its own path: at each node of the shock, those
-whose K is nearest to the Chebyshev points of the path's range. From each of them the economy's own step leads to the next K, and
-no law of motion is fitted. V is linear between the nodes of a, as consumption is, and a polynomial in K.
+some values of K, mean wealth or what the folder puts in its place (`Economy.summary`). What the economy does there is taken from
+states of its own path: at each node of the shock, those whose K is nearest to the Chebyshev points of the path's range. From each
+of them the economy's own step leads to the next K, and no law of motion is fitted. V is linear between the nodes of a, as consumption is, and a polynomial in K.
 
 Then, at other states of the path, E|V - max(u(c) + beta E[V'])| over the households that are there, with the maximum over a' by
 golden section. This is the unit of Han, Yang and E (2021), DeepHAM: a global solution method for heterogeneous agent models with
@@ -62,7 +62,7 @@ def bellman_errors(economy: Economy, states: Tensor, shocks: np.ndarray, measure
     errors, gains, masses = [], [], []
     for part in np.array_split(some, max(1, len(some) // 20)):
         index = torch.as_tensor(part, device=states.device)
-        V = value.at(shocks[part], economy.wealth(states[index]))
+        V = value.at(shocks[part], economy.summary(states[index]))
         today = value.today(states[index])
         expected = value.expected(today)
         planned = today.u + _read(expected, today.lower, today.upper)
@@ -88,7 +88,7 @@ class Value:
 
     def __init__(self, economy: Economy, states: Tensor, shocks: np.ndarray) -> None:
         self._economy = economy
-        K = economy.wealth(states)
+        K = economy.summary(states)
         self._nS = len(economy.probabilities(states[:1], economy.policy(states[:1])))
         self._refuse(states, shocks)
         chosen, self._K = [], []
@@ -131,7 +131,7 @@ class Value:
         parts = []
         for shock, probability in enumerate(economy.probabilities(states, policies)):
             following = economy.step(states, policies, shock)
-            at = self._weights(shock, economy.wealth(following))
+            at = self._weights(shock, economy.summary(following))
             to = economy.beta[:, None] * economy.transition(states, following)
             parts.append(np.einsum("n,nk,nef->nekf", probability, at, to))
         weight = np.concatenate(parts, 2)

@@ -203,6 +203,11 @@ class Economy:
         """Mean assets: `[n]`."""
         return array(self.distribution(states)).sum(-2) @ self.a_grid
 
+    def summary(self, states: Tensor) -> np.ndarray:
+        """K, the number that stands for the distribution: mean assets, or Definitions.summary of the folder; `[n]`."""
+        function = getattr(self.Definitions, "summary", None)
+        return self.wealth(states) if function is None else array(function(states))
+
     def households(self, states: Tensor, policies: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Consumption and savings at each node, `[n, nE, nA]` each."""
         found = self.Definitions.households(states, policies)

@@ -26,7 +26,7 @@ class Path:
 
     Attributes:
         shocks: `[burn_in + T]`, the node of the aggregate shock in each period.
-        series: by name `[T]`: mean wealth K, consumption C, at_limit, mass and mass_at_top of the histogram, and the
+        series: by name `[T]`: K (`Economy.summary`), consumption C, at_limit, mass and mass_at_top of the histogram, and the
             definitions that are numbers.
         wealth: by name, of each row e `[T, nE, ...]`: moments (five), p5 and p10.
         household: the series of `Household`, `[T]`.
@@ -73,7 +73,7 @@ class Path:
         masses = array(economy.distribution(now))
         c, _ = economy.households(now, stretch.policies)
         return found | {
-            "K": masses.sum(-2) @ economy.a_grid, "C": (masses * c).sum((-2, -1)), "at_limit": masses[..., 0].sum(-1),
+            "K": economy.summary(now), "C": (masses * c).sum((-2, -1)), "at_limit": masses[..., 0].sum(-1),
             "mass": masses.sum((-2, -1)), "mass_at_top": masses[..., -1].sum(-1),
         }  # fmt: skip
 

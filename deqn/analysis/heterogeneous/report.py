@@ -64,7 +64,7 @@ class Reference(Protocol):
         ...
 
     def path(self, shocks: np.ndarray) -> Series:
-        """Of `[T]` nodes of the shock: K, C, at_limit, if it has them gini, top_10, top_1 and others, `[T]` each."""
+        """Of `[T]` nodes of the shock: K, C, at_limit, if it has them r, gini, top_10, top_1 and others, `[T]` each."""
         ...
 
 
@@ -159,11 +159,12 @@ def on_other_nodes(path: Path, a_fine: np.ndarray) -> Series:
     What the network sees is the histogram put on the run's grid.
 
     Returns:
-        K, C, at_limit, and those of Y and I that are definitions, of the periods that count; inequality.
+        K, C, at_limit, and those of Y, I and r that are definitions, of the periods that count; inequality.
     """
     economy, model = path.economy, path.economy.model
     grid, fine = model.Parameters.a_grid, torch.as_tensor(a_fine).to(model.Parameters.a_grid)
-    further = [name for name in ("Y", "I") if name in model.definition_bounds]
+    further = [name for name in ("Y", "I", "r") if name in model.definition_bounds]
+    summarised = hasattr(economy.Definitions, "summary")
     with model.context(), torch.no_grad():
         state = economy.start
         mass = put_on(economy.distribution(state), grid, fine)
@@ -178,7 +179,7 @@ def on_other_nodes(path: Path, a_fine: np.ndarray) -> Series:
             savings = ((cash - c) / price).clamp(fine[0], fine[-1])
             if t >= 0:
                 values = [
-                    histogram.aggregate(mass, fine),
+                    torch.as_tensor(economy.summary(state)).to(mass) if summarised else histogram.aggregate(mass, fine),
                     histogram.aggregate(mass, cash - price * savings),
                     mass[..., 0].sum(-1),
                 ]
@@ -207,10 +208,12 @@ def put_on(mass: Tensor, nodes: Tensor, grid: Tensor) -> Tensor:
 
 
 def compare(paths: Mapping[str, Series], name: str, reference: str) -> dict[str, float]:
-    """Distance of a path of K from a reference on the same shocks, in per cent."""
+    """Distance of a path of K from a reference on the same shocks, in per cent; of r, where both have it."""
     log_K, log_ref = np.log(paths[name]["K"]), np.log(paths[reference]["K"])
     gap = log_K - log_ref
-    return {
+    rates = [paths[column]["r"] for column in (name, reference) if "r" in paths[column]]
+    of_r = {"max |d r| [basis points]": 1e4 * float(np.abs(rates[0] - rates[1]).max())} if len(rates) == 2 else {}
+    return of_r | {
         "bias of mean K [%]": 100 * float(paths[name]["K"].mean() / paths[reference]["K"].mean() - 1),
         "max |d log K| [%]": 100 * float(np.abs(gap).max()),
         "mean |d log K| [%]": 100 * float(np.abs(gap).mean()),
@@ -279,7 +282,7 @@ def draw(paths: Mapping[str, Series]) -> Figure:
     for name, style in (("reference, fine grid", "k"), ("network, own grid", "C0--")):
         K = paths[name]["K"]
         top.plot(K, style, linewidth=0.8, label=f"{name}, mean {K.mean():.3f}")
-    top.set(title="Capital on the common shocks", ylabel="K [goods]")
+    top.set(title="K on the common shocks", ylabel="K [goods]")
     top.legend()
     for name, reference in (
         ("network, own grid", "reference, own grid"),

@@ -225,6 +225,25 @@ def test_post_processing_of_an_economy_with_debt(tmp_path, monkeypatch):
     assert (tmp_path / "euler_errors_by_wealth.png").is_file()
 
 
+def test_a_folder_may_say_what_stands_for_the_distribution(tmp_path, monkeypatch):
+    """Where mean wealth is always the same, as that of bonds among households."""
+    monkeypatch.setattr(path_module, "PERIODS", 60)
+    monkeypatch.setattr(path_module, "BURN_IN", 2)
+    spread = dedent("""
+        from deqn import histogram
+
+        def summary(state):
+            return histogram.aggregate(State.distribution(state), Parameters.a_grid**2)
+        """).replace("\n", "\n        ")
+    model = returns(tmp_path, Definitions=FILES["Definitions"] + spread)
+    economy = Economy(deqn.Run(model, tmp_path, model.initial_states(8)), consume(1 - BETA))
+    with model.context(), torch.no_grad():
+        path = Path(economy)
+        masses = economy.distribution(path.states).double().numpy()
+    np.testing.assert_allclose(path.series["K"][::10], masses.sum(1) @ economy.a_grid**2, rtol=1e-6)
+    assert "law of motion" in literature.literature(economy.run, {"network": path})
+
+
 # -- statistics -----------------------------------------------------------------------------------------------------
 
 

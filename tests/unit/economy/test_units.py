@@ -102,3 +102,16 @@ def test_the_untrained_network_begins_near_the_value():
     around = ["+variables.policies.0.around=0.35", "+variables.policies.0.scale=0.01"]
     policies = deqn.load_model("brock_mirman", around).policy(deqn.load_model("brock_mirman").initial_states(500))
     assert (policies - 0.35).abs().max().item() < 0.02
+
+
+@pytest.mark.parametrize(
+    ("variable", "sign"),
+    [
+        ({"activation": "softplus"}, 1), ({"activation": "relative", "around": 2.0, "scale": 0.1}, 1),
+        ({"activation": "relative", "around": -2.0, "scale": 0.1}, -1), ({"activation": "tanh"}, 0), ({}, 0),
+        ({"activation": "relu"}, 0), ({"activation": "lambda x: -exp(x)"}, -1),
+    ],
+)  # fmt: skip
+def test_it_is_known_on_which_side_of_zero_an_activation_keeps_a_policy(variable, sign):
+    """At start, policies are drawn anew to see which equations react: not those that no network can give."""
+    assert network(variable).signs().tolist() == [sign]

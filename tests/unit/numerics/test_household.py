@@ -70,3 +70,36 @@ def test_savings_lie_between_the_limits_and_cash_is_used_up():
 def test_a_residual_is_zero_where_a_limit_explains_it(gap, above, below, sign):
     value = float(between(*(torch.tensor(x, dtype=torch.float64) for x in (gap, above, below))))
     assert (abs(value) < 1e-10) if sign == 0 else (value * sign > 0.05)
+
+
+# ----------------------------------------------------------------------------------------------- endogenous gridpoints
+
+
+def test_savings_are_those_of_interpolation_row_by_row():
+    generator = torch.Generator().manual_seed(0)
+    needed = torch.rand(3, 2, 80, generator=generator, dtype=torch.float64).cumsum(-1)
+    cash = 45 * torch.rand(3, 2, 20, generator=generator, dtype=torch.float64) - 2
+    found = household.savings(cash, needed, torch.as_tensor(GRID))
+    for i, e in np.ndindex(3, 2):
+        np.testing.assert_allclose(found[i, e], np.interp(cash[i, e], needed[i, e], GRID), atol=1e-12)
+    assert (found == 0).any(), "some can only afford the first node"
+    torch.testing.assert_close(found, household.savings(cash, needed, histogram.Grid(torch.as_tensor(GRID))))
+
+
+def test_savings_at_the_nodes_solve_the_household_problem():
+    """One step of endogenous gridpoints from its solution leads back to it."""
+    c = endogenous_grid()
+    implied = torch.as_tensor((BETA * R * P @ c**-GAMMA) ** (-1 / GAMMA))
+    grid = torch.as_tensor(GRID)
+    torch.testing.assert_close(torch.as_tensor(CASH) - household.savings(torch.as_tensor(CASH), implied + grid, grid),
+                               torch.as_tensor(c), atol=1e-10, rtol=0)  # fmt: skip
+
+
+def test_gradients_of_savings_are_those_of_differences_also_state_by_state():
+    grid = torch.as_tensor(GRID)
+    needed = (1.1 * grid + 0.5 + 0.1 * grid.sqrt()).expand(4, 2, 80)
+    cash = torch.linspace(1.0, 20.0, 8, dtype=torch.float64).expand(4, 2, 8) + 0.123
+    assert torch.autograd.gradcheck(lambda c, n: household.savings(c, n, grid), (
+        cash.clone().requires_grad_(), needed.clone().requires_grad_()))  # fmt: skip
+    by_state = torch.func.vmap(lambda c, n: household.savings(c, n, grid))(cash, needed)
+    torch.testing.assert_close(by_state, household.savings(cash, needed, grid))
