@@ -192,6 +192,40 @@ def speeds(
         table.add_row(*row, end_section=name == list(there)[-1])
 
 
+def two_assets(device: torch.device, clock: Clock, economies_: int = 32) -> Table:
+    """Transport over two assets beside that over one with as many nodes; both assets rise with themselves."""
+    table = Table(
+        title=f"{economies_} economies, nB x nA x nE against nB * nA x nE", title_justify="left", show_edge=False
+    )
+    for heading in ("nB x nA x nE", "two assets, ms", "one asset, ms", "ratio", "with gradient: two", "one", "ratio "):
+        table.add_column(heading, no_wrap=True)
+    for n_b, n_a, n_e in ((25, 25, 3), (40, 40, 3), (50, 70, 3)):
+        mass, savings, nodes, transition = economies(n_b * n_a, n_e, device, batch=economies_)
+        grids = tuple(histogram.Grid(TOP * torch.linspace(0, 1, n, device=device) ** 2) for n in (n_b, n_a))
+        both = mass.unflatten(-1, (n_b, n_a))
+        b_next = (0.95 * grids[0].nodes[:, None] + 0.3).expand_as(both)
+        a_next = (0.97 * grids[1].nodes + 0.2).expand_as(both)
+        policies = torch.stack([b_next, a_next])
+        line = histogram.Grid(nodes)
+
+        def two(m: Tensor, p: Tensor, g=grids, t: Tensor = transition) -> Tensor:
+            return histogram.transport_two(m, p.unbind(), g, t)
+
+        def one(m: Tensor, p: Tensor, g=line, t: Tensor = transition) -> Tensor:
+            return histogram.transport(m, p, g, t)
+
+        with torch.no_grad():
+            there = clock.best(
+                {"two": lambda f=two, m=both, p=policies: f(m, p), "one": lambda f=one, m=mass, p=savings: f(m, p)}
+            )
+        back = clock.best({"two": both_ways(two, both, policies), "one": both_ways(one, mass, savings)}, rounds=5)
+        row = [f"{n_b} x {n_a} x {n_e}"]
+        for times in (there, back):
+            row += [f"{times['two']:.2f}", f"{times['one']:.2f}", f"{times['two'] / times['one']:.1f}"]
+        table.add_row(*row)
+    return table
+
+
 def drift(device: torch.device) -> Table:
     """What rounding does to the total mass of economies whose savings keep moving."""
     table = Table(title="Mass after 10,000 periods", title_justify="left", show_edge=False)
@@ -273,6 +307,8 @@ def main() -> None:
     console.print(
         "GB/s: histogram and savings read once and the result written once; a copy of the same size is 100 %.\n"
     )
+    console.print(two_assets(device, clock))
+    console.print()
     console.print(drift(device))
     if device.type == "cpu":
         console.print()

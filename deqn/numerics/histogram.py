@@ -5,7 +5,8 @@ model with aggregate uncertainty using the Krusell-Smith algorithm and non-stoch
 simulations", Journal of Economic Dynamics and Control 34(1), 36-41: the mass at every grid node
 is sent to the two nodes that bracket the policy, in proportions that preserve the mean.
 
-Layout everywhere: ``[*batch, nE, nA]``, idiosyncratic productivity ``e`` first, assets ``a`` last.
+Layout everywhere: ``[*batch, nE, nA]``, idiosyncratic productivity ``e`` first, assets ``a`` last; with two assets,
+``[*batch, nE, nB, nA]``, whose sum over an axis is the histogram of the other asset.
 The asset grid, shared by the whole batch, is a strictly increasing ``[nA]`` tensor, in which points are
 searched, or a `Grid` made of it once, which locates them faster. All functions are pure, run on any
 device and floating dtype, broadcast over the leading dimensions, are differentiable, hold no loop over the
@@ -320,6 +321,59 @@ class _Lottery(torch.autograd.Function):
         slope = gradient.diff().div_(steps[:-1]).gather(-1, lower)
         to_histogram = gradient.gather(-1, lower).addcmul_(above, slope) if ctx.needs_input_grad[0] else None
         return to_histogram, histogram * slope, None, None
+
+
+def transport_two(
+    histogram: Tensor, policies: tuple[Tensor, Tensor], grids: tuple[Tensor | Grid, Tensor | Grid], transition: Tensor
+) -> Tensor:
+    """`transport` of a distribution over two assets: both move by their lotteries, then productivity by ``transition``.
+
+    Args:
+        histogram: ``[*batch, nE, nB, nA]``, nonnegative masses.
+        policies: next b and next a chosen at each node, each ``[*batch, nE, nB, nA]``; clipped to their grids.
+        grids: of b ``[nB]`` and of a ``[nA]``.
+        transition: ``[nE, nE]`` or ``[*batch, nE, nE]``, probabilities from row to column.
+
+    Returns:
+        ``[*batch, nE, nB, nA]``. Gradients flow to the histogram, the policies and the transition.
+    """
+    moved = move_two_assets(histogram, policies, grids)
+    return move_productivity(moved.flatten(-2), transition).unflatten(-1, moved.shape[-2:])
+
+
+def move_two_assets(
+    histogram: Tensor, policies: tuple[Tensor, Tensor], grids: tuple[Tensor | Grid, Tensor | Grid]
+) -> Tensor:
+    """The distribution over both assets chosen, at the productivity of today.
+
+    Young's lottery in two dimensions: mass goes to the four corners of the cell that holds the policies, with the
+    weights of bilinear interpolation, which preserve the mass and the means of both assets.
+
+    Args:
+        histogram: ``[*batch, nE, nB, nA]``, nonnegative masses.
+        policies: next b and next a chosen at each node, each ``[*batch, nE, nB, nA]``; clipped to their grids.
+        grids: of b ``[nB]`` and of a ``[nA]``.
+
+    Returns:
+        ``[*batch, nE, nB, nA]``. Gradients flow to the histogram and, unless clipped, to the policies.
+    """
+    (row, weight_b), (column, weight_a) = (lottery_weights(p, g) for p, g in zip(policies, grids, strict=True))
+    n_a = len(grids[1])
+    histogram, row, column, weight_b, weight_a = torch.broadcast_tensors(histogram, row, column, weight_b, weight_a)
+    corner = (row * n_a + column).flatten(-2)
+    # What one node loses the other gains, so that mass is conserved up to the rounding of sums.
+    above = histogram * weight_b
+    below = histogram - above
+    below_right, above_right = below * weight_a, above * weight_a
+    moved = torch.zeros_like(below_right).flatten(-2)
+    for shift, mass in (
+        (0, below - below_right),
+        (1, below_right),
+        (n_a, above - above_right),
+        (n_a + 1, above_right),
+    ):
+        moved = moved.scatter_add_(-1, corner + shift, mass.flatten(-2))
+    return moved.unflatten(-1, histogram.shape[-2:])
 
 
 def move_productivity(histogram: Tensor, transition: Tensor) -> Tensor:

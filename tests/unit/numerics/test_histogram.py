@@ -14,8 +14,10 @@ from deqn.numerics.histogram import (
     lottery_weights,
     move_assets,
     move_productivity,
+    move_two_assets,
     top_share,
     transport,
+    transport_two,
 )
 
 TRANSITION = torch.tensor([[0.95, 0.04, 0.01], [0.02, 0.96, 0.02], [0.01, 0.09, 0.90]], dtype=torch.float64)
@@ -414,3 +416,86 @@ def test_moments_against_a_sorted_population():
     assert top_share(histogram, grid, 0.3).item() == pytest.approx((10 + 2 * 3) / wealth.sum())
     assert aggregate(histogram, grid).item() == pytest.approx(wealth.mean())
     assert gini(histogram.expand(2, 2, 4), grid).shape == (2,)
+
+
+# ----------------------------------------------------------------------------- two assets
+
+
+def make_two(batch=(), n_e=3, n_b=7, n_a=9, dtype=torch.float64):
+    """A distribution over two assets and policies, some outside the grids and some on nodes."""
+    generator = torch.Generator().manual_seed(3)
+    grids = make_grid(n_b) - 2, make_grid(n_a)
+    histogram, *uniform = torch.rand(3, *batch, n_e, n_b, n_a, dtype=torch.float64, generator=generator)
+    histogram = histogram / histogram.sum((-3, -2, -1), keepdim=True)
+    policies = tuple(60 * u - 6 for u in uniform)
+    for policy, grid in zip(policies, grids, strict=True):
+        policy[..., 0, 0, :4] = grid[[0, 2, -2, -1]]
+    return histogram.to(dtype), tuple(p.to(dtype) for p in policies), tuple(g.to(dtype) for g in grids)
+
+
+@pytest.mark.parametrize("kind", [lambda g: g, Grid])
+def test_two_assets_move_as_in_the_loop(kind):
+    histogram, (b_next, a_next), (b_grid, a_grid) = make_two()
+    expected = np.zeros(histogram.shape)
+    for e, i, j in np.ndindex(*histogram.shape):
+        weights = []
+        for x, grid in ((b_next[e, i, j], b_grid), (a_next[e, i, j], a_grid)):
+            # The tent of each node, at the policy: linear interpolation of the unit vectors.
+            weights.append([np.interp(x, grid, unit) for unit in np.eye(len(grid))])
+        for f in range(3):
+            expected[f] += TRANSITION[e, f].item() * histogram[e, i, j].item() * np.outer(*weights)
+    found = transport_two(histogram, (b_next, a_next), (kind(b_grid), kind(a_grid)), TRANSITION)
+    np.testing.assert_allclose(found, expected, atol=1e-15)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 3e-6), (torch.float64, 1e-14)])
+def test_two_assets_conserve_mass_and_both_means(dtype, tolerance):
+    histogram, policies, grids = make_two((4, 2), dtype=dtype)
+    moved = transport_two(histogram, policies, grids, TRANSITION.to(dtype))
+    assert moved.min() >= 0
+    assert (moved.double().sum((-3, -2, -1)) - 1).abs().max() < tolerance
+    for policy, grid, other in zip(policies, grids, (-1, -2), strict=True):
+        chosen = (histogram * policy.clamp(grid[0], grid[-1])).double().sum((-3, -2, -1))
+        assert (aggregate(moved.sum(other), grid) - chosen).abs().max() < 50 * tolerance
+
+
+@pytest.mark.parametrize("still", [0, 1])
+def test_an_asset_that_does_not_move_leaves_the_one_dimensional_transport(still):
+    histogram, policies, grids = make_two((2,))
+    nodes = grids[0][:, None] if still == 0 else grids[1]
+    policies = tuple(nodes.expand_as(p) if i == still else p for i, p in enumerate(policies))
+    found = transport_two(histogram, policies, grids, TRANSITION)
+    # The asset that stays is one more dimension of the batch.
+    moving, policy = (x.movedim(-2 if still == 0 else -1, 0) for x in (histogram, policies[1 - still]))
+    expected = transport(moving, policy, grids[1 - still], TRANSITION).movedim(0, -2 if still == 0 else -1)
+    torch.testing.assert_close(found, expected, atol=1e-15, rtol=0)
+
+
+def test_two_assets_gradients():
+    histogram, policies, grids = make_two(n_b=4, n_a=5)
+    # Inside the cells: on the nodes, where the lottery has kinks, there is no derivative to compare with.
+    policies = tuple(p.clamp(g[0] - 1, g[-1] + 1) + 0.013 for p, g in zip(policies, grids, strict=True))
+    inputs = [x.clone().requires_grad_() for x in (histogram, *policies, TRANSITION)]
+
+    def function(h, b, a, transition):
+        return transport_two(h, (b, a), grids, transition)
+
+    assert torch.autograd.gradcheck(function, inputs, eps=1e-7, atol=1e-6)
+    outside = policies[0] > grids[0][-1]
+    weights = torch.rand_like(histogram)
+    (slope,) = torch.autograd.grad((function(*inputs) * weights).sum(), inputs[1])
+    assert outside.any()
+    assert (slope[outside] == 0).all()
+    assert (slope[~outside] != 0).any()
+
+
+def test_two_assets_broadcast_vectorise_and_compile():
+    histogram, policies, grids = make_two((2,))
+    grids = tuple(map(Grid, grids))
+    expected = transport_two(histogram, policies, grids, TRANSITION)
+    mapped = torch.func.vmap(lambda h, b, a: move_two_assets(h, (b, a), grids))(histogram, *policies)
+    torch.testing.assert_close(move_productivity(mapped.flatten(-2), TRANSITION).view_as(expected), expected)
+    one = transport_two(histogram[0], policies, grids, TRANSITION)
+    torch.testing.assert_close(one[0], expected[0])
+    compiled = torch.compile(lambda h, p: transport_two(h, p, grids, TRANSITION), fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(histogram, policies), expected)
