@@ -3,6 +3,7 @@
 python benchmarks/irbc.py                           2, 10 and 50 countries, three seeds
 python benchmarks/irbc.py --countries 10 --seeds 0
 python benchmarks/irbc.py --model irbc_labor        countries that choose hours
+python benchmarks/irbc.py --model irbc_leisure --radii 0.01 0.1 0.3 constants=irbc_leisure_7       consumption and leisure, model 7
 python benchmarks/irbc.py constants.delta=0         any keys of the configuration
 
 The network of 50 countries is that of 10, as it is: its parameters do not depend on N.
@@ -123,21 +124,22 @@ def trained(name: str, n: int, overrides: list[str]) -> tuple[deqn.Model, float]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", choices=["irbc", "irbc_labor"], default="irbc")
+    parser.add_argument("--model", choices=["irbc", "irbc_labor", "irbc_leisure"], default="irbc")
     parser.add_argument("--countries", type=int, nargs="+", choices=TRAINED, default=list(TRAINED))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--radii", type=float, nargs="+", default=RADII)
     parser.add_argument("overrides", nargs="*", help="keys of the configuration")
     options = parser.parse_args()
     title = f"{options.model}: mean and largest residual, and percent beyond chi-squared; the worst of seeds {options.seeds}"
     table = Table(title=title, show_edge=False)
-    for heading in ("N", "trained with", "seconds", "path", *(f"r = {r}" for r in RADII), "low 5 %", "high 5 %"):
+    for heading in ("N", "trained with", "seconds", "path", *(f"r = {r}" for r in options.radii), "low 5 %", "high 5 %"):
         table.add_column(heading)
     for n in options.countries:
         rows, tails = [], []
         for seed in options.seeds:
             model, seconds = trained(options.model, n, [*options.overrides, f"seed={seed}"])
             run = deqn.Run(model, Path())
-            found = [residuals(run, states) for states in (path(model), *(sphere(model, r) for r in RADII))]
+            found = [residuals(run, states) for states in (path(model), *(sphere(model, r) for r in options.radii))]
             rows.append(torch.tensor([(seconds, 0.0), *found]))
             tails.append(chi_squared(model))
             numbers = *(f"{mean:.1e} {largest:.1e}" for mean, largest in found), *(f"{x:.1f} %" for x in tails[-1])
@@ -148,7 +150,7 @@ def main() -> None:
     if 2 in options.countries:
         mean, largest, *tails = of_reference(options.model, options.overrides)
         own = f"{mean:.1e} / {largest:.1e}"
-        table.add_row("2", "reference", "", own, *[""] * len(RADII), *(f"{x:.1f}" for x in tails))
+        table.add_row("2", "reference", "", own, *[""] * len(options.radii), *(f"{x:.1f}" for x in tails))
     Console(width=150).print(table)
 
 

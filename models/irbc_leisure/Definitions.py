@@ -23,7 +23,7 @@ from irbc.Definitions import I, k_next
 alpha, delta, phi, A, L = Parameters.alpha, Parameters.delta, Parameters.phi, Parameters.A, Parameters.L
 gamma, xi, mu = Parameters.gamma, Parameters.xi, Parameters.mu
 
-NEWTON = 7  # steps
+NEWTON = 6  # steps before the last two; rounding is reached where -2 to 1.4 times the output at rest is spent on capital
 LONGEST = 1.0  # step, in the logit of hours over the time there is
 
 
@@ -66,13 +66,17 @@ def spent(state, policy_state):
 
 
 def logit(state, policy_state):
-    """That of hours over the time there is, [*batch, N]. The last step alone has a gradient, the exact one."""
+    """That of hours over the time there is, [*batch, N].
+
+    The last two steps have a gradient. One has the exact first derivative, two have the second as well, which the second-order
+    solution needs.
+    """
     left = spent(state, policy_state)
     with torch.no_grad():
         q = torch.full_like(State.k(state), -math.log(L - 1))
         for _ in range(NEWTON):
             q = newton(q, state, left)
-    return newton(q, state, left)
+    return newton(newton(q, state, left), state, left)
 
 
 def newton(q, state, left):
