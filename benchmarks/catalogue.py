@@ -90,8 +90,10 @@ def perturbed(name: str, way: str, overrides: list[str]) -> list[float]:
     began = time.process_time()
     rule = RULES[way](model)
     seconds = time.process_time() - began
+    with model.context():
+        start = model.initial_states(100)
     with replaced_policy(model, rule.policies):
-        run = deqn.Run(model, Path())
+        run = deqn.Run(model, Path(), start)
         return report(run, ergodic(run), seconds, [name, way, *overrides])
 
 

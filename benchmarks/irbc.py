@@ -3,7 +3,7 @@
 python benchmarks/irbc.py                           2, 10 and 50 countries, three seeds
 python benchmarks/irbc.py --countries 10 --seeds 0
 python benchmarks/irbc.py --model irbc_labor        countries that choose hours
-python benchmarks/irbc.py --model irbc_leisure --radii 0.01 0.1 0.3 constants=irbc_leisure_7       consumption and leisure, model 7
+python benchmarks/irbc.py --model irbc_leisure --radii 0.01 0.1 0.3 constants=irbc_leisure_7     consumption and leisure, number 7
 python benchmarks/irbc.py constants.delta=0         any keys of the configuration
 
 The network of 50 countries is that of 10, as it is: its parameters do not depend on N.
@@ -132,7 +132,15 @@ def main() -> None:
     options = parser.parse_args()
     title = f"{options.model}: mean and largest residual, and percent beyond chi-squared; the worst of seeds {options.seeds}"
     table = Table(title=title, show_edge=False)
-    for heading in ("N", "trained with", "seconds", "path", *(f"r = {r}" for r in options.radii), "low 5 %", "high 5 %"):
+    for heading in (
+        "N",
+        "trained with",
+        "seconds",
+        "path",
+        *(f"r = {r}" for r in options.radii),
+        "low 5 %",
+        "high 5 %",
+    ):
         table.add_column(heading)
     for n in options.countries:
         rows, tails = [], []

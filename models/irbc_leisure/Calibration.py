@@ -1,4 +1,4 @@
-"""That of `irbc`; elasticities of the countries, and weights with which capital, hours and the price of the good are one at rest."""
+"""That of `irbc`; elasticities of countries, and weights with which capital, hours and the price of the good are one at rest."""
 
 import numpy as np
 

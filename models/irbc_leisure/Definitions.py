@@ -1,12 +1,12 @@
 """N countries with complete markets whose households choose consumption and leisure, which are not separable.
 
-Utility of country j is tau_j V^(1 - 1/gamma_j) / (1 - 1/gamma_j) with V = [C^(1 - 1/xi_j) + b_j (L - l)^(1 - 1/xi_j)]^(1 / (1 - 1/xi_j)),
-its output is A e^a [alpha k^mu_j + (1 - alpha) l^mu_j]^(1 / mu_j): model IV of the comparison by Den Haan, Judd and Juillard (2011),
-as in the programs of Maliar, Maliar and Judd (2011). Model III, V = C^psi (L - l)^(1 - psi) with production of Cobb and Douglas,
-is that of xi = 1 and mu = 0. All else is as in `irbc`.
+Utility of country j is tau_j V^(1 - 1/gamma_j) / (1 - 1/gamma_j) with
+V = [C^(1 - 1/xi_j) + b_j (L - l)^(1 - 1/xi_j)]^(1 / (1 - 1/xi_j)), output is A e^a [alpha k^mu_j + (1 - alpha) l^mu_j]^(1/mu_j):
+model IV of the comparison by Den Haan, Judd and Juillard (2011), as in the programs of Maliar, Maliar and Judd (2011). Model III,
+V = C^psi (L - l)^(1 - psi) with production of Cobb and Douglas, is that of xi = 1 and mu = 0. All else is as in `irbc`.
 
-All is in logs of deviations from rest, where both forms are one. Consumption and the price of the good are formulas in a country's
-hours; hours are those at which the price is the same for all countries and goods add up.
+All is in logs of deviations from rest, where both forms are one. Consumption and the price of the good are formulas in hours of
+the country; hours are those at which the price is the same for all countries and goods add up.
 """
 
 import math

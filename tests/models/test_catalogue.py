@@ -14,6 +14,7 @@ SMOKE = {
     "consumption_savings": 2e-3,
     "irbc": 1e-3,
     "irbc_labor": 1e-3,
+    "irbc_leisure": 1e-3,
     "nk_zlb": 1e-4,
     "olg_lifecycle": 1e-2,
     "ramsey": 1e-3,

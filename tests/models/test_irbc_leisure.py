@@ -89,9 +89,9 @@ def test_a_polynomial_of_another_degree_gives_the_same_policies(polynomials, kno
         np.testing.assert_allclose(one, other, atol=3e-5, rtol=0)
 
 
-def test_two_like_countries_with_the_same_shocks_are_one(polynomials, number):
-    first = {name: NUMBERS[number][name][:1] for name in ("gamma", "xi", "mu")}
-    alike = NUMBERS[number] | {"sigma": 0.0}
+def test_two_like_countries_with_the_same_shocks_are_one(polynomials):
+    first = {name: NUMBERS[8][name][:1] for name in ("gamma", "xi", "mu")}
+    alike = NUMBERS[8] | {"sigma": 0.0}
     one = polynomials.solve(alike | first)
     both = polynomials.solve(alike | {name: np.tile(x, 2) for name, x in first.items()}, degree=4)
     k, a = box(1)
@@ -117,11 +117,11 @@ def test_the_reference_has_small_residuals_in_the_model(known, number, degree):
     assert wrong.min() > 1e-4
 
 
-def test_near_rest_the_reference_is_the_second_order_solution(polynomials, number):
+def test_near_rest_the_reference_is_the_second_order_solution(polynomials):
     """With small shocks: the correction for risk, and beside it what is left shrinks by eight where the distance is halved."""
     small = {"sigma": 0.0025, "sigma_common": 0.0025}
-    rule = second_order_solution(model_of(number, *(f"constants.{name}={x}" for name, x in small.items())))
-    known = polynomials.solve(NUMBERS[number] | small | {"sd_a": 0.4 * SIZES["sd_a"]})
+    rule = second_order_solution(model_of(8, *(f"constants.{name}={x}" for name, x in small.items())))
+    known = polynomials.solve(NUMBERS[8] | small | {"sd_a": 0.4 * SIZES["sd_a"]})
 
     def distance(x: np.ndarray) -> np.ndarray:
         states = torch.tensor(np.concatenate([np.exp(x[:, :2]), x[:, 2:]], axis=-1))
@@ -151,7 +151,9 @@ def utility(number: int, C: torch.Tensor, l: torch.Tensor) -> torch.Tensor:
         psi = (1 / 0.64) / (1 / 0.64 + L - 1)
         tau = A ** (psi / gamma) * (L - 1) ** ((1 - psi) / gamma)
         V = C**psi * (L - l) ** (1 - psi)
-        return tau * torch.where(gamma == 1, torch.log(V), V ** (1 - 1 / gamma) / torch.where(gamma == 1, 1.0, 1 - 1 / gamma))
+        return tau * torch.where(
+            gamma == 1, torch.log(V), V ** (1 - 1 / gamma) / torch.where(gamma == 1, 1.0, 1 - 1 / gamma)
+        )
     b = 0.64 * A / (A / (L - 1)) ** (1 / xi)
     e, at_rest = 1 - 1 / xi, A ** (1 - 1 / xi) + b * (L - 1) ** (1 - 1 / xi)
     tau = at_rest ** ((1 / gamma - 1 / xi) / e) * A ** (1 / xi)
@@ -166,7 +168,7 @@ def output(number: int, k: torch.Tensor, a: torch.Tensor, l: torch.Tensor) -> to
 
 
 def test_marginal_utilities_of_goods_and_of_leisure_are_one_price(model, number):
-    """By derivatives of the programs' utility and production: u_C = lambda, -u_l = lambda Y_l; and Y_k is in the payoff of capital."""
+    """By derivatives of the programs' utility and production: u_C = lambda, -u_l = lambda Y_l; Y_k is in the payoff."""
     states, g = tensors(2), growth(300, 2)
     k, a = states[:, :2].clone().requires_grad_(), states[:, 2:]
     with model.context(), torch.no_grad():
@@ -182,7 +184,7 @@ def test_marginal_utilities_of_goods_and_of_leisure_are_one_price(model, number)
     torch.testing.assert_close(payoff, by_k.detach() + 1 + 0.5 / 2 * g * (g + 2))
 
 
-@pytest.mark.parametrize("times", [-2.0, 0.0, 1.2])
+@pytest.mark.parametrize("times", [-2.0, 0.0, 1.4])
 def test_the_price_is_found_and_its_derivative_is_that_of_differences(model, times):
     """Where `times` the output at rest is spent; with all of their time households produce 1.8 times that."""
     states = torch.tensor([[1.2, 0.9, 0.1, -0.1]], dtype=model.dtype)
@@ -219,7 +221,7 @@ def test_the_network_tells_countries_apart_by_each_elasticity(name):
     torch.testing.assert_close(place, torch.tensor([-1.0, 1.0], dtype=torch.float64))
 
 
-@pytest.mark.parametrize(("number", "delta"), [(3, 0.0), (4, 0.0), (7, 0.025), (8, 0.025)])
+@pytest.mark.parametrize(("number", "delta"), [(3, 0.0), (8, 0.025)])
 def test_the_steady_state_is_at_one(number, delta):
     model = model_of(number, f"constants.delta={delta}")
     found = steady_state(model)

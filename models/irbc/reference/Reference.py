@@ -13,8 +13,8 @@ Where utility is separable, eta is the elasticity of labour and C_rest consumpti
 
 Sources: Judd (1992), Projection methods for solving aggregate growth models, Journal of Economic Theory 58(2), 410-452; Malin,
 Krueger and Kubler (2011), Solving the multi-country real business cycle model using a Smolyak-collocation method, Journal of
-Economic Dynamics and Control 35(2), 229-239, for such polynomials in this economy; Maliar, Maliar and Judd (2011), there, 207-228,
-for preferences and production in `Leisure`.
+Economic Dynamics and Control 35(2), 229-239, for such polynomials in this economy; Maliar, Maliar and Judd (2011), there,
+207-228, for preferences and production in `Leisure`.
 """
 
 from __future__ import annotations
@@ -140,8 +140,9 @@ class Reference:
 class Leisure(Reference):
     """Utility of consumption and leisure that is not separable.
 
-    tau [C^e + b (L - l)^e]^((1 - 1/gamma) / e) / (1 - 1/gamma) with e = 1 - 1/xi and output A e^a [alpha k^mu + (1 - alpha) l^mu]^(1/mu);
-    where xi = 1 and mu = 0 in all countries, tau [C^psi (L - l)^(1 - psi)]^(1 - 1/gamma) / (1 - 1/gamma) and A e^a k^alpha l^(1 - alpha).
+    tau [C^e + b (L - l)^e]^((1 - 1/gamma) / e) / (1 - 1/gamma) with e = 1 - 1/xi; output is
+    A e^a [alpha k^mu + (1 - alpha) l^mu]^(1/mu).
+    Where xi = 1 and mu = 0 in all countries: tau [C^psi (L - l)^(1 - psi)]^(1 - 1/gamma) / (1 - 1/gamma), A e^a k^alpha l^(1 - alpha).
     """
 
     @property
@@ -175,7 +176,7 @@ class Leisure(Reference):
         return C, np.log(tau) + outer * np.log(C**e + b * leisure**e) - np.log(C) / xi
 
     def missed(self, x: np.ndarray, logit: np.ndarray, spent: np.ndarray) -> np.ndarray:
-        """Log of goods needed over goods produced, and of prices over the first country's, `[*batch, N]`; `logit` of hours over L."""
+        """Logs of goods needed over those produced, and of prices over the first country's, `[*batch, N]`, at logits of hours / L."""
         hours = self.constants["L"] / (1 + np.exp(-logit))
         Y, _, wage = self.products(x, hours)
         C, price = self.consumption(wage, hours)
@@ -184,7 +185,7 @@ class Leisure(Reference):
         return np.concatenate([goods[..., None], price[..., 1:] - price[..., :1]], axis=-1)
 
     def allocation(self, x: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, ...]:
-        """As there. Newton's method with differences for the real part; two more steps with the same slopes for a complex step."""
+        """As there. Newton's method with differences for the real part; two more steps with the same slopes for a complex one."""
         p, k = self.constants, np.exp(np.split(x, 2, axis=-1)[0])
         spent, sides = ((p["delta"] + g + p["phi"] / 2 * g**2) * k).mean(-1), _DIFFERENCE * np.eye(len(p["gamma"]))
         logit = np.full(k.shape, -np.log(p["L"] - 1))
