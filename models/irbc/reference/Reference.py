@@ -140,9 +140,9 @@ class Reference:
 class Leisure(Reference):
     """Utility of consumption and leisure that is not separable.
 
-    tau [C^e + b (L - l)^e]^((1 - 1/gamma) / e) / (1 - 1/gamma) with e = 1 - 1/xi; output is
-    A e^a [alpha k^mu + (1 - alpha) l^mu]^(1/mu).
-    Where xi = 1 and mu = 0 in all countries: tau [C^psi (L - l)^(1 - psi)]^(1 - 1/gamma) / (1 - 1/gamma), A e^a k^alpha l^(1 - alpha).
+    It is tau [C^e + b (L - l)^e]^((1 - 1/gamma) / e) / (1 - 1/gamma) with e = 1 - 1/xi, and output is
+    A e^a [alpha k^mu + (1 - alpha) l^mu]^(1/mu). Where xi = 1 and mu = 0 in all countries, utility is
+    tau [C^psi (L - l)^(1 - psi)]^(1 - 1/gamma) / (1 - 1/gamma), and output A e^a k^alpha l^(1 - alpha).
     """
 
     @property
@@ -176,7 +176,7 @@ class Leisure(Reference):
         return C, np.log(tau) + outer * np.log(C**e + b * leisure**e) - np.log(C) / xi
 
     def missed(self, x: np.ndarray, logit: np.ndarray, spent: np.ndarray) -> np.ndarray:
-        """Logs of goods needed over those produced, and of prices over the first country's, `[*batch, N]`, at logits of hours / L."""
+        """Logs of goods needed over those made, and of prices over the first country's, at logits of hours / L: `[*batch, N]`."""
         hours = self.constants["L"] / (1 + np.exp(-logit))
         Y, _, wage = self.products(x, hours)
         C, price = self.consumption(wage, hours)
