@@ -55,6 +55,10 @@ def transition(p, Z):
 
 def asset_grid(p):
     """[nA] nodes from amin to amax, node i at (i / n) ** grid_power of the way."""
+    if not p["amin"] < 0 < p["amax"]:
+        raise ValueError(
+            f"constants.amin = {p['amin']}, amax = {p['amax']}: expected amin < 0 < amax, for what some own the others owe"
+        )
     return p["amin"] + (p["amax"] - p["amin"]) * np.linspace(0, 1, p["nA"]) ** p["grid_power"]
 
 
