@@ -181,6 +181,7 @@ def test_with_small_shocks_it_moves_as_the_linear_solution_says(reference):
 @pytest.mark.parametrize(
     ("override", "text"),
     [
+        ("constants.amin=0", "what some own the others owe"),
         ("constants.amin=-40", "has no work and stays at the borrowing limit"),
         ("constants.job_risk=5", "expected a smaller job_risk"),
     ],
