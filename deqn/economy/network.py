@@ -220,7 +220,7 @@ class PolicyNetwork(nn.Module):
     def signs(self) -> Tensor:
         """`[n_policies]`: 1 or -1 where the activation keeps a policy on that side of zero, 0 elsewhere."""
         like = next(self.body.parameters(), torch.empty(()))
-        outputs = like.new_tensor([-50.0, 0.0, 50.0])[:, None].expand(-1, self.n_outputs)
+        outputs = torch.linspace(-50, 50, 3, dtype=like.dtype, device=like.device)[:, None].expand(-1, self.n_outputs)
         with torch.no_grad():
             signs = self._activated(outputs).sign()
         return torch.where((signs == signs[0]).all(0), signs[0], 0.0)
