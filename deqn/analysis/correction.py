@@ -24,6 +24,7 @@ from deqn.numerics.normal_equations import linearised
 _STATES = 500
 _POLICIES = 50  # beyond, derivatives of all residuals by all coefficients take gigabytes
 _COEFFICIENTS = 300  # of the polynomials of all policies
+_ENTRIES = 3_000_000  # of next period's states and policies, one for each residual, that are held at once
 _DEGREE = 4
 _ZERO = 1e-6  # a size nearer to zero is no unit to measure in
 _SINGULAR = 1e-10  # singular values below, relative to the largest: directions that the equations leave open
@@ -50,8 +51,10 @@ def policy_correction(model: Model, states: Tensor) -> dict[str, Tensor] | None:
     before = exact.expectations.policy
     exact.expectations.policy = changed.policy
     try:
-        with exact.context():
-            residuals, jacobian = linearised(changed, {"coefficients": changed.coefficients.detach()}, states)
+        with exact.context(), torch.no_grad():  # no graph of the parameters, which would hold all of it
+            values = {"coefficients": changed.coefficients.detach()}
+            parts = [linearised(changed, values, part) for part in states.split(_at_once(exact, states[:1]))]
+            residuals, jacobian = (torch.cat(part) for part in zip(*parts, strict=True))
     except (RuntimeError, NotImplementedError, TypeError) as error:
         if type(error).__module__.startswith("torch._"):
             raise
@@ -66,6 +69,13 @@ def policy_correction(model: Model, states: Tensor) -> dict[str, Tensor] | None:
     coefficients = (found[:, 0].to(states.device) / scale).view_as(changed.coefficients)
     change = (changed.basis(states) @ coefficients).detach()
     return {column.name: column.raw(change) for column in model.policy_columns}
+
+
+def _at_once(model: Model, state: Tensor) -> int:
+    """States whose derivatives are taken together: of many nodes of the shocks and many policies, they would take gigabytes."""
+    with torch.no_grad():
+        nodes = len(model.expectations.probabilities(state, model.policy(state)))
+    return max(1, _ENTRIES // (nodes * (model.n_states + model.n_policies) * model.n_policies))
 
 
 def relative_sizes(model: Model, states: Tensor, correction: dict[str, Tensor]) -> dict[str, float]:

@@ -42,6 +42,18 @@ def test_the_network_is_left_as_it_is_and_a_solution_is_not_changed(tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(before, run.model.network.parameters(), strict=True))
 
 
+def test_derivatives_in_pieces_are_those_taken_at_once(tmp_path, monkeypatch):
+    """Of 50 countries with 102 nodes of shocks, those of all states at once took more than 20 GB."""
+    run = with_savings(ALPHA_BETA + 1e-3, tmp_path, "run.keras_precision=float64")
+    states, asked = run.cloud(), []
+    whole = policy_correction(run.model, states)["s"]
+    monkeypatch.setattr(correction, "_ENTRIES", 200)
+    linearised = correction.linearised
+    monkeypatch.setattr(correction, "linearised", lambda m, v, x: asked.append(len(x)) or linearised(m, v, x))
+    torch.testing.assert_close(policy_correction(run.model, states)["s"], whole, rtol=1e-9, atol=0)
+    assert len(asked) > 3
+
+
 def of_patient_agents(rate: float, folder: Path) -> deqn.Run:
     models = own_model(folder / "models", Equations=PATIENT)
     return with_savings(rate, folder, f"MODELS_DIR={models}", "MODEL_NAME=mine", "constants.beta=0.999")
