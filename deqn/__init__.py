@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from deqn.economy.model import Model
     from deqn.economy.network import dense_network
     from deqn.errors import CheckpointError, ConfigError, DEQNError, ModelError, SaveError, TrainingError
-    from deqn.numerics import complementarity, histogram, household, markov, preferences
+    from deqn.numerics import complementarity, histogram, household, markov, portfolio, preferences
     from deqn.numerics.initial_weights import variance_scaling_
     from deqn.training.trainer import Trainer
 
@@ -42,6 +42,7 @@ _PUBLIC = {
     "load_model": "deqn.api",
     "load_run": "deqn.analysis.run",
     "markov": "deqn.numerics",
+    "portfolio": "deqn.numerics",
     "preferences": "deqn.numerics",
     "variance_scaling_": "deqn.numerics.initial_weights",
 }
@@ -65,6 +66,7 @@ __all__ = [
     "load_model",
     "load_run",
     "markov",
+    "portfolio",
     "preferences",
     "variance_scaling_",
 ]

@@ -60,10 +60,23 @@ def savings(cash: Tensor, needed: Tensor, grid: Tensor | histogram.Grid) -> Tens
         `[*batch, nE, n]`. Gradients flow to `cash` and `needed`.
     """
     nodes = grid.nodes if isinstance(grid, histogram.Grid) else grid
-    lower = torch.searchsorted(needed.detach().contiguous(), cash.detach().contiguous(), right=True) - 1
-    lower = lower.clamp(0, len(nodes) - 2)
-    left, right = needed.gather(-1, lower), needed.gather(-1, lower + 1)
-    return torch.lerp(nodes[lower], nodes[lower + 1], ((cash - left) / (right - left)).clamp(0, 1))
+    return histogram.evaluate(nodes, *locate(cash, needed))
+
+
+def locate(x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Where each x lies among the nodes of its own row, for `histogram.evaluate`; beyond a row, at its end.
+
+    Args:
+        x: `[*batch, n]`.
+        rows: `[*batch, m]`, increasing in the last dimension.
+
+    Returns:
+        The node below (int64) and the weight of the one above, each `[*batch, n]`. Gradients flow through the weight.
+    """
+    lower = torch.searchsorted(rows.detach().contiguous(), x.detach().contiguous(), right=True) - 1
+    lower = lower.clamp(0, rows.shape[-1] - 2)
+    left, right = rows.gather(-1, lower), rows.gather(-1, lower + 1)
+    return lower, ((x - left) / (right - left)).clamp(0, 1)
 
 
 def euler_residual(choice: Choice, implied: Tensor, grid: Tensor | histogram.Grid, low: Any, high: Any) -> Tensor:
