@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 
 
-def root(function: Callable[[Tensor], Tensor], lower: Tensor, upper: Tensor, iterations: int = 60) -> Tensor:
+def root(
+    function: Callable[[Tensor], Tensor], lower: Tensor, upper: Tensor, iterations: int = 60, derivatives: int = 2
+) -> Tensor:
     """The x between `lower` and `upper` at which `function` is zero, for each entry by itself.
 
     What `function` depends on beside x, for example the network's policies, gets the gradient of x by the implicit function
@@ -26,6 +28,8 @@ def root(function: Callable[[Tensor], Tensor], lower: Tensor, upper: Tensor, ite
         lower, upper: `[...]`. Where the signs are the same, there is no bracket: the end with the smaller |function|
             comes back, and has no gradient.
         iterations: evaluations of `function`; 60 give all digits of float64 also where it is far from linear.
+        derivatives: how many derivatives of x are exact. Each takes an evaluation that is differentiated: training needs one
+            derivative, the second-order solution two.
 
     Returns:
         `[...]`, in the type of `lower`.
@@ -57,6 +61,9 @@ def root(function: Callable[[Tensor], Tensor], lower: Tensor, upper: Tensor, ite
         x = torch.where(bracketed, torch.where(at_low.abs() <= at_high.abs(), low, high), nearer)
     x = x.detach()
     slope = torch.func.grad(lambda y: function(y).sum())(x).detach()
-    # Newton's step has the gradient of the root, and mends its last digits
-    newton = x - function(x) / torch.where(slope == 0, torch.ones_like(slope), slope)
-    return torch.where(bracketed & (slope != 0), newton, x)
+    found, slope = bracketed & (slope != 0), torch.where(slope == 0, torch.ones_like(slope), slope)
+    # Newton's step has the gradient of the root, and mends its last digits. With the slope held fixed, each further step makes
+    # the next derivative exact: what a step leaves is of the next order in a change of what the function depends on
+    for _ in range(derivatives):
+        x = torch.where(found, x - function(x) / slope, x)
+    return x

@@ -58,7 +58,7 @@ def price_of_assets(state, policy_state):
         return histogram.aggregate(masses, demand(state, policy_state, log_q.exp()[..., None, None]))
 
     middle = torch.full_like(State.Z(state), math.log(Parameters.q_ss))
-    return root(excess, middle - Parameters.q_range, middle + Parameters.q_range, Parameters.evaluations).exp()
+    return root(excess, middle - Parameters.q_range, middle + Parameters.q_range, Parameters.evaluations, derivatives=1).exp()
 
 
 def q(state, policy_state):

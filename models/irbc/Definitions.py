@@ -12,7 +12,7 @@ import PolicyState
 import State
 
 alpha, delta, phi, A = Parameters.alpha, Parameters.delta, Parameters.phi, Parameters.A
-NEWTON = 5  # steps; rounding is reached from a fifth to five times the consumption at rest
+NEWTON = 4  # steps before the last two; rounding is reached from a fifth to five times the consumption at rest
 
 
 def Y(state, policy_state):
@@ -39,14 +39,15 @@ def C_mean(state, policy_state):
 def log_lambda(state, policy_state):
     """Log of the good's shadow price: that at which consumption A lambda^-gamma_j adds up to what there is.
 
-    Newton's method for the log of the sum, which is convex and falls. The last step alone has a gradient, the exact one.
+    Newton's method for the log of the sum, which is convex and falls. The last two steps have a gradient: one gives the exact
+    first derivative, two the second as well, which the second-order solution needs.
     """
     log_C = torch.log(C_mean(state, policy_state).clamp(min=Parameters.C_least) / A)
     with torch.no_grad():
         x = torch.full_like(log_C, Parameters.log_lambda_ss)
         for _ in range(NEWTON):
             x = newton(x, log_C)
-    return newton(x, log_C)
+    return newton(newton(x, log_C), log_C)
 
 
 def newton(x, log_C):

@@ -15,7 +15,7 @@ from irbc.Definitions import I, k_next, payoff
 
 alpha, phi, A = Parameters.alpha, Parameters.phi, Parameters.A
 
-NEWTON = 5  # steps; rounding is reached where -2 to 6 times the consumption at rest is spent on capital
+NEWTON = 4  # steps before the last two; rounding is reached where -2 to 6 times the consumption at rest is spent on capital
 
 
 def l(state, policy_state):
@@ -48,14 +48,14 @@ def log_lambda(state, policy_state):
     """Log of the good's shadow price: that at which consumption and what is spent add up to output.
 
     Demand falls in it and supply rises, from nothing and without bound, so there is one for any policy. Newton's method for the
-    difference of the logs. The last step alone has a gradient, the exact one.
+    difference of the logs. The last two steps have a gradient, as in `irbc`.
     """
     worth, left = log_worth(state), spent(state, policy_state)
     with torch.no_grad():
         x = torch.zeros_like(left)
         for _ in range(NEWTON):
             x = newton(x, worth, left)
-    return newton(x, worth, left)
+    return newton(newton(x, worth, left), worth, left)
 
 
 def newton(x, worth, left):

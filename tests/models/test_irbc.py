@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import deqn
+from deqn.economy.second_order import second_order_solution
 from tests.models.conftest import reference_of
 
 SIZES = {"beta": 0.99, "alpha": 0.36, "delta": 0.01, "phi": 0.5, "rho": 0.95, "sigma": 0.01, "sigma_common": 0.01}
@@ -69,6 +70,28 @@ def model() -> deqn.Model:
 
 def tensors(N: int, **options: float) -> torch.Tensor:
     return torch.tensor(np.concatenate(box(N, **options), axis=-1))
+
+
+def check_second_order_solution(name: str, polynomials: ModuleType, constants: dict) -> None:
+    """Near rest and with small shocks the polynomials are it.
+
+    The correction for risk is that of the polynomials, and what is left beside it shrinks by eight where the distance is halved.
+    """
+    small = {"sigma": 0.0025, "sigma_common": 0.0025}
+    rule = second_order_solution(deqn.load_model(name, [f"constants.{key}={x}" for key, x in small.items()]))
+    known = polynomials.solve(constants | small | {"sd_a": 0.2 * SD_A}, degree=4)
+
+    def distance(x: np.ndarray) -> np.ndarray:
+        states = torch.tensor(np.concatenate([np.exp(x[:, :2]), x[:, 2:]], axis=-1))
+        return known.growth(x) - rule.policies(states).numpy()
+
+    rest, x = np.zeros((1, 4)), 0.5 * SD_A * np.random.default_rng(2).uniform(-1, 1, (50, 4))
+    assert abs(distance(rest)).max() < 1e-9 < 0.1 * abs(known.growth(rest)).max()
+    assert 7.5 < abs(distance(x)).mean() / abs(distance(x / 2)).mean() < 9
+
+
+def test_near_rest_the_reference_is_the_second_order_solution(polynomials):
+    check_second_order_solution("irbc", polynomials, TWO)
 
 
 @pytest.mark.parametrize("degree", [3, 5])

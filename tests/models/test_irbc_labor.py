@@ -10,7 +10,7 @@ import torch
 
 import deqn
 from tests.models.conftest import reference_of
-from tests.models.test_irbc import SD_A, box, tensors
+from tests.models.test_irbc import SD_A, box, check_second_order_solution, tensors
 
 SIZES = {
     "beta": 0.99,
@@ -81,6 +81,10 @@ def test_two_like_countries_with_the_same_shocks_are_one(polynomials):
     expected, found = one.policies(k, a), both.policies(np.tile(k, 2), np.tile(a, 2))
     np.testing.assert_allclose(found["k_next"], np.tile(expected["k_next"], 2), atol=5e-6)
     np.testing.assert_allclose(found["l"], np.tile(expected["l"], 2), atol=5e-5)
+
+
+def test_near_rest_the_reference_is_the_second_order_solution(polynomials):
+    check_second_order_solution("irbc_labor", polynomials, TWO)
 
 
 @pytest.mark.parametrize("degree", [3, 5])

@@ -9,10 +9,9 @@ import pytest
 import torch
 
 import deqn
-from deqn.economy.second_order import second_order_solution
 from deqn.economy.steady_state import steady_state
 from tests.models.conftest import reference_of
-from tests.models.test_irbc import box, tensors
+from tests.models.test_irbc import box, check_second_order_solution, tensors
 from tests.models.test_irbc_labor import GAMMA, SIZES, A, growth
 
 L = 2.5
@@ -118,18 +117,7 @@ def test_the_reference_has_small_residuals_in_the_model(known, number, degree):
 
 
 def test_near_rest_the_reference_is_the_second_order_solution(polynomials):
-    """With small shocks: the correction for risk, and beside it what is left shrinks by eight where the distance is halved."""
-    small = {"sigma": 0.0025, "sigma_common": 0.0025}
-    rule = second_order_solution(model_of(8, *(f"constants.{name}={x}" for name, x in small.items())))
-    known = polynomials.solve(NUMBERS[8] | small | {"sd_a": 0.4 * SIZES["sd_a"]})
-
-    def distance(x: np.ndarray) -> np.ndarray:
-        states = torch.tensor(np.concatenate([np.exp(x[:, :2]), x[:, 2:]], axis=-1))
-        return known.growth(x) - rule.policies(states).numpy()
-
-    rest, x = np.zeros((1, 4)), SIZES["sd_a"] * np.random.default_rng(2).uniform(-1, 1, (50, 4))
-    assert abs(distance(rest)).max() < 1e-3 * abs(known.growth(rest)).max()
-    assert 7.5 < abs(distance(x)).mean() / abs(distance(x / 2)).mean() < 9
+    check_second_order_solution("irbc_leisure", polynomials, NUMBERS[8])
 
 
 @pytest.mark.parametrize("N", [1, 3, 10])

@@ -39,6 +39,20 @@ def test_the_jacobian_state_by_state_is_too():
     torch.testing.assert_close(along, 0.5 * a**-0.5)
 
 
+@pytest.mark.parametrize("again", [torch.func.jacfwd, torch.func.jacrev])
+def test_the_second_derivative_is_exact_too(again):
+    """Of a^(1 / 2) and, in two variables, of the x at which b x + x^3 = a."""
+    second = again(torch.func.jacrev(lambda each: power(each, 2.0).sum()))(a)
+    torch.testing.assert_close(second.diagonal(), -0.25 * a**-1.5)
+
+    def cubic(y: torch.Tensor) -> torch.Tensor:
+        return root(lambda x: y[1] * x + x**3 - y[0], torch.zeros(1).double(), torch.full((1,), 9.0).double()).sum()
+
+    y = torch.tensor([3.0, 2.0], dtype=torch.float64)  # the root is one, and the function's slope 5 there
+    expected = torch.tensor([[-6 / 125, -(5 - 6) / 125], [-(5 - 6) / 125, 2 / 25 - 6 / 125]], dtype=torch.float64)
+    torch.testing.assert_close(again(torch.func.jacrev(cubic))(y), expected)
+
+
 def test_the_price_that_clears_a_market():
     """Demand 1 / p of each of three goods' owners, supply s: the price is the number of owners over the supply."""
     supply = torch.tensor([0.5, 1.0, 4.0], dtype=torch.float64, requires_grad=True)
