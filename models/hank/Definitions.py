@@ -62,7 +62,7 @@ def quarter(state, policy_state):
         return histogram.aggregate(masses, demand(policy_state, at_output(state, policy_state, y))) - B
 
     far = torch.full_like(State.b(state), Parameters.y_range)
-    return at_output(state, policy_state, root(excess, -far, far, Parameters.evaluations))
+    return at_output(state, policy_state, root(excess, -far, far, Parameters.evaluations, derivatives=1))
 
 
 def cash(now, a):
