@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deqn.configuration.compose import compose
+from deqn.economy.calibration import keep
 from deqn.economy.model import Model
 from deqn.economy.probe import probe
 
@@ -41,4 +42,5 @@ def load_model(
     if check:
         for note in [*composed.notes, *probe(model).notes]:
             warnings.warn(note, stacklevel=2)
+        keep(model.calibrated, model.folder, composed.config.constants)
     return model
