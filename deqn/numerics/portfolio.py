@@ -20,7 +20,7 @@ from torch import Tensor
 
 from deqn.numerics import histogram, household
 
-SHARES = 8  # nodes of the consumption of who is at the limit of b, as shares of what they would like to consume
+SHARES = 10  # nodes below the first of b', of the value of b' relative to consumption for who is at the limit
 
 
 class Choice(NamedTuple):
@@ -62,9 +62,10 @@ def choose(
 ) -> Choice:
     """Both assets and consumption of households with utility c^(1 - gamma) / (1 - gamma).
 
-    c + b' + a' + cost(a', x) = cash, b' and a' on their grids, whose first nodes are the limits. Who would like to have less of b
-    than the first node consumes a share of m, which makes a less attractive in terms of b, too: shares between zero and one are
-    nodes below the first of b'. The choices are linear between all these nodes, and at the ends for who is beyond.
+    c + b' + a' + cost(a', x) = cash, b' and a' on their grids, whose first nodes are the limits. To who would like to have less
+    of b than the first node, a unit of b' is worth a share s < 1 of one of consumption: c = s^(1/gamma) m, and a' is worth s q.
+    Shares between zero and one are nodes below the first of b'. Choices are linear between all these nodes, and at the ends for
+    who is beyond. For who is at the limit, a step of Newton's method follows: without it, errors of a' add up over the years.
 
     Args:
         cash: `[*batch, nE, nB, nA]`, all that a household has, x included.
@@ -78,8 +79,8 @@ def choose(
     b_grid, a_grid = grids
     kept = kept[..., None, None, :]
     share = (torch.arange(1, SHARES + 1).to(m) / (SHARES + 1))[:, None]
-    m = torch.cat([share * m[..., :1, :], m], dim=-2)
-    q = torch.cat([share**gamma * q[..., :1, :], q], dim=-2)
+    m = torch.cat([share ** (1 / gamma) * m[..., :1, :], m], dim=-2)
+    q = torch.cat([share * q[..., :1, :], q], dim=-2)
     b = torch.cat([b_grid[:1].expand(SHARES), b_grid])
     # a' of who leaves with a node of b': the x with which a node of a' is chosen, q = 1 + marginal(a', x)
     s = (q - 1) / adjustment.chi1
@@ -89,5 +90,25 @@ def choose(
     needed = c + a_next + adjustment.cost(a_next, kept) + b[:, None]
     at = household.locate(cash.mT, needed.mT)
     b_next, a_next = histogram.evaluate(b, *at).mT, histogram.evaluate(a_next.mT, *at).mT
+    at_limit = cash < needed[..., SHARES : SHARES + 1, :]
+    first = m[..., SHARES, :], q[..., SHARES, :]
+    a_next = torch.where(at_limit, _newton(a_next, cash - b_grid[0], kept, *first, a_grid, adjustment, gamma), a_next)
     cost = adjustment.cost(a_next, kept)
     return Choice(b_next, a_next, cost, cash - b_next - a_next - cost)
+
+
+def _newton(
+    a: Tensor, cash: Tensor, kept: Tensor, m: Tensor, q: Tensor, a_grid: Tensor, adjustment: Adjustment, gamma: float
+) -> Tensor:
+    """A better a' of who holds the first node of b: 1 + marginal(a', x) = s q and s^(1 / gamma) m are what is consumed.
+
+    Args:
+        a: a', `[*batch, nE, nB, nA]`.
+        m, q: at the first node of b', `[*batch, nE, nA]`.
+    """
+    at = histogram.lottery_weights(a.flatten(-2), a_grid)
+    m, q = (histogram.evaluate(x, *at).unflatten(-1, a.shape[-2:]) for x in (m, q))
+    price = 1 + adjustment.marginal(a, kept)
+    c = m * (price / q) ** (1 / gamma)
+    slope = price + c * adjustment.chi1 / (gamma * price * (kept + adjustment.chi0))
+    return (a + (cash - c - a - adjustment.cost(a, kept)) / slope).clamp(a_grid[0], a_grid[-1])
