@@ -44,36 +44,45 @@ class Classical:
     """A classical solution, of reference/Reference.py, beside which the network is put; stored beside the run's post-processings.
 
     Args:
-        options: of Reference.solve.
+        options: of `solve` of that file, or of `module`, where another is given.
     """
 
-    def __init__(self, run, options):
-        from reference import Reference
+    kind = "classical"
 
-        self.module, constants = Reference, run.config.constants
+    def __init__(self, run, options, module=None):
+        from krusell_smith.reference import Reference
+
+        self.module, constants = module or Reference, run.config.constants
         key = hashlib.sha256(json.dumps([constants, options], sort_keys=True).encode()).hexdigest()[:12]
         file = run.output.parent / f"reference-{key}.npz"
         if not file.is_file():
             grid = f"{options.get('n_assets', constants['nA']):,} asset nodes"
             long = "minutes" if "periods" in options else "up to a minute"
-            print(f"solving the classical reference on {grid} ({long}, once)", flush=True)
-            Reference.save(Reference.solve(constants, **options), file)
-        self.solution = Reference.load(file)
+            print(f"solving the {self.kind} reference on {grid} ({long}, once)", flush=True)
+            self.module.save(self.module.solve(constants, **options), file)
+        self.solution = self.module.load(file)
         self.a_grid = self.solution["a_grid"]
 
     def path(self, shocks):
-        """K, C, Y, I, at_limit, mass, mass_at_top and inequality on nodes of Z [T]: [T] each."""
-        p, path = self.solution, self.module.simulate(self.solution, shocks, inequality=True)
-        names = ("K", "C", "at_limit", "mass", "mass_at_top", "gini", "top_10", "top_1")
+        """K, C, Y, I, at_limit, mass, mass_at_top and, of the classical solution, inequality on nodes of Z [T]: [T] each."""
+        p, path = self.solution, self.simulate(shocks)
+        names = path.keys() & {"K", "C", "at_limit", "mass", "mass_at_top", "gini", "top_10", "top_1"}
         Y = p["tfp_grid"][shocks] * path["K"] ** p["alpha"] * p["labour"][shocks] ** (1 - p["alpha"])
         return {name: path[name] for name in names} | {"Y": Y, "I": Y + path["by_e"] @ p["goods"] - path["C"]}
+
+    def simulate(self, shocks):
+        return self.module.simulate(self.solution, shocks, inequality=True)
 
     def policy(self, states):
         """Consumption over cash above the borrowing limit at states [n, n_states], on the run's own grid: [n, nE nA]."""
         nodes = (State.Z(states)[:, None] - Parameters.tfp_grid).abs().argmin(-1).cpu().numpy()
-        c = self.module.consumption_at(self.solution, nodes, capital(states))
+        c = self.module.consumption_at(self.solution, nodes, *self.known(states))
         cash = Definitions.cash_on_hand(states, Parameters.a_grid)
         return (torch.as_tensor(c).to(cash) / (cash - Parameters.amin)).flatten(1)
+
+    def known(self, states):
+        """What households know of the distribution at states [n, n_states]: [n] each."""
+        return (capital(states),)
 
     def inside(self, states):
         """Whether K is within the range of the solution, at states [n, n_states]: [n]."""

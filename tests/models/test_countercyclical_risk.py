@@ -7,6 +7,8 @@ import pytest
 import torch
 
 import deqn
+from deqn.analysis.heterogeneous.economy import Economy
+from deqn.analysis.heterogeneous.path import Path
 from tests.models.conftest import reference_of
 
 SMALL = ["constants.nA=60", "run.N_sim_batch=16", "run.N_minibatch_size=16", "run.keras_precision=float64"]
@@ -86,3 +88,53 @@ def test_training_brings_the_residuals_down():
     before = run.residuals(states)["euler"].abs().mean()
     deqn.Trainer(model).fit(quiet=True)
     assert run.residuals(states)["euler"].abs().mean() < 0.4 * before
+
+
+FAST = {"nodes": (8, 4), "periods": 4_000, "tolerance": 1e-6}  # of the reference with two moments
+
+
+@pytest.fixture(scope="module")
+def two_moments(model, tmp_path_factory):
+    """The reference, as post-processing gets it, and the economy that moves by its policy."""
+    pytest.importorskip("jax")
+    run = deqn.Run(model, tmp_path_factory.mktemp("run"))
+    run.output = run.path / "post" / "1"
+    run.output.mkdir(parents=True)
+    with model.context(), torch.no_grad():
+        found = model.linker.link("PostProcess").TwoMoments(run, FAST)
+        yield found, Path(Economy(run, found.policy), 60, 20)
+
+
+def test_without_the_second_moment_the_reference_is_the_classical_solution(two_moments):
+    module, constants = two_moments[0].module, two_moments[1].economy.run.config.constants
+    one = module.solve(constants, moments=1, **FAST)
+    classical = module.classical.solve(constants, periods=4_000, tolerance=1e-6)
+    np.testing.assert_allclose(one["path_K"], classical["path_K"], rtol=5e-5)
+    assert one["den_haan_max"] == pytest.approx(float(classical["den_haan_max"]), rel=0.01)
+
+
+def test_the_second_moment_explains_what_the_first_leaves(two_moments):
+    reference = two_moments[0]
+    module, two = reference.module, reference.solution
+    after = slice(module.BURN_IN, None)
+    z, u, v = (two[f"path_{name}"][after] for name in "zuv")
+    _, alone = module.fit_law(z, u, v, 5, 1)
+    assert ((1 - two["R2"][:, 0]) < 0.2 * (1 - alone[:, 0])).all()
+
+
+def test_the_model_moves_by_its_policy_as_the_reference_does_and_her_euler_equation_holds(two_moments):
+    """Transport and expectations of the library, on the policy of the reference."""
+    reference, path = two_moments
+    assert reference.inside(path.states).all()
+    start = path.economy.model.State.distribution(path.states[0]).numpy()
+    found = reference.module.simulate(reference.solution, path.counted, distribution=start)
+    np.testing.assert_allclose(path.series["K"], found["K"], rtol=1e-9)
+    h = path.household
+    assert np.abs(h["c_implied"] / h["c"] - 1).mean() < 2e-3
+
+
+def test_goods_of_the_reference_are_consumed_or_invested(two_moments):
+    reference, path = two_moments
+    found = reference.path(path.counted)
+    np.testing.assert_allclose(found["K"][1:], 0.975 * found["K"][:-1] + found["I"][:-1], rtol=1e-10)
+    np.testing.assert_allclose(found["mass"], 1, atol=1e-12)

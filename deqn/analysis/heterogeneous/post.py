@@ -29,9 +29,10 @@ def post_process(run: Run) -> list[str]:
         references = make(run) if make else {}
         paths = {"network": path}
         if references:
-            own, fine = references["own grid"], references["fine grid"]
-            lines.append(report.summary(report.accuracy_report(path, own, fine)))
-            paths["reference"] = Path(Economy(run, own.policy))
+            own, fine = references.pop("own grid"), references.pop("fine grid")
+            lines.append(report.summary(report.accuracy_report(path, own, fine, references)))
+            solutions = {"reference": own} | {f"reference, {name}": other for name, other in references.items()}
+            paths |= {name: Path(Economy(run, solution.policy)) for name, solution in solutions.items()}
         measured = literature(run, paths)
     euler = measured["Euler equation of one household"]
     bellman = measured.get("Bellman equation", {}).get("E|V - max(u + beta E V')|", {})

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from itertools import pairwise
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -68,12 +69,15 @@ class Reference(Protocol):
         ...
 
 
-def accuracy_report(path: Path, own: Reference, fine: Reference) -> dict[str, Any]:
+def accuracy_report(
+    path: Path, own: Reference, fine: Reference, others: Mapping[str, Reference] = MappingProxyType({})
+) -> dict[str, Any]:
     """Measures, writes accuracy.json, accuracy.md and accuracy.png into `run.output`; returns the measures by section.
 
     Args:
         path: of the run's economy under the network.
         own, fine: references on the run's grid and on a fine one.
+        others: by name, on the run's grid, such as one that makes other assumptions.
     """
     economy, run = path.economy, path.economy.run
     paths: dict[str, Series] = {
@@ -82,6 +86,7 @@ def accuracy_report(path: Path, own: Reference, fine: Reference) -> dict[str, An
         "network, fine grid": on_other_nodes(path, fine.a_grid),
         "reference, fine grid": _counted(fine.path(path.shocks), path),
     }
+    paths |= {f"reference, {name}": _counted(other.path(path.shocks), path) for name, other in others.items()}
     cloud = path.states[:: EVERY // KEPT_EVERY]
     box = run.wider_box(cloud)
     report = {
@@ -97,11 +102,17 @@ def accuracy_report(path: Path, own: Reference, fine: Reference) -> dict[str, An
             "grid alone: reference on the run's grid against the fine one": compare(
                 paths, "reference, own grid", "reference, fine grid"
             ),
+        }
+        | {f"network against {name}": compare(paths, "network, own grid", f"reference, {name}") for name in others}
+        | {
+            f"reference on the run's grid against {name}": compare(paths, "reference, own grid", f"reference, {name}")
+            for name in others
         },
         "policy error |a' - a'_ref| / c": {
             "ergodic cloud": policy_error(economy, own, cloud),
             "wider box": policy_error(economy, own, box),
-        },
+        }
+        | {f"ergodic cloud, against {name}": policy_error(economy, other, cloud) for name, other in others.items()},
         "Euler errors": euler_errors(economy, cloud, box),
         "forecast of log K by Z and log K": {
             name: forecast(paths[name]["K"], path.counted) for name in ("network, own grid", "reference, own grid")
@@ -284,12 +295,10 @@ def draw(paths: Mapping[str, Series]) -> Figure:
         top.plot(K, style, linewidth=0.8, label=f"{name}, mean {K.mean():.3f}")
     top.set(title="K on the common shocks", ylabel="K [goods]")
     top.legend()
-    for name, reference in (
-        ("network, own grid", "reference, own grid"),
-        ("network, own grid", "reference, fine grid"),
-    ):
-        gap = 100 * np.log(paths[name]["K"] / paths[reference]["K"])
-        bottom.plot(gap, linewidth=0.8, label=f"{name} - {reference}")
+    for reference in paths:
+        if reference.startswith("reference"):
+            gap = 100 * np.log(paths["network, own grid"]["K"] / paths[reference]["K"])
+            bottom.plot(gap, linewidth=0.8, label=f"network, own grid - {reference}")
     bottom.set(xlabel="period", ylabel="d log K [%]")
     bottom.legend()
     return figure
