@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from deqn.analysis.run import Run
     from deqn.economy.linear import LinearSolution
 
+_Item = TypeVar("_Item")
 _PATHS, _PATH_PERIODS = 5, 200  # trajectories drawn
 _ZERO = 1e-12  # a residual below it is none: its logarithm would be a bar far away from all others
 _PANELS = 24  # axes of a figure at most: more are neither read nor drawn in seconds
@@ -57,6 +59,16 @@ def _panels(n: int, in_a_row: int, left_out: str, height: float = 3.2, width: fl
     if left_out:
         figure.suptitle(left_out, fontsize="medium")  # a single panel is narrow
     return figure, axes[:n]
+
+
+def panels(
+    items: Sequence[_Item], in_a_row: int, noun: str, title: str = "", height: float = 3.2, width: float = 4.6
+) -> tuple[Figure, list, Sequence[_Item]]:
+    """A figure with an axis for each item, as many as are readable; the title says what is left out. And the items drawn."""
+    shown = items[:_PANELS]
+    headline = "\n".join(filter(None, [title, _left_out(len(shown), len(items), noun)]))
+    figure, axes = _panels(len(shown), in_a_row, headline, height, width)
+    return figure, axes, shown
 
 
 def _left_out(shown: int, total: int, noun: str) -> str:

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from deqn.analysis.correction import policy_correction, relative_sizes
+from deqn.analysis.ergodic import beyond_range, scalar
 from deqn.analysis.run import Run
 from deqn.economy import transversality
-from deqn.economy.columns import Column
 from deqn.economy.rehearsal import starting_states
 from deqn.economy.steady_state import SteadyState, steady_state
 from deqn.training import simulate
@@ -234,7 +234,7 @@ def _levels(
     """Means against the steady state and the initial range; drift between the first and the last quarter."""
     means, ranges, drifting = numbers.setdefault("mean", {}), numbers.setdefault("range", {}), []
     quarter = len(states) // 4
-    for column in _scalar(run.model.state_columns):
+    for column in scalar(run.model.state_columns):
         values, first = column.raw(cloud), column.raw(initial)
         mean, low, high = float(values.mean()), float(first.min()), float(first.max())
         means[column.name], ranges[column.name] = mean, (float(values.min()), float(values.max()))
@@ -301,7 +301,7 @@ def _steady_states(run: Run, found: SteadyState | None) -> dict[str, float]:
     """By name: of the states where the library has found it, and `<name>_ss` of the constants or of Calibration.py."""
     steady: dict[str, float] = {}
     if found is not None:
-        steady = {column.name: float(column.raw(found.state)) for column in _scalar(run.model.state_columns)}
+        steady = {column.name: float(column.raw(found.state)) for column in scalar(run.model.state_columns)}
         steady = {name: level for name, level in steady.items() if abs(level) > _ZERO}
     parameters = run.model.Parameters
     for name in [*(column.name for column in run.model.state_columns), *run.model.definition_bounds]:
@@ -314,10 +314,8 @@ def _steady_states(run: Run, found: SteadyState | None) -> dict[str, float]:
 def _range(run: Run, states: Tensor, training: Tensor, numbers: dict[str, Any]) -> Iterator[Finding]:
     outside = torch.zeros(states.shape[:2], dtype=torch.bool, device=states.device)
     beyond = []
-    for column in _scalar(run.model.state_columns):
-        seen, values = column.raw(training), column.raw(states)
-        margin = 0.1 * (seen.max() - seen.min()) + 1e-6 * seen.abs().max()
-        out = (values < seen.min() - margin) | (values > seen.max() + margin)
+    for column in scalar(run.model.state_columns):
+        out = beyond_range(column, training, states)
         outside |= out
         if float(out.double().mean()) > OUTSIDE:
             beyond.append(column.name)
@@ -363,7 +361,3 @@ def _policies(run: Run, cloud: Tensor, numbers: dict[str, Any]) -> Iterator[Find
             f"Policy {', '.join(constant)} is the same in every simulated state: it reacts to no state and to no shock.",
             "a smaller optimizer.learning_rate, optimizer.clipvalue=1, another activation than relu.",
         )
-
-
-def _scalar(columns: list[Column]) -> list[Column]:
-    return [column for column in columns if not column.shape]

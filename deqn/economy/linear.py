@@ -124,10 +124,15 @@ def _copy(model: Model) -> Model:
     copy.Globals.__dict__.update(model.Globals.__dict__)
     copy.expectations.stacked_step = model.expectations.stacked_step
     copy.expectations.stacked_function = model.expectations.stacked_function
-    for accessors, columns in ((copy.State, copy.state_columns), (copy.PolicyState, copy.policy_columns)):
+    without_bounds(copy)
+    return copy
+
+
+def without_bounds(model: Model) -> None:
+    """The model's files see states and policies as they are from here on, not cut to their bounds."""
+    for accessors, columns in ((model.State, model.state_columns), (model.PolicyState, model.policy_columns)):
         for column in columns:
             accessors.__dict__[column.name] = column.raw
-    return copy
 
 
 def linearised(model: Model, steady: SteadyState) -> LinearSolution:
