@@ -10,10 +10,10 @@ Source: Koop, Pesaran and Potter (1996), Impulse response analysis in nonlinear 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,7 @@ from deqn.analysis.variables import variables
 from deqn.economy.linear import LinearSolution, NoLinearSolution, linear_solution
 from deqn.economy.model import Model
 from deqn.errors import DEQNError
+from deqn.numerics.rng import Source
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,33 +55,57 @@ class Shock:
 
     draw: int
     entry: int
-    moves: tuple[str, ...]
+    moves: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         return f"shock to {', '.join(self.moves[:3])}{', ...' if len(self.moves) > 3 else ''}"
 
 
+class _Draws:
+    """The draws of one period, one of which may be pushed.
+
+    Args:
+        own: shape, normal or uniform -> standard draws.
+        shock, size: what is pushed, and by how many standard deviations.
+        rows: of which trajectories.
+    """
+
+    def __init__(self, own: Source, shock: Shock | None = None, size: float = 1.0, rows: slice = slice(None)) -> None:
+        self.own, self.shock, self.size, self.rows = own, shock, size, rows
+        self.seen: list[tuple[tuple[int, ...], bool]] = []
+
+    def __call__(self, shape: tuple[int, ...], normal: bool) -> Tensor:
+        drawn = self.own(shape, normal)
+        if self.shock is not None and len(self.seen) == self.shock.draw:
+            drawn.reshape(len(drawn), -1)[self.rows, self.shock.entry] += self.size
+        self.seen.append((shape, normal))
+        return drawn
+
+
 def shocks(model: Model) -> list[Shock]:
     """The normal draws of the law of motion, in their order; those that move nothing are left out."""
-    states = model.initial_states(3)
     before = model.rng.get_state()
-    drawn: list[tuple[tuple[int, ...], bool]] = []
-    with _source(model, lambda i, shape, normal: drawn.append((shape, normal)) or model.rng.own(shape, normal)):
-        base = model.step(states)
-    found = []
-    for i, (shape, normal) in enumerate(drawn):
-        for entry in range(int(np.prod(shape[1:])) if normal and shape and shape[0] == len(states) else 0):
-            model.rng.set_state(before)
-            with _source(model, lambda j, shape, normal, i=i, entry=entry: _pushed(
-                model.rng.own(shape, normal), i == j, entry, slice(None), 1.0
-            )):  # fmt: skip
-                moved = (model.step(states) != base).any(0)
-            names = tuple(c.name for c in model.state_columns if bool(moved[c.start : c.stop].any()))
-            if names:
-                found.append(Shock(i, entry, names))
-    model.rng.set_state(before)
-    return found
+    try:
+        states = model.initial_states(3)
+        at_step = model.rng.get_state()
+        draws = _Draws(model.rng.own)
+        with model.rng.drawing_from(draws):
+            base = model.step(states)
+        found = []
+        for i, (shape, normal) in enumerate(draws.seen):
+            entries = math.prod(shape[1:]) if normal and shape[:1] == (len(states),) else 0
+            for entry in range(entries):
+                shock = Shock(i, entry)
+                model.rng.set_state(at_step)
+                with model.rng.drawing_from(_Draws(model.rng.own, shock)):
+                    moved = (model.step(states) != base).any(0)
+                names = tuple(c.name for c in model.state_columns if bool(moved[c.start : c.stop].any()))
+                if names:
+                    found.append(replace(shock, moves=names))
+        return found
+    finally:
+        model.rng.set_state(before)
 
 
 def impulse_responses(
@@ -120,8 +145,12 @@ def impulse_responses(
             else:
                 before = torch.as_tensor(start).to(cloud).reshape(1, -1).expand(economies, -1)
                 if before.shape != cloud.shape:
-                    raise NoShock(f"start has {before.shape[-1]} numbers; a state of {model.name} has {model.n_states}.")
-            paths = torch.stack(list(_paired(model, before, chosen, size, node, periods)))  # [periods + 1, 2 n, n_states]
+                    raise NoShock(
+                        f"start has {before.shape[-1]} numbers; a state of {model.name} has {model.n_states}."
+                    )
+            paths = torch.stack(
+                list(_paired(model, before, chosen, size, node, periods))
+            )  # [periods + 1, 2 n, n_states]
             table = _differences(run, paths)
             outside = share_outside(model.state_columns, run.cloud(), paths[:, economies:]).cpu().numpy()
             table["outside"] = np.tile(outside, len(table) // (periods + 1))
@@ -133,7 +162,9 @@ def impulse_responses(
 def _chosen(model: Model, shock: int | str | None) -> Shock:
     known = shocks(model)
     if not known:
-        raise NoShock(f"{model.name} draws no normal shocks from Parameters.rng. Give node=, a node of its expectations.")
+        raise NoShock(
+            f"{model.name} draws no normal shocks from Parameters.rng. Give node=, a node of its expectations."
+        )
     if isinstance(shock, str):
         fitting = [s for s in known if s.moves[:1] == (shock,)] or [s for s in known if shock in s.moves]
         if len(fitting) == 1:
@@ -144,41 +175,23 @@ def _chosen(model: Model, shock: int | str | None) -> Shock:
     raise NoShock(f"shock={shock!r}: the shocks of {model.name}, and the states that each moves, are {listed}.")
 
 
-@contextmanager
-def _source(model: Model, draw: Callable[[int, tuple[int, ...], bool], Any]) -> Iterator[None]:
-    """Draws come from a function of their number, shape and kind."""
-    number = iter(range(10**9))
-    with model.rng.drawing_from(lambda shape, normal: draw(next(number), shape, normal)):
-        yield
-
-
-def _pushed(drawn: Tensor, here: bool, entry: int, rows: slice, size: float) -> Tensor:
-    if here:
-        drawn.reshape(len(drawn), -1)[rows, entry] += size
-    return drawn
-
-
 def _paired(
     model: Model, before: Tensor, shock: Shock | None, size: float, node: int | None, periods: int
 ) -> Iterator[Tensor]:  # fmt: skip
     """Economies `[2 n, n_states]` of each period, first those without the shock; draws are the same in both halves."""
-    n = len(before)
-    states, first = before.repeat(2, 1), True
+    n, states = len(before), before.repeat(2, 1)
 
-    def draw(i: int, shape: tuple[int, ...], normal: bool) -> Tensor:
-        if not shape or shape[0] != 2 * n:
+    def same(shape: tuple[int, ...], normal: bool) -> Tensor:
+        if shape[:1] != (2 * n,):
             return model.rng.own(shape, normal)
-        drawn = model.rng.own((n, *shape[1:]), normal)
-        drawn = torch.cat([drawn, drawn])
-        return _pushed(drawn, first and normal and shock is not None and i == shock.draw, shock.entry if shock else 0,
-                       slice(n, None), size)  # fmt: skip
+        return model.rng.own((n, *shape[1:]), normal).repeat(2, *[1] * (len(shape) - 1))
 
-    for _ in range(periods + 1):
-        with _source(model, draw):
+    for period in range(periods + 1):
+        with model.rng.drawing_from(_Draws(same, None if period else shock, size, slice(n, None))):
             following = model.step(states)
-        if first and node is not None:
-            following[n:] = _at_node(model, states[n:], node)
-        states, first = following, False
+        if node is not None and not period:
+            following = torch.cat([following[:n], _at_node(model, states[n:], node)])
+        states = following
         yield states
 
 
@@ -227,7 +240,7 @@ def _beside_linear(
             states.append(away)
             away = linear.transition @ away
         found = _along(copy, linear, torch.stack(states))
-    units = table.groupby(["kind", "variable"], sort=False)["unit"].first()
+    units = dict(zip(zip(table["kind"], table["variable"], strict=True), table["unit"], strict=True))
     table["linear"] = np.concatenate([
         _PERCENT * found[key][1] / found[key][0] if unit == "%" else found[key][1] for key, unit in units.items()
     ])  # fmt: skip
@@ -242,12 +255,13 @@ def _first_step(model: Model, linear: LinearSolution, shock: Shock | None, size:
         probabilities = model.expectations.probabilities(state, policy)[:, 0]
         nodes = model.expectations.next_states(state, policy, len(probabilities))[:, 0]
         return nodes[node] - probabilities @ nodes
+
+    def still(shape: tuple[int, ...], normal: bool) -> Tensor:
+        return torch.full(shape, 0.0 if normal else 0.5, dtype=torch.float64)
+
     ends = []
     for push in (_SMALL, -_SMALL):
-        with _source(model, lambda i, shape, normal, push=push: _pushed(
-            torch.zeros(shape, dtype=torch.float64) if normal else torch.full(shape, 0.5, dtype=torch.float64),
-            i == shock.draw, shock.entry, slice(None), push,
-        )):  # fmt: skip
+        with model.rng.drawing_from(_Draws(still, shock, push)):
             ends.append(model.expectations.dynamics.total_step_random(state, policy)[0])
     return size * (ends[0] - ends[1]) / (2 * _SMALL)
 
@@ -256,7 +270,9 @@ def _along(model: Model, linear: LinearSolution, away: Tensor) -> dict[tuple[str
     """(kind, name) -> value at rest and first-order change `[periods]`, for states `away` `[periods, n_states]` from rest."""
     scale = _SMALL / away.abs().max().clamp(min=_SMALL)
     found = {("state", c.name): (c, linear.state, away) for c in model.state_columns if not c.shape}
-    found |= {("policy", c.name): (c, linear.policy, away @ linear.slopes.T) for c in model.policy_columns if not c.shape}
+    found |= {
+        ("policy", c.name): (c, linear.policy, away @ linear.slopes.T) for c in model.policy_columns if not c.shape
+    }
     values = {key: (float(c.raw(rest)), c.raw(change).numpy()) for key, (c, rest, change) in found.items()}
     for name in model.definition_bounds:
         ends = []

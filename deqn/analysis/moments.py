@@ -20,7 +20,7 @@ from deqn.analysis.variables import variables
 if TYPE_CHECKING:
     from deqn.analysis.run import Run
 
-TRAJECTORIES, PERIODS = 50, 1_000
+TRAJECTORIES, PERIODS = 200, 250
 COLUMNS = ("mean", "std", "autocorrelation", "skewness")
 
 
@@ -95,7 +95,7 @@ class _Sums:
         n = self.powers.shape[1]
         powers, lagged = self.powers.sum(1), self.lagged.sum(1)
         estimates = self._estimates(powers, lagged, n * self.periods)
-        columns = {}
+        columns: dict[str, np.ndarray] = {}
         errors = np.full_like(estimates, np.nan)
         if n > 1:
             without = self._estimates(

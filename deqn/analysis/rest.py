@@ -56,8 +56,11 @@ class Rest:
         where = f"all {STARTS} starts come to it within {self.periods:,} periods" if self.common else (
             f"starts come to different places, up to {100 * self.spread:.2g} % apart"
         )  # fmt: skip
-        root = "" if self.root is None else f"; largest eigenvalue there {self.root:.6f}" + (
-            "" if self.root < 1 else ": the economy does not return to it"
+        root = (
+            ""
+            if self.root is None
+            else f"; largest eigenvalue there {self.root:.6f}"
+            + ("" if self.root < 1 else ": the economy does not return to it")
         )
         return f"stochastic steady state: {where}{root}"
 
@@ -101,7 +104,9 @@ def _run_down(model: Model, states: Tensor) -> tuple[Tensor, int]:
         states = following
         if bool((change < _STILL).all()):
             return states, period + 1
-    raise NoRest(f"without shocks the economy still moves after {PERIODS:,} periods, by {float(change.max()):.1g} in one")
+    raise NoRest(
+        f"without shocks the economy still moves after {PERIODS:,} periods, by {float(change.max()):.1g} in one"
+    )
 
 
 def _largest_root(model: Model, state: Tensor) -> float | None:

@@ -29,6 +29,9 @@ from deqn.training.cpu import configure_cpu
 if TYPE_CHECKING:
     import pandas as pd
 
+    from deqn.analysis.rest import Rest
+    from deqn.analysis.verdict import Verdict
+
 _CHUNK = 1_000_000  # entries of states evaluated at once
 
 
@@ -256,6 +259,44 @@ class Run:
             for kind, errors in (self.policy_error_table() if table is None else table).items()
             for name, error in errors.items()
         ]
+
+    # -- what the economy does --------------------------------------------------------------------------------------
+
+    def impulse_responses(self, shock: int | str | None = None, size: float = 1.0, **options: Any) -> pd.DataFrame:
+        """Generalised impulse responses, beside the linear ones: `deqn.analysis.impulse_responses`."""
+        from deqn.analysis.impulse_responses import impulse_responses
+
+        return impulse_responses(self, shock, size, **options)
+
+    def moments(self, **options: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Simulated moments with standard errors, and correlations: `deqn.analysis.moments`."""
+        from deqn.analysis.moments import moments
+
+        return moments(self, **options)
+
+    def stochastic_steady_state(self) -> Rest:
+        """Where the economy rests without shocks, under the policy that fears them: `deqn.analysis.rest`."""
+        from deqn.analysis.rest import stochastic_steady_state
+
+        return stochastic_steady_state(self)
+
+    def den_haan_marcet(self, **options: Any) -> pd.DataFrame:
+        """Whether the errors of the equations can be foreseen: `deqn.analysis.den_haan_marcet`."""
+        from deqn.analysis.den_haan_marcet import den_haan_marcet
+
+        return den_haan_marcet(self, **options)
+
+    def policy_drift(self) -> pd.DataFrame:
+        """How much policies still moved between the last checkpoints: `deqn.analysis.drift`."""
+        from deqn.analysis.drift import policy_drift
+
+        return policy_drift(self)
+
+    def check(self) -> Verdict:
+        """What speaks against the solution, on states simulated anew: `deqn.analysis.verdict`."""
+        from deqn.analysis.verdict import judge
+
+        return judge(self)
 
     def closing_lines(self, table: Mapping[str, Mapping[str, Mapping[str, float]]] | None = None) -> list[str]:
         """The distance to a known answer, and `closing_lines(run) -> list of lines` of the model's Hooks.py.

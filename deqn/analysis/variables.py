@@ -17,3 +17,9 @@ def variables(run: Run, states: Tensor) -> dict[tuple[str, str], Tensor]:
     found |= {("policy", c.name): c.bounded(policies) for c in model.policy_columns if not c.shape}
     found |= {("definition", name): x for name, x in run.definitions(states).items() if x.ndim == 1}
     return found
+
+
+def policies_by_name(run: Run, states: Tensor) -> dict[str, Tensor]:
+    """All policies, `[n, *shape]`."""
+    policies = run.policies(states)
+    return {column.name: column.bounded(policies) for column in run.model.policy_columns}

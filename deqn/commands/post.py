@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from deqn.analysis import figures
+from deqn.analysis import economy, figures
 from deqn.analysis.accuracy import accuracy_table
 from deqn.analysis.checkup import binding
 from deqn.analysis.heterogeneous import post as heterogeneous
@@ -94,6 +94,8 @@ def post_process(composed: Composed) -> int:
         figures.paths(run, run.output / "paths.png"),
         figures.policies(run, cloud, run.output / "policies.png", described, linear),
     ]
+    for line in economy.post_process(run):
+        console.print(line, markup=False)
     run.post_process()
     for line in [*heterogeneous.post_process(run), *run.closing_lines()]:
         console.print(line, markup=False)

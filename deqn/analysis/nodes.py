@@ -1,0 +1,62 @@
+"""Residuals with another way to take expectations: more nodes, or draws of the simulation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from deqn.economy.model import Model
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from deqn.analysis.run import Run
+
+DRAWS = 1_024
+_STATES = 500
+
+
+def accuracy_with_other_nodes(run: Run, states: Tensor) -> tuple[str, pd.DataFrame]:
+    """The accuracy table of some of the states, with twice `run.n_quad_pts` nodes of each shock where Dynamics.py heeds it.
+
+    Elsewhere, expectations are means over 1,024 quasi-random draws of `total_step_random`; that differs from the nodes where a
+    model takes expectations of something else than the simulation, and by the sampling error.
+
+    Args:
+        states: `[n, n_states]`, of which 500 evenly chosen ones are taken.
+
+    Returns:
+        What was done, and the table of `accuracy`.
+    """
+    from deqn.analysis.run import Run
+
+    model = run.model
+    chosen = states[torch.linspace(0, len(states) - 1, min(_STATES, len(states))).long()]
+    settings = model.config.run
+    finer = _with(model, n_quad_pts=2 * settings.n_quad_pts)
+    before, after = (_nodes(m, chosen[:1]) for m in (model, finer))
+    described = f"{after} nodes in place of {before}"
+    if before == after:
+        finer = _with(model, expectation_type="quasi_random", expectation_pseudo_draws=DRAWS)
+        described = f"{DRAWS:,} quasi-random draws in place of {before} nodes"
+    other = Run(finer, run.path, run.starting_state)
+    return described, other.accuracy(chosen)
+
+
+def _nodes(model: Model, states: Tensor) -> int:
+    with model.context(), torch.no_grad():
+        return len(model.expectations.probabilities(states, model.policy(states)))
+
+
+def _with(model: Model, **changes: object) -> Model:
+    """The model and its network, with other settings of `run`."""
+    config = model.config.model_copy(update={"run": model.config.run.model_copy(update=changes)})
+    state = model.rng.get_state()
+    other = Model(config, model.calibration, log_dir=model.Parameters.LOG_DIR)
+    other.network.load_state_dict(model.network.state_dict())
+    other.network.eval()
+    other.expectations.stacked_function = model.expectations.stacked_function
+    model.rng.set_state(state)
+    return other
