@@ -94,18 +94,6 @@ def test_the_simulated_capital_stays_where_theory_says(trained):
     assert trained.State.K(states).log().mean().item() == pytest.approx(expected.item(), abs=0.05)
 
 
-def test_with_partial_depreciation_the_economy_rests_near_its_steady_state():
-    """Without shocks capital comes to rest where the Euler equation without risk holds; risk moves it by less than 1 %."""
-    model = deqn.load_model("brock_mirman", ["constants.delta=0.1", "run.N_episodes=80"])
-    probe(model)
-    Trainer(model).fit()
-    model.Globals.DISABLE_SHOCKS = True
-    state = torch.tensor([[1.3 * model.Parameters.K_ss, 0.0]])
-    for _ in range(300):
-        state = model.step(state)
-    assert float(state[0, 0]) == pytest.approx((0.36 / (1 / 0.96 - 0.9)) ** (1 / 0.64), rel=0.01)
-
-
 def time_iteration(alpha=0.36, beta=0.96, delta=0.1, rho=0.9, sigma=0.04, n_nodes=5):
     """Consumption as a function of (log K, z), by endogenous gridpoints (Carroll 2006, Economics Letters 91) on splines."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(n_nodes)
@@ -134,7 +122,9 @@ def time_iteration(alpha=0.36, beta=0.96, delta=0.1, rho=0.9, sigma=0.04, n_node
     return RectBivariateSpline(k, z, log_c)
 
 
-def test_partial_depreciation_is_solved_to_time_iteration():
+@pytest.fixture(scope="module")
+def with_partial_depreciation() -> deqn.Run:
+    """Trained by least squares."""
     model = deqn.load_model(
         "brock_mirman",
         [
@@ -142,9 +132,19 @@ def test_partial_depreciation_is_solved_to_time_iteration():
             "run.N_minibatch_size=256",
         ],
     )  # fmt: skip
-    trainer = Trainer(model)
-    trainer.fit(quiet=True)
-    run = deqn.Run(model, Path())
+    Trainer(model).fit(quiet=True)
+    return deqn.Run(model, Path())
+
+
+def test_without_shocks_partial_depreciation_rests_near_the_steady_state(with_partial_depreciation):
+    """Capital comes to rest where the Euler equation without risk holds; risk moves it by less than 1 %."""
+    rest = with_partial_depreciation.stochastic_steady_state()
+    assert rest.common
+    assert float(rest.state[0]) == pytest.approx((0.36 / (1 / 0.96 - 0.9)) ** (1 / 0.64), rel=0.01)
+
+
+def test_partial_depreciation_is_solved_to_time_iteration(with_partial_depreciation):
+    run = with_partial_depreciation
     states = run.simulate(batch=50, length=300)[100:].flatten(0, 1)
     K, z = states.double().numpy().T
     output = np.exp(z) * K**0.36

@@ -27,6 +27,7 @@ from tests.pretend_cuda import pretend_cuda, waits
 
 SIZES = ["run.N_sim_batch=8", "run.N_episode_length=4", "run.N_minibatch_size=16", "run.N_episodes=2", "device=cuda"]
 SMALLER = {
+    "consumption_savings": ["constants.n_u=5"],
     "analytic": ["optimizer.N_steps_per_episode=2"],
     "krusell_smith": ["constants.nA=40"],
     "krusell_smith_1998": ["constants.nA=40"],
