@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import pandas as pd
 import torch
 from torch import Tensor
 
@@ -19,7 +18,9 @@ from deqn.economy.columns import Column
 from deqn.economy.model import Model
 
 if TYPE_CHECKING:
-    from deqn.analysis.run import Run
+    import pandas as pd
+
+    from deqn.analysis.trained import Trained
 
 PATHS, PERIODS = 400, 300
 _ENTRIES = 20  # of an equation or a state with a shape
@@ -29,7 +30,7 @@ _ROUNDING = 1e-6
 _LINEAR = 1e-3  # relative: how far the mean of the errors over nodes may be from the residual
 
 
-def den_haan_marcet(run: Run, paths: int = PATHS, periods: int = PERIODS) -> pd.DataFrame:
+def den_haan_marcet(run: Trained, paths: int = PATHS, periods: int = PERIODS) -> pd.DataFrame:
     """For each equation, or entry of one: on how many paths its errors can be foreseen.
 
     The error of a period is the residual with the state that came in place of the expectation. It has mean zero, whatever is
@@ -49,6 +50,7 @@ def den_haan_marcet(run: Run, paths: int = PATHS, periods: int = PERIODS) -> pd.
     Example:
         run.den_haan_marcet()
     """
+    import pandas as pd
     from scipy.stats import chi2
 
     model = run.model

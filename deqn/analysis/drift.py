@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from deqn.analysis.variables import policies_by_name
 from deqn.disk import checkpoint
 from deqn.disk.checkpoint import Checkpoints
 
 if TYPE_CHECKING:
-    from deqn.analysis.run import Run
+    import pandas as pd
+
+    from deqn.analysis.trained import Trained
 
 LAST = 5
 
 
-def policy_drift(run: Run, last: int = LAST) -> pd.DataFrame:
+def policy_drift(run: Trained, last: int = LAST) -> pd.DataFrame:
     """Mean |change| of each policy to the next of the last checkpoints, relative to its mean size, on the run's cloud.
 
     Args:
@@ -25,6 +25,8 @@ def policy_drift(run: Run, last: int = LAST) -> pd.DataFrame:
     Returns:
         A row for each checkpoint but the first, `episode`; a column a policy. Empty where there is only one checkpoint.
     """
+    import pandas as pd
+
     checkpoints = Checkpoints(run.path, required=checkpoint.PAYLOAD)
     network, cloud = run.model.network, run.cloud()
     trained = {name: value.clone() for name, value in network.state_dict().items()}

@@ -55,10 +55,10 @@ def post_process(run: Run) -> Iterator[str]:
     test.to_csv(run.output / "den_haan_marcet.csv")
     judged = test.dropna()
     if len(judged):
-        worst = judged.loc[judged["above"].idxmax()]
+        worst = judged.sort_values("above").iloc[-1]
         yield (
-            f"test of Den Haan and Marcet: of the statistics of {worst.name}, {worst['below']:.1f} % lie below the lower 5 % point "
-            f"and {worst['above']:.1f} % above the upper"
+            f"test of Den Haan and Marcet: of the statistics of {worst.name}, {worst['below']:.1f} % lie below the lower 5 % "
+            f"point and {worst['above']:.1f} % above the upper"
         )
     yield from _responses(run)
 

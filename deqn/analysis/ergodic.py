@@ -11,13 +11,13 @@ from torch import Tensor
 from deqn.economy.columns import Column
 
 if TYPE_CHECKING:
-    from deqn.analysis.run import Run
+    from deqn.analysis.trained import Trained
 
 FORGOTTEN = 200  # periods after which the start does not count any more
 _MARGIN = 0.1  # of a range, on either side
 
 
-def ergodic_states(run: Run, n: int, periods: int = FORGOTTEN) -> Tensor:
+def ergodic_states(run: Trained, n: int, periods: int = FORGOTTEN) -> Tensor:
     """One state of each of `n` trajectories, after `periods` under the policy: `[n, n_states]`."""
     model = run.model
     states = run.simulate(batch=n, length=1)[-1]

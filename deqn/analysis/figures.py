@@ -14,7 +14,7 @@ from deqn.economy.known_answer import known_answer
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from deqn.analysis.run import Run
+    from deqn.analysis.trained import Trained
     from deqn.economy.linear import LinearSolution
 
 _Item = TypeVar("_Item")
@@ -76,7 +76,7 @@ def _left_out(shown: int, total: int, noun: str) -> str:
     return f"{shown} of {total} {noun}" if shown < total else ""
 
 
-def loss_history(run: Run, path: Path) -> Path | None:
+def loss_history(run: Trained, path: Path) -> Path | None:
     """Root mean square of the residuals by epoch, from the error file."""
     file = run.path / run.config.error_filename
     if not file.is_file():
@@ -117,7 +117,7 @@ def euler_discrepancies(residuals: dict[str, Tensor], path: Path, described: str
     return save(figure, path)
 
 
-def paths(run: Run, path: Path) -> Path | None:
+def paths(run: Trained, path: Path) -> Path | None:
     """Trajectories of the states and definitions that are numbers, over consecutive periods."""
     states = run.simulate(batch=_PATHS, length=_PATH_PERIODS)
     series = {column.name: column.raw(states) for column in run.model.state_columns if not column.shape}
@@ -162,7 +162,7 @@ def _not_closer_than_rounding(axis: Any, values: Tensor) -> None:
 
 
 def policies(
-    run: Run, states: Tensor, path: Path, described: str = "", linear: LinearSolution | None = None
+    run: Trained, states: Tensor, path: Path, described: str = "", linear: LinearSolution | None = None
 ) -> Path | None:
     """Policies that are numbers against each state that is one, beside the known answer where the model has one.
 

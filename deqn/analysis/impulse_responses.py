@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
@@ -29,9 +28,10 @@ from deqn.errors import DEQNError
 from deqn.numerics.rng import Source
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
-    from deqn.analysis.run import Run
+    from deqn.analysis.trained import Trained
 
 ECONOMIES = 500
 PERIODS = 40
@@ -109,7 +109,7 @@ def shocks(model: Model) -> list[Shock]:
 
 
 def impulse_responses(
-    run: Run, shock: int | str | None = None, size: float = 1.0, node: int | None = None, periods: int = PERIODS,
+    run: Trained, shock: int | str | None = None, size: float = 1.0, node: int | None = None, periods: int = PERIODS,
     economies: int = ECONOMIES, start: Tensor | Sequence[float] | None = None,
 ) -> pd.DataFrame:  # fmt: skip
     """Responses of all states, policies and definitions that are numbers to one shock in period 0.
@@ -204,7 +204,9 @@ def _at_node(model: Model, states: Tensor, node: int) -> Tensor:
     return model.expectations.dynamics.total_step_spec_shock(states, policies, node)
 
 
-def _differences(run: Run, paths: Tensor) -> pd.DataFrame:
+def _differences(run: Trained, paths: Tensor) -> pd.DataFrame:
+    import pandas as pd
+
     periods, pairs = len(paths), paths.shape[1] // 2
     rows = []
     for (kind, name), values in variables(run, paths.flatten(0, 1)).items():

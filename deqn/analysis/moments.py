@@ -11,20 +11,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import torch
 
 from deqn.analysis.ergodic import ergodic_states
 from deqn.analysis.variables import variables
 
 if TYPE_CHECKING:
-    from deqn.analysis.run import Run
+    import pandas as pd
+
+    from deqn.analysis.trained import Trained
 
 TRAJECTORIES, PERIODS = 200, 250
 COLUMNS = ("mean", "std", "autocorrelation", "skewness")
 
 
-def moments(run: Run, trajectories: int = TRAJECTORIES, periods: int = PERIODS) -> tuple[pd.DataFrame, pd.DataFrame]:
+def moments(
+    run: Trained, trajectories: int = TRAJECTORIES, periods: int = PERIODS
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Moments of all states, policies and definitions that are numbers, and their correlations.
 
     Args:
@@ -37,6 +40,8 @@ def moments(run: Run, trajectories: int = TRAJECTORIES, periods: int = PERIODS) 
     Example:
         table, correlations = run.moments()
     """
+    import pandas as pd
+
     model = run.model
     generator = model.rng.get_state()
     try:
@@ -92,6 +97,8 @@ class _Sums:
         return np.stack([self.origin + mean, std, np.where(still, np.nan, auto), np.where(still, np.nan, skewness)])
 
     def table(self, names: list[str]) -> pd.DataFrame:
+        import pandas as pd
+
         n = self.powers.shape[1]
         powers, lagged = self.powers.sum(1), self.lagged.sum(1)
         estimates = self._estimates(powers, lagged, n * self.periods)

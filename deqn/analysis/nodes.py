@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from deqn.analysis.trained import Trained
 from deqn.economy.model import Model
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from deqn.analysis.run import Run
-
 DRAWS = 1_024
 _STATES = 500
 
 
-def accuracy_with_other_nodes(run: Run, states: Tensor) -> tuple[str, pd.DataFrame]:
+def accuracy_with_other_nodes(run: Trained, states: Tensor) -> tuple[str, pd.DataFrame]:
     """The accuracy table of some of the states, with twice `run.n_quad_pts` nodes of each shock where Dynamics.py heeds it.
 
     Elsewhere, expectations are means over 1,024 quasi-random draws of `total_step_random`; that differs from the nodes where a
@@ -30,8 +29,6 @@ def accuracy_with_other_nodes(run: Run, states: Tensor) -> tuple[str, pd.DataFra
     Returns:
         What was done, and the table of `accuracy`.
     """
-    from deqn.analysis.run import Run
-
     model = run.model
     chosen = states[torch.linspace(0, len(states) - 1, min(_STATES, len(states))).long()]
     settings = model.config.run
@@ -41,7 +38,7 @@ def accuracy_with_other_nodes(run: Run, states: Tensor) -> tuple[str, pd.DataFra
     if before == after:
         finer = _with(model, expectation_type="quasi_random", expectation_pseudo_draws=DRAWS)
         described = f"{DRAWS:,} quasi-random draws in place of {before} nodes"
-    other = Run(finer, run.path, run.starting_state)
+    other = Trained(finer, run.path, run.starting_state)
     return described, other.accuracy(chosen)
 
 

@@ -22,7 +22,7 @@ from deqn.economy.shocks import not_disabled
 from deqn.economy.steady_state import LARGEST, jacobian
 
 if TYPE_CHECKING:
-    from deqn.analysis.run import Run
+    from deqn.analysis.trained import Trained
 
 STARTS = 50
 PERIODS = 20_000  # after which an economy that still moves is given up
@@ -69,7 +69,7 @@ class NoRest(Exception):
     """There is no stochastic steady state, for the reason given."""
 
 
-def stochastic_steady_state(run: Run, starts: int = STARTS) -> Rest:
+def stochastic_steady_state(run: Trained, starts: int = STARTS) -> Rest:
     """Simulates without shocks, under the policy that was trained with them, from states of the ergodic distribution.
 
     Raises:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from deqn.analysis.run import Run
+    from deqn.analysis.trained import Trained
 
 
-def variables(run: Run, states: Tensor) -> dict[tuple[str, str], Tensor]:
+def variables(run: Trained, states: Tensor) -> dict[tuple[str, str], Tensor]:
     """(`state`, `policy` or `definition`; name) -> values `[n]` at states `[n, n_states]`."""
     model, policies = run.model, run.policies(states)
     found = {("state", c.name): c.raw(states) for c in model.state_columns if not c.shape}
@@ -19,7 +19,7 @@ def variables(run: Run, states: Tensor) -> dict[tuple[str, str], Tensor]:
     return found
 
 
-def policies_by_name(run: Run, states: Tensor) -> dict[str, Tensor]:
+def policies_by_name(run: Trained, states: Tensor) -> dict[str, Tensor]:
     """All policies, `[n, *shape]`."""
     policies = run.policies(states)
     return {column.name: column.bounded(policies) for column in run.model.policy_columns}

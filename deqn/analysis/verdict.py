@@ -12,7 +12,7 @@ from torch import Tensor
 
 from deqn.analysis.correction import policy_correction, relative_sizes
 from deqn.analysis.ergodic import beyond_range, scalar
-from deqn.analysis.run import Run
+from deqn.analysis.trained import Trained
 from deqn.economy import transversality
 from deqn.economy.rehearsal import starting_states
 from deqn.economy.steady_state import SteadyState, steady_state
@@ -95,7 +95,7 @@ class Verdict:
         return {"ok": self.ok, "findings": kinds, **self.numbers}
 
 
-def judge(run: Run) -> Verdict:
+def judge(run: Trained) -> Verdict:
     """Simulates the trained economy for `PERIODS` and holds its states, policies and residuals against what a solution has.
 
     An economy in transition (`stationary: false`) is simulated for the periods of an episode, and held to no steady state.
@@ -142,7 +142,7 @@ def judge(run: Run) -> Verdict:
 # -- states -----------------------------------------------------------------------------------------------------------
 
 
-def _training_states(run: Run) -> Tensor:
+def _training_states(run: Trained) -> Tensor:
     """States like those of the last episode: `[n, n_states]`."""
     start = _start(run, run.config.run.N_sim_batch)
     length = min(run.config.run.N_episode_length, PERIODS)
@@ -151,7 +151,7 @@ def _training_states(run: Run) -> Tensor:
     return simulate.episode(run.model.step, start, length)[0].flatten(0, 1)
 
 
-def _simulated(run: Run) -> Tensor:
+def _simulated(run: Trained) -> Tensor:
     """`[periods, trajectories, n_states]`, from where a training episode begins."""
     model = run.model
     periods = PERIODS if run.config.stationary else min(PERIODS, run.config.run.N_episode_length)
@@ -159,7 +159,7 @@ def _simulated(run: Run) -> Tensor:
     return simulate.episode(model.step, _start(run, n), periods)[0]
 
 
-def _start(run: Run, n: int) -> Tensor:
+def _start(run: Trained, n: int) -> Tensor:
     if run.config.redraw:
         return run.model.initial_states(n)
     return run.starting_state[torch.arange(n, device=run.starting_state.device) % len(run.starting_state)]
@@ -175,7 +175,7 @@ def _thinned(states: Tensor) -> Tensor:
 # -- what is looked at ------------------------------------------------------------------------------------------------
 
 
-def _residuals(run: Run, cloud: Tensor, numbers: dict[str, Any]) -> Iterator[Finding]:
+def _residuals(run: Trained, cloud: Tensor, numbers: dict[str, Any]) -> Iterator[Finding]:
     means = {name: float(values.abs().mean()) for name, values in run.residuals(cloud).items()}
     numbers["mean_residual"] = means
     large = {name: mean for name, mean in means.items() if not mean <= LARGE_RESIDUAL}
@@ -189,7 +189,7 @@ def _residuals(run: Run, cloud: Tensor, numbers: dict[str, Any]) -> Iterator[Fin
         )
 
 
-def _correction(run: Run, cloud: Tensor, numbers: dict[str, Any]) -> Iterator[Finding]:
+def _correction(run: Trained, cloud: Tensor, numbers: dict[str, Any]) -> Iterator[Finding]:
     """Policies may be far from a solution where residuals are small."""
     correction = policy_correction(run.model, cloud)
     if correction is None:
@@ -206,7 +206,7 @@ def _correction(run: Run, cloud: Tensor, numbers: dict[str, Any]) -> Iterator[Fi
         )
 
 
-def _loss(run: Run, numbers: dict[str, Any]) -> Iterator[Finding]:
+def _loss(run: Trained, numbers: dict[str, Any]) -> Iterator[Finding]:
     """From the error file, which has a line an epoch."""
     file = run.path / run.config.error_filename
     if not file.is_file():
@@ -229,7 +229,7 @@ def _loss(run: Run, numbers: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _levels(
-    run: Run, states: Tensor, cloud: Tensor, initial: Tensor, steady: dict[str, float], numbers: dict[str, Any]
+    run: Trained, states: Tensor, cloud: Tensor, initial: Tensor, steady: dict[str, float], numbers: dict[str, Any]
 ) -> Iterator[Finding]:
     """Means against the steady state and the initial range; drift between the first and the last quarter."""
     means, ranges, drifting = numbers.setdefault("mean", {}), numbers.setdefault("range", {}), []
@@ -270,7 +270,7 @@ def _levels(
         )
 
 
-def _at_infinity(run: Run, states: Tensor, numbers: dict[str, Any]) -> Iterator[Finding]:
+def _at_infinity(run: Trained, states: Tensor, numbers: dict[str, Any]) -> Iterator[Finding]:
     """What transversality asks to vanish, where the model's Hooks.py says what that is."""
     rates = transversality.rates(run.model, states)
     if rates:
@@ -297,7 +297,7 @@ def _drifts(early: Tensor, late: Tensor) -> bool:
     return change > DRIFT * level and change > 0.5 * float(late.std()) and change > 4 * error
 
 
-def _steady_states(run: Run, found: SteadyState | None) -> dict[str, float]:
+def _steady_states(run: Trained, found: SteadyState | None) -> dict[str, float]:
     """By name: of the states where the library has found it, and `<name>_ss` of the constants or of Calibration.py."""
     steady: dict[str, float] = {}
     if found is not None:
@@ -311,7 +311,7 @@ def _steady_states(run: Run, found: SteadyState | None) -> dict[str, float]:
     return steady
 
 
-def _range(run: Run, states: Tensor, training: Tensor, numbers: dict[str, Any]) -> Iterator[Finding]:
+def _range(run: Trained, states: Tensor, training: Tensor, numbers: dict[str, Any]) -> Iterator[Finding]:
     outside = torch.zeros(states.shape[:2], dtype=torch.bool, device=states.device)
     beyond = []
     for column in scalar(run.model.state_columns):
@@ -328,7 +328,7 @@ def _range(run: Run, states: Tensor, training: Tensor, numbers: dict[str, Any]) 
         )
 
 
-def _policies(run: Run, cloud: Tensor, numbers: dict[str, Any]) -> Iterator[Finding]:
+def _policies(run: Trained, cloud: Tensor, numbers: dict[str, Any]) -> Iterator[Finding]:
     shares = numbers["share_at_bound"] = {}
     policies = run.policies(cloud)
     solved = max(numbers["mean_residual"].values()) < SMALL_RESIDUAL

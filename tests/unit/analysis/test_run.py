@@ -123,7 +123,7 @@ def test_the_wider_box_is_wider_by_a_quarter_on_either_side(run):
 def test_states_are_evaluated_in_pieces_with_the_same_result(run, monkeypatch):
     states = run.simulate(batch=10, length=5).flatten(0, 1)
     whole = run.residuals(states)["euler"]
-    monkeypatch.setattr(deqn.analysis.run, "_CHUNK", 200)
+    monkeypatch.setattr(deqn.analysis.trained, "_CHUNK", 200)
     torch.testing.assert_close(run.residuals(states)["euler"], whole)
 
 
