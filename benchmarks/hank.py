@@ -15,7 +15,9 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path as File
+from typing import Any
 
 import numpy as np
 import torch
@@ -106,30 +108,35 @@ def bound_table(series: dict[str, dict[str, np.ndarray]]) -> str:
     return "\n".join([*lines, *(f"| {name.split(' ', 1)[1]} | {' | '.join(cells)} |" for name, cells in rows.items())])
 
 
-def reference_table(run: deqn.Run, path: dict[str, np.ndarray], rounds: int = 3) -> str:
-    """The network beside backward induction with proxies, on the same shocks after a burn-in of its own."""
+def backward_induction(constants: Mapping[str, Any], shocks: np.ndarray) -> dict[str, np.ndarray]:
+    """The path of models/hank/reference/Reference.py along the same shocks, from the stationary histogram on."""
     spec = importlib.util.spec_from_file_location("hank_reference", ROOT / "models/hank/reference/Reference.py")
     assert spec is not None
     assert spec.loader is not None
     Reference = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(Reference)
-    solution = Reference.solve(dict(run.config.constants), rounds=rounds)
-    exact = Reference.simulate(solution, path["shocks"])
-    lines = ["| | network | backward induction | largest difference | mean |", "|---|---:|---:|---:|---:|"]
-    at, there = path["binds"] > 0.5, exact["rule"] < 0
-    lines.append(f"| quarters at the bound [%] | {100 * at.mean():.2f} | {100 * there.mean():.2f} | | |")
+    return Reference.simulate(Reference.solve(dict(constants)), shocks)
+
+
+def reference_table(path: dict[str, np.ndarray], exact: dict[str, np.ndarray]) -> str:
+    """The network beside backward induction; at the bound, in the quarters in which it binds in both. After a burn-in."""
+    later = np.arange(len(exact["Y"])) >= BURN_IN
+    at, there = (path["binds"] > 0.5) & later, (exact["rule"] < 0) & later
+    both = at & there
+    lines = ["| | network | backward induction | distance, mean | largest |", "|---|---:|---:|---:|---:|"]
+    shares = [f"{100 * where.sum() / later.sum():.2f}" for where in (at, there)]
+    lines.append(f"| quarters at the bound [%] | {' | '.join(shares)} | | |")
     for name, scale, title in (
         ("Y", 100, "log Y [%]"),
         ("pi", 400, "inflation [% a year]"),
         ("i", 400, "rate [% a year]"),
     ):
         ours, theirs = (scale * (np.log(one[name]) if name == "Y" else one[name]) for one in (path, exact))
-        gap = np.abs(ours - theirs)[BURN_IN:]
-        lines.append(
-            f"| {title}, mean | {ours.mean():.3f} | {theirs.mean():.3f} | {gap.max():.3f} | {gap.mean():.4f} |"
-        )
-        lines.append(f"| {title}, mean at the bound | {ours[at].mean():.3f} | {theirs[there].mean():.3f} | | |")
-        lines.append(f"| {title}, lowest | {ours.min():.3f} | {theirs.min():.3f} | | |")
+        for where, words in ((later, "mean"), (both, "mean at the bound")):
+            gap = np.abs(ours - theirs)[where]
+            row = f"{ours[where].mean():.3f} | {theirs[where].mean():.3f} | {gap.mean():.4f} | {gap.max():.3f}"
+            lines.append(f"| {title}, {words} | {row} |")
+        lines.append(f"| {title}, lowest | {ours[later].min():.3f} | {theirs[later].min():.3f} | | |")
     return "\n".join(lines)
 
 
@@ -169,21 +176,22 @@ def linear_table(run: deqn.Run) -> str:
     return "\n".join(lines)
 
 
-def draw(series: dict[str, dict[str, np.ndarray]], shown: int = 120):
-    """Both economies along the same shocks, in the stretch in which the bound binds most often."""
-    binds = np.convolve(series["with the bound"]["binds"], np.ones(shown), "valid")
-    start = int(binds.argmax())
+def draw(paths: dict[str, dict[str, np.ndarray]], shown: int = 120):
+    """Paths along the same shocks, in the stretch in which the bound binds most often in the first."""
+    binds = np.convolve(next(iter(paths.values()))["binds"][BURN_IN:], np.ones(shown), "valid")
+    start = BURN_IN + int(binds.argmax())
     figure, axes = figures.new(rows=3, width=8.0, height=2.2)
     for axis, name, scale, title in zip(
         axes, ("Y", "pi", "i"), (100, 400, 400),
         ("Output, % from the stationary economy", "Inflation over its target, % a year", "Nominal rate, % a year"),
         strict=True,
     ):  # fmt: skip
-        for (case, path), style in zip(series.items(), ("C0", "k:"), strict=True):
+        for (case, path), style in zip(paths.items(), ("C0", "C1--", "k:"), strict=True):
             values = np.log(path[name]) if name == "Y" else path[name]
             axis.plot(scale * values[start : start + shown], style, linewidth=1.0, label=case)
         axis.set(title=title)
-    axes[0].legend()
+    axes[0].margins(y=0.3)  # room for the legend
+    axes[0].legend(loc="upper center", ncols=3)
     axes[-1].set(xlabel="quarter")
     return figure
 
@@ -208,12 +216,15 @@ def main() -> None:
             }
             series = {case: simulate(runs[case], arguments.periods) for case in ("with the bound", "without")}
             print(f"\nseed {seed}, {arguments.periods:,} quarters of common shocks\n\n{bound_table(series)}\n")
+            exact = {case: backward_induction(runs[case].config.constants, series[case]["shocks"]) for case in series}
             for case, path in series.items():
-                print(f"{case}, beside models/hank/reference/Reference.py\n\n{reference_table(runs[case], path)}\n")
+                print(f"{case}, beside models/hank/reference/Reference.py\n\n{reference_table(path, exact[case])}\n")
             if not arguments.no_small_shocks:
                 print(linear_table(runs["small shocks"]), flush=True)
             if arguments.figure and number == 0:
-                figures.save(draw(series), arguments.figure)
+                names = {"backward induction": "with the bound", "backward induction without the bound": "without"}
+                paths = {"network": series["with the bound"]} | {name: exact[case] for name, case in names.items()}
+                figures.save(draw(paths), arguments.figure)
 
 
 if __name__ == "__main__":

@@ -120,6 +120,11 @@ class Step(Group):
     N_steps_per_episode: PositiveInt | None = Field(
         None, description="(new) at most so many steps on the states of an episode; null: as many as its epochs have"
     )
+    N_steps_per_expectation: PositiveInt | None = Field(
+        None,
+        description="(new) gradient steps on each minibatch with its expectations held: a fixed-point iteration; null: one step, "
+        "and the gradient goes through expectations",
+    )
 
 
 class Phase(Step):

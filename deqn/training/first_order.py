@@ -17,6 +17,7 @@ from deqn.numerics.beyond_gradient import BeyondGradient, Problem
 from deqn.numerics.once import asked_once
 from deqn.training.clipping import Clip
 from deqn.training.gradient import Gradient
+from deqn.training.held import Held, refuse_constant
 from deqn.training.loss import LossTerms, Terms
 from deqn.training.train_state import TrainState
 
@@ -54,6 +55,7 @@ class FirstOrder:
         self.model, self.state, self.gradient, self.terms = model, state, gradient, terms
         self._clip = Clip(config.optimizer, [p.numel() for p in gradient.parameters], model.dtype)
         self._linearise = linearise
+        self._held, self._n_held = Held(model), config.optimizer.N_steps_per_expectation
         self._compiled = config.run.compile
         self._check_numerics = config.enable_check_numerics
         # a check on the host would wait for the GPU in every step; there the optimizer itself skips the step
@@ -74,13 +76,23 @@ class FirstOrder:
             raise BadStep(states.flatten(0, 1))
 
     def __call__(self, states: Tensor) -> LossTerms:
-        """One step on a minibatch `[batch, n_states]`; the loss before it.
+        """One step on a minibatch `[batch, n_states]`, or several with its expectations held; the loss before.
 
         Raises:
             BadStep: where loss or gradient is not finite.
         """
         if isinstance(self.state.optimizer, torch.optim.LBFGS):
             return self._several(self.state.optimizer, states)
+        if self._n_held is None:
+            return self._one(states)
+        with self._held():
+            before = self._one(states)
+            for _ in range(self._n_held - 1):
+                self._held.again()
+                self._one(states)
+        return before
+
+    def _one(self, states: Tensor) -> LossTerms:
         terms, value, found = self._evaluate(states)
         flat, optimizer = self.gradient.flat, self.state.optimizer
         total = value + flat.sum()
@@ -120,6 +132,8 @@ class FirstOrder:
         """Fills `gradient.flat`, and what the optimizer takes beyond it."""
         optimizer, parameters = self.state.optimizer, self.gradient.parameters
         if not isinstance(optimizer, BeyondGradient):
+            if self._n_held is not None:
+                refuse_constant(self.model, terms)
             terms.loss.backward()
             return
         problem = Problem(list(terms.components().values()), parameters, lambda: self._linearise(states))

@@ -26,7 +26,7 @@ from deqn.numerics.natural_gradient import NaturalGradient
 from deqn.numerics.products import chosen, register_onednn
 from deqn.processes.comm import Comm
 from deqn.processes.signals import Signals
-from deqn.training import curriculum, diagnose, least_squares, loss, losses, record, simulate
+from deqn.training import curriculum, diagnose, held, least_squares, loss, losses, record, simulate
 from deqn.training.compiled import compiled
 from deqn.training.cpu import configure_cpu, no_garbage
 from deqn.training.first_order import BadStep, FirstOrder
@@ -137,6 +137,7 @@ class Trainer:
         driver = self._driver(phase)
         if isinstance(driver.optimizer, (LevenbergMarquardt, NaturalGradient)):
             least_squares.refuse(self.model, config)
+        held.refuse(config, driver.optimizer)
         if isinstance(driver.optimizer, BeyondGradient) and config.run.compile:
             raise ConfigError(
                 f"optimizer.optimizer = {config.optimizer.optimizer!r} takes more than one derivative of the loss, which "

@@ -13,12 +13,12 @@ from deqn.training.trainer import Trainer
 from tests.models.conftest import reference_of
 
 SMALL = ["preset=smoke", "constants.nA=40", "constants.nB=3", "run.N_sim_batch=32", "run.keras_precision=float64"]
-SMALL += ["constants.evaluations=12"]
+SMALL += ["constants.evaluations=12", "run.N_minibatch_size=128", "optimizer.N_steps_per_expectation=30"]
 
 
 @pytest.fixture(scope="module")
 def model() -> deqn.Model:
-    model = deqn.load_model("hank", [*SMALL, "run.N_episodes=6", "optimizer.schedule_kwargs.decay_steps=120"])
+    model = deqn.load_model("hank", [*SMALL, "run.N_episodes=8"])
     probe(model)
     Trainer(model).fit(quiet=True)
     return model
@@ -157,7 +157,7 @@ def test_backward_induction_moves_as_the_linear_solution_says_with_small_shocks_
     lines = linear.solve(
         small.linker.link("Linear").sequence_jacobian(small.config.constants, small.calibration), periods=150
     )
-    solution = reference.solve(dict(small.config.constants), rounds=2, periods=300)
+    solution = reference.solve(dict(small.config.constants), rounds=2, periods=300, parts=5)
     nodes = np.array([1] * 5 + [2] * 10)
     found, still = (reference.simulate(solution, shocks) for shocks in (nodes, np.ones_like(nodes)))
     for name in ("Y", "pi", "i"):
@@ -168,7 +168,7 @@ def test_backward_induction_moves_as_the_linear_solution_says_with_small_shocks_
 
 
 def test_a_short_training_comes_near_backward_induction_with_the_bound(model, path, reference):
-    solution = reference.solve(constants_of(model), rounds=2, periods=300)
+    solution = reference.solve(constants_of(model), rounds=2, periods=300, parts=3)
     states = path[-1]
     with model.context(), torch.no_grad():
         now = model.Definitions.quarter(states, model.policy(states))

@@ -1,6 +1,6 @@
 """The economy by backward induction with proxy distributions, in NumPy; shares no code with the library.
 
-At each node of the spread there are a few histograms, means of simulated ones, which differ in equality, (E sqrt a)^2 / B.
+At each node of the spread there are some histograms, means of simulated ones, which differ in equality, (E sqrt a)^2 / B.
 Backward induction finds what is expected, by node and histogram: marginal utility of who leaves the quarter with each node of
 bonds, and inflation. In each, output clears the market for bonds. Where the economy is in the next quarter is read off by
 equality, linear between the histograms. Then the economy is simulated with the full histogram, and the proxies are made anew.
@@ -126,8 +126,10 @@ def between(nodes: np.ndarray, z: float) -> np.ndarray:
     return np.array([np.interp(z, nodes, unit) for unit in np.eye(len(nodes))])
 
 
-def solve(constants: Mapping[str, Any], rounds: int = 3, periods: int = 1_500, seed: int = 0, tolerance: float = 1e-8) -> Economy:
-    """Backward induction, `rounds` times, each with the proxies of the simulation before.
+def solve(
+    constants: Mapping[str, Any], rounds: int = 3, periods: int = 3_000, parts: int = 9, seed: int = 0, tolerance: float = 1e-8
+) -> Economy:
+    """Backward induction, `rounds` times, each with the proxies of the simulation before, `parts` for each node.
 
     Returns:
         The economy with m [nB, n, nE, nA], expected [nB, n] and the equality of the proxies, nodes [nB, n].
@@ -142,20 +144,19 @@ def solve(constants: Mapping[str, Any], rounds: int = 3, periods: int = 1_500, s
         if number < rounds - 1:
             shocks = chain_path(found, draws)
             path = simulate(found, shocks, keep=True)
-            proxies = make_proxies(path["equality"], path["mass"], shocks, nB)
+            proxies = make_proxies(path["equality"], path["mass"], shocks, nB, parts)
             again = [[read(found, j, equality(p, mass)) for mass in proxies[j]] for j in range(nB)]
             m = np.array([[one[0] for one in row] for row in again])
             expected = np.array([[one[1] for one in row] for row in again])
     return found
 
 
-def make_proxies(z: np.ndarray, masses: np.ndarray, shocks: np.ndarray, nB: int) -> np.ndarray:
-    """Means of the tenth with least, of the middle tenth and of the tenth with most equality, by node: [nB, 3, nE, nA]."""
+def make_proxies(z: np.ndarray, masses: np.ndarray, shocks: np.ndarray, nB: int, parts: int) -> np.ndarray:
+    """Means of as many parts of the simulated histograms at each node, by their equality: [nB, parts, nE, nA]."""
     rows = []
     for j in range(nB):
         here = np.flatnonzero(shocks == j)
-        parts = np.array_split(here[np.argsort(z[here])], 10)
-        rows.append([masses[parts[k]].mean(0) for k in (0, 5, 9)])
+        rows.append([masses[part].mean(0) for part in np.array_split(here[np.argsort(z[here])], parts)])
     return np.array(rows)
 
 
