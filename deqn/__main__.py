@@ -17,6 +17,7 @@ from deqn.errors import suggestion
 COMMANDS = {
     "train": "train a model: deqn train model=krusell_smith optimizer.learning_rate=1e-4",
     "post": "simulate a finished run, measure its errors, draw it: deqn post hydra.run.dir=runs/first",
+    "compare": "runs of one economy side by side: deqn compare runs/first runs/second --tolerance 0.001",
     "check": "link a model and try it, train nothing: deqn check model=brock_mirman",
     "new": "write a model folder and its YAML files from a template: deqn new mymodel --states k,z --policies s",
     "port": "rewrite a model folder of the TensorFlow library to PyTorch: deqn port ~/DEQN_library/dice",
@@ -28,7 +29,7 @@ Deep Equilibrium Nets: solve economic models by training a network on their equi
 
 usage: deqn <command> [arguments]
 
-{chr(10).join(f"  {name:<6} {text}" for name, text in COMMANDS.items())}
+{chr(10).join(f"  {name:<7} {text}" for name, text in COMMANDS.items())}
 
 `deqn <command> --help` tells more. Models and YAML files of your own: --config-dir my_config MODELS_DIR=my_models.
 In a checkout, python run_deepnet.py is deqn train, and python post_process.py is deqn post.
