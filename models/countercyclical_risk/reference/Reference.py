@@ -118,6 +118,9 @@ def around(c, z, u, v):
     return jnp.einsum("i,j,ijea->ea", *weights, jax.lax.dynamic_slice(c, (z, *starts, 0, 0), (1, 4, 4, *c.shape[3:]))[0])
 
 
+around_many = jax.jit(jax.vmap(around, (None, 0, 0, 0)))
+
+
 @partial(jax.jit, static_argnames=("grid", "grid_power"))
 def transport_path(z, D, c, box, p, grid, grid_power):
     """As in the classical solution: aggregates [T] along the shocks z [T] from the distribution D [nE, nA] on, and the last D."""
@@ -159,7 +162,7 @@ def simulate(solution, z_indices, distribution=None):
 def consumption_at(solution, z_index, K, mean_log):
     """Consumption at Z's nodes, K and E log(a - amin + shift), each [n]: [n, nE, nA]. Savings are put within their limits."""
     u, v = position(solution, np.asarray(K), np.asarray(mean_log))
-    c = np.asarray(jax.vmap(around, (None, 0, 0, 0))(solution["consumption"], np.asarray(z_index), u, v))
+    c = np.asarray(around_many(solution["consumption"], np.asarray(z_index), u, v))
     cash = classical.cash_on_hand(solution, np.asarray(z_index), np.asarray(K))
     return cash - classical.within_limits(solution, cash - c)
 
