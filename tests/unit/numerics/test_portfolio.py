@@ -68,6 +68,16 @@ def test_somebody_is_at_the_limit_and_withdraws_and_somebody_deposits(choice):
     assert (change[~at_limit] > 0.01).any()
 
 
+def test_the_first_order_condition_of_the_illiquid_asset_holds_at_the_limit(choice):
+    """Consumption is what W_a = u'(c) (1 + marginal) says, to 1e-4 of it: a larger error would add up over the years."""
+    m, q = (x[:, :1] for x in expectations())
+    at = [torch.as_tensor(np.interp(choice.a_next[:, 0], A, row)) for row in (m[0, 0], q[0, 0])]
+    implied = at[0] * ((1 + ADJUSTMENT.marginal(choice.a_next[:, 0], KEPT)) / at[1]) ** (1 / GAMMA)
+    here = (choice.b_next[:, 0] == 0) & (choice.a_next[:, 0] > 0.1)
+    assert here.sum() > 50
+    torch.testing.assert_close(choice.c[:, 0][here], implied[here], rtol=1e-4, atol=0)
+
+
 def test_an_illiquid_asset_worth_as_much_as_the_liquid_one_is_left_alone():
     """Then it is the problem of one asset: q = 1, a' = x."""
     m, kept = expectations()[0][..., :20], torch.linspace(0, 20, 20, dtype=torch.float64)
