@@ -32,6 +32,7 @@ SMALLER = {
     "krusell_smith": ["constants.nA=40"],
     "krusell_smith_1998": ["constants.nA=40"],
     "krusell_smith_beta": ["constants.nA=40"],
+    "two_assets": ["constants.nB=12", "constants.nA=12"],
 }
 MODELS = ["analytic", "bm1972", "brock_mirman", "krusell_smith"]
 SETTINGS = {

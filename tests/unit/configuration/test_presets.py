@@ -17,8 +17,8 @@ from tests.conftest import own_model
 FILES = sorted((shipped.CONFIG / "preset").glob("*/*.yaml"))
 MODELS = sorted(path.stem for path in (shipped.CONFIG / "model").glob("*.yaml"))
 SIZES_AND_LENGTHS = {
-    "constants.constants.nA", "run.N_episodes", "run.N_sim_batch", "run.N_episode_length", "run.N_minibatch_size",
-    "optimizer.schedule_kwargs.decay_steps",
+    "constants.constants.nA", "constants.constants.nB", "run.N_episodes", "run.N_sim_batch", "run.N_episode_length",
+    "run.N_minibatch_size", "optimizer.schedule_kwargs.decay_steps",
 }  # fmt: skip
 
 
