@@ -13,6 +13,7 @@ from deqn.analysis import economy, figures
 from deqn.analysis.accuracy import accuracy_table
 from deqn.analysis.checkup import binding
 from deqn.analysis.heterogeneous import post as heterogeneous
+from deqn.analysis.report import write_report
 from deqn.analysis.run import link_into, rebuild
 from deqn.commands import entry, script
 from deqn.configuration.compose import Composed
@@ -94,15 +95,20 @@ def post_process(composed: Composed) -> int:
         figures.paths(run, run.output / "paths.png"),
         figures.policies(run, cloud, run.output / "policies.png", described, linear),
     ]
+    said = []
     for line in economy.post_process(run):
         console.print(line, markup=False)
+        said.append(line)
     run.post_process()
     for line in [*heterogeneous.post_process(run), *run.closing_lines()]:
         console.print(line, markup=False)
+        said.append(line)
+    report = write_report(run, said)
     n_figures = len({*filter(None, drawn), *run.output.glob("*.png")})
     console.print(
         f"tables and {n_figures} figures: {run.output}; the simulated_*.csv also in {composed.run_dir}", markup=False
     )
+    console.print(f"all on one page: {report}", markup=False)
     return 0
 
 

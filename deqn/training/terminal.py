@@ -176,9 +176,9 @@ def show_model(console: Console, model: Model, report: Report) -> None:
                 start = f"{variable.init.distribution}({_arguments(variable.init.kwargs)})" if variable.init else "1"
             elif variable.activation:
                 start = f"activation {variable.activation}"
-            table.add_row(kind, escape(column.name), _shape(column.shape), _bounds(column.bound), escape(start))
+            table.add_row(kind, escape(column.name), _shape(column.shape), bounds_in_words(column.bound), escape(start))
     for name, bound in model.definition_bounds.items():
-        table.add_row("definition", escape(name), "", _bounds(bound), "")
+        table.add_row("definition", escape(name), "", bounds_in_words(bound), "")
     for name, (shape, median) in report.equations.items():
         table.add_row("equation", escape(name), _shape(shape), "", f"median residual {median:.2e}")
     kind = model.config.run.expectation_type
@@ -225,7 +225,7 @@ def _arguments(kwargs: dict[str, Any]) -> str:
     return ", ".join(f"{key}={value}" for key, value in kwargs.items())
 
 
-def _bounds(bound: Any) -> str:
+def bounds_in_words(bound: Any) -> str:
     if bound.lower is None and bound.upper is None:
         return ""
     low, high = ("" if b is None else shown(b) for b in (bound.lower, bound.upper))
