@@ -33,6 +33,7 @@ from deqn.training.cpu import configure_cpu
 from deqn.training.estimate import estimate_seconds
 from deqn.training.monitor import Monitor
 from deqn.training.terminal import command_line, tell_of_calibration, terminal
+from deqn.training.tracker import Tracking, make_tracker
 from deqn.training.trainer import Trainer
 from deqn.training.writer import NoWriter
 
@@ -135,10 +136,17 @@ def _train(composed: Composed, comm: Comm, watch: Callable[..., Monitor] = Monit
         model.set_run(LOG_DIR=str(folder.path), summary=NoWriter())
         trainer.fit()
         return 128 + trainer.signal if trainer.signal is not None else 0
-    comm.first(lambda: folder.acquire(lambda: _prepare(folder, composed, trainer)))
+    tracking = []
+
+    def acquire() -> None:
+        made = make_tracker(settings.tracker, folder.path, comparable(settings))
+        folder.acquire(lambda: _prepare(folder, composed, trainer))
+        tracking.append(Tracking(made))
+
+    comm.first(acquire)
     lines += folder.notes
     try:
-        return _fit(trainer, watch(model, folder, comm=comm), report, lines)
+        return _fit(trainer, watch(model, folder, comm=comm, tracking=tracking[0]), report, lines)
     finally:
         folder.release()
 
@@ -235,6 +243,8 @@ def _fit(trainer: Trainer, monitor: Monitor, report: Report, lines: list[str]) -
     finally:
         monitor.write_status(status, trainer.state.episode, trainer.state.step,
                              learning_rate=float(trainer.state.optimizer.param_groups[0]["lr"]))  # fmt: skip
+        if status != "finished":
+            monitor.end_tracking(status)
     if state.rollbacks.n:
         times = count(state.rollbacks.n, "time")
         monitor.message(f"went back {times} from a number that was not finite: the learning rate is {state.rollbacks.factor:.3g} "
@@ -252,11 +262,12 @@ def _fit(trainer: Trainer, monitor: Monitor, report: Report, lines: list[str]) -
         own = run.closing_lines(exact)
     except Exception as error:  # of the model's Hooks.py: what it would have said is all that is lost
         failed = error
-    monitor.write_results(
-        verdict=verdict.record(),
-        accuracy=accuracy[["mean", "max"]].to_dict("index"),
+    results = {
+        "verdict": verdict.record(), "accuracy": accuracy[["mean", "max"]].to_dict("index"),
         **{kind.replace(" ", "_"): errors for kind, errors in exact.items()},
-    )
+    }  # fmt: skip
+    monitor.write_results(**results)
+    monitor.end_tracking(status, **results)
     words = [verdict.summary] if verdict.ok else [str(finding) for finding in verdict.findings]
     about = f"simulated {run.sample.name}: {run.sample}"
     monitor.close(accuracy_table(accuracy), [about, *verdict.levels, *own], words, verdict.ok)

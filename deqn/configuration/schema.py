@@ -267,6 +267,10 @@ class Config(Group):
     strict: bool = Field(
         False, description="(new) `--strict`: exit status 6 where the run is not judged to have solved its model"
     )
+    tracker: str = Field(
+        "",
+        description="(new) a class of your own that is told of each episode, `my_module.MyTracker` (docs/running.md)",
+    )
     device: str = Field("auto", description="(new) auto, cpu, cuda or cuda:<n>")
     on_nonfinite: Literal["stop", "rollback"] = Field(
         "stop",

@@ -37,7 +37,7 @@ _DRIVING = {
     "about", "strict", "STARTING_POINT", "CHECKPOINT_INTERVAL", "MAX_TO_KEEP_NUMBER", "MODELS_DIR", "device",
     "enable_check_numerics", "written_for",
     "N_simulated_batch_size", "N_simulated_episode_length", "DISABLE_SHOCKS", "error_filename",
-    "on_nonfinite", "rollback_factor", "rollback_limit",
+    "on_nonfinite", "rollback_factor", "rollback_limit", "tracker",
 }  # fmt: skip
 _DRIVING_RUN = {"N_episodes", "compile", "threads", "hook_counts_from"}
 

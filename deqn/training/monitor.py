@@ -38,6 +38,7 @@ from deqn.training.terminal import (
     steps_of_an_episode,
     terminal,
 )
+from deqn.training.tracker import Tracking
 from deqn.training.writer import LazyWriter
 
 _HISTOGRAMS = 50  # histograms of states, policies and definitions a run
@@ -53,6 +54,7 @@ class Monitor:
         folder: the run folder.
         console: the terminal; tests give their own.
         comm: the processes of the run.
+        tracking: a class of the user's own that is told, too.
 
     Attributes:
         loss: of the last epoch, a mean per state; None before the first.
@@ -64,7 +66,8 @@ class Monitor:
     stays = True
 
     def __init__(
-        self, model: Model, folder: RunFolder, console: Console | None = None, comm: Comm | None = None
+        self, model: Model, folder: RunFolder, console: Console | None = None, comm: Comm | None = None,
+        tracking: Tracking | None = None,
     ) -> None:  # fmt: skip
         self.model, self.folder, self.config = model, folder, model.config
         self.comm = comm or Comm()
@@ -79,6 +82,7 @@ class Monitor:
         self._skipped: set[str] = set()
         self.loss: float | None = None
         model.set_run(LOG_DIR=str(folder.path), summary=self.writer)
+        self.tracking = tracking or Tracking()
 
     # -- before ---------------------------------------------------------------------------------------------------
 
@@ -162,7 +166,12 @@ class Monitor:
         self._on_full_disk("the error file", self._error_file, record)
         self._on_full_disk("TensorBoard", self._tensorboard, record, state)
         self._on_full_disk("cycle_hook", self._hook, record, state)
+        self._tell(self.tracking.episode(record))
         self._show_progress(record, state)
+
+    def _tell(self, remark: str) -> None:
+        if remark:
+            self.message(remark)
 
     def _on_full_disk(self, what: str, function: Callable[..., None], *arguments: Any) -> None:
         """Calls the function; on a full disk says so once and lets training go on: only checkpoints are worth its end."""
@@ -270,6 +279,10 @@ class Monitor:
     def write_results(self, **results: Any) -> None:
         """What was found after training, into run.json."""
         self._on_full_disk("run.json", partial(self.folder.conclude, **results))
+
+    def end_tracking(self, status: str, **results: Any) -> None:
+        """Tells the user's own class how the start ended."""
+        self._tell(self.tracking.end(status, results))
 
     # -- after ----------------------------------------------------------------------------------------------------
 
