@@ -27,7 +27,7 @@ _ENTRIES = 20  # of an equation or a state with a shape
 _INSTRUMENTS = 10
 _NEW = 1e-3  # standard deviation of what other instruments do not explain, of an instrument with one of 1
 _ROUNDING = 1e-6
-_LINEAR = 1e-3  # relative: how far the mean of the errors over nodes may be from the residual
+_LINEAR = 1e-3  # how far the mean of the errors over nodes may be from the residual, relative to their spread
 
 
 def den_haan_marcet(run: Trained, paths: int = PATHS, periods: int = PERIODS) -> pd.DataFrame:
@@ -45,7 +45,8 @@ def den_haan_marcet(run: Trained, paths: int = PATHS, periods: int = PERIODS) ->
         A row an equation, or an entry of one that has no more than 20: `below` and `above`, percent of the statistics below the
         lower and above the upper 5 % point of the chi-squared distribution, about 5 each for an exact solution; `freedom`, its
         degrees of freedom; `linear`, whether the equation is linear in its expectation. Where it is not the test does not
-        apply, and the row has no numbers; neither has it where the errors are zero up to rounding (`linear` is None).
+        apply, and the row has no numbers; neither has it where errors do not depend on the shock, up to rounding: `linear` is
+        None, as of a market that clears within the period.
 
     Example:
         run.den_haan_marcet()
@@ -138,23 +139,23 @@ def _only_this(model: Model, following: Tensor) -> Iterator[None]:
 
 
 def _linear(model: Model, states: Tensor) -> dict[str, bool | None]:
-    """By equation: whether it is the mean over nodes of what it is at each; None where it is zero at each, up to rounding."""
+    """By equation: whether it is the mean over nodes of what it is at each; None where it is the same at all nodes."""
     policies = model.policy(states)
     found = _errors(model, states, policies)
     weights = model.expectations.probabilities(states, policies)
     nodes = model.expectations.next_states(states, policies, len(weights))
     weights = weights.expand(len(nodes), len(states))
     means = {name: torch.zeros_like(value) for name, value in found.items()}
-    sizes = {name: torch.zeros_like(value) for name, value in found.items()}
+    spreads = {name: torch.zeros_like(value) for name, value in found.items()}
     for weight, node in zip(weights, nodes, strict=True):
         with _only_this(model, node):
             for name, value in _errors(model, states, policies).items():
                 means[name] += weight * value
-                sizes[name] += weight.abs() * value.abs()
+                spreads[name] += weight.abs() * (value - found[name]).abs()
     judged: dict[str, bool | None] = {}
     for name, value in found.items():
-        size, off = float(sizes[name].mean()), float((means[name] - value).abs().mean())
-        judged[name] = None if size <= _ROUNDING else off <= _LINEAR * size
+        spread, off = float(spreads[name].mean()), float((means[name] - value).abs().mean())
+        judged[name] = None if spread <= _ROUNDING else off <= _LINEAR * spread
     return judged
 
 

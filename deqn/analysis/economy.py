@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+import torch
 
 from deqn.analysis import figures
 from deqn.analysis import impulse_responses as responses
@@ -32,10 +33,17 @@ def post_process(run: Run) -> Iterator[str]:
         yield f"policies between the last two checkpoints: {last.idxmax()} changed most, by {100 * last.max():.2g} % on average"
     if model.n_states > LARGEST:
         return
-    described, table = accuracy_with_other_nodes(run, run.cloud())
-    table.to_csv(run.output / "euler_discrepancies_other_nodes.csv")
-    yield f"with {described}, mean |residual| is {table['mean'].max():.1e} in the equation where it is largest"
-    if not run.config.stationary:
+    if _has_shocks(run):
+        described, before, after = accuracy_with_other_nodes(run, run.cloud())
+        pd.concat({"as trained": before, described: after}, names=["expectations"]).to_csv(
+            run.output / "euler_discrepancies_other_nodes.csv"
+        )
+        means = pd.DataFrame({"before": before["mean"], "after": after["mean"]}).sort_values("after").iloc[-1]
+        yield (
+            f"with {described}, mean |residual| of {means.name} is {means['after']:.1e}; on the same states it was "
+            f"{means['before']:.1e}"
+        )
+    if not (run.config.stationary and _has_shocks(run)):
         return
     table, correlations = moments(run)
     if len(table):
@@ -55,24 +63,38 @@ def post_process(run: Run) -> Iterator[str]:
     test.to_csv(run.output / "den_haan_marcet.csv")
     judged = test.dropna()
     if len(judged):
-        worst = judged.sort_values("above").iloc[-1]
+        most = judged.sort_values("above").iloc[-1]
         yield (
-            f"test of Den Haan and Marcet: of the statistics of {worst.name}, {worst['below']:.1f} % lie below the lower 5 % "
-            f"point and {worst['above']:.1f} % above the upper"
+            f"test of Den Haan and Marcet: of the statistics of {most.name}, {most['below']:.1f} % lie below the lower 5 % "
+            f"point and {most['above']:.1f} % above the upper"
         )
     yield from _responses(run)
 
 
+def _has_shocks(run: Run) -> bool:
+    model, states = run.model, run.cloud()[:1]
+    with model.context(), torch.no_grad():
+        return len(model.expectations.probabilities(states, model.policy(states))) > 1
+
+
 def _responses(run: Run) -> Iterator[str]:
+    model = run.model
+    found: list[tuple[str, dict[str, Any]]] = [
+        (f"{shock.name} of one standard deviation", {"shock": i})
+        for i, shock in enumerate(responses.shocks(model)[:_SHOCKS])
+    ]
+    if not found and not model.expectations.drawn:  # shocks that are drawn from a list
+        states = run.cloud()[:1]
+        with model.context(), torch.no_grad():
+            last = len(model.expectations.probabilities(states, model.policy(states))) - 1
+        found = [(f"shock that leads to node {node}", {"node": node}) for node in (0, last)]
     tables = []
-    for i, shock in enumerate(responses.shocks(run.model)[:_SHOCKS]):
-        table = responses.impulse_responses(run, i)
-        name = f"impulse_responses_{i}.png" if i else "impulse_responses.png"
-        figure = responses.draw(table, f"{shock.name} of one standard deviation")
-        figures.save(figure, run.output / name)
-        table.insert(0, "shock", shock.name)
+    for i, (name, options) in enumerate(found):
+        table = responses.impulse_responses(run, **options)
+        file = f"impulse_responses_{i}.png" if i else "impulse_responses.png"
+        figures.save(responses.draw(table, name), run.output / file)
+        table.insert(0, "to", name)
         tables.append(table)
-        beside = ", beside the linear ones" if "linear" in table else ""
-        yield f"impulse responses to a {shock.name}{beside}: {name}"
+        yield f"impulse responses to a {name}{', beside the linear ones' if 'linear' in table else ''}: {file}"
     if tables:
         pd.concat(tables).to_csv(run.output / "impulse_responses.csv", index=False, float_format="%.9g")

@@ -17,7 +17,7 @@ DRAWS = 1_024
 _STATES = 500
 
 
-def accuracy_with_other_nodes(run: Trained, states: Tensor) -> tuple[str, pd.DataFrame]:
+def accuracy_with_other_nodes(run: Trained, states: Tensor) -> tuple[str, pd.DataFrame, pd.DataFrame]:
     """The accuracy table of some of the states, with twice `run.n_quad_pts` nodes of each shock where Dynamics.py heeds it.
 
     Elsewhere, expectations are means over 1,024 quasi-random draws of `total_step_random`; that differs from the nodes where a
@@ -27,7 +27,7 @@ def accuracy_with_other_nodes(run: Trained, states: Tensor) -> tuple[str, pd.Dat
         states: `[n, n_states]`, of which 500 evenly chosen ones are taken.
 
     Returns:
-        What was done, and the table of `accuracy`.
+        What was done, the table of `accuracy` before, and that with the others.
     """
     model = run.model
     chosen = states[torch.linspace(0, len(states) - 1, min(_STATES, len(states))).long()]
@@ -39,7 +39,7 @@ def accuracy_with_other_nodes(run: Trained, states: Tensor) -> tuple[str, pd.Dat
         finer = _with(model, expectation_type="quasi_random", expectation_pseudo_draws=DRAWS)
         described = f"{DRAWS:,} quasi-random draws in place of {before} nodes"
     other = Trained(finer, run.path, run.starting_state)
-    return described, other.accuracy(chosen)
+    return described, run.accuracy(chosen), other.accuracy(chosen)
 
 
 def _nodes(model: Model, states: Tensor) -> int:

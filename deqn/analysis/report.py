@@ -24,7 +24,7 @@ _FIGURES = {
     "euler_discrepancies": "Distribution of log10 |residual| on simulated states, by equation.",
     "policies": "Policies by each state, on simulated states, beside linear solution and known answer where there are any.",
     "paths": "Trajectories of states and definitions over consecutive periods.",
-    "impulse_responses": "Responses to a shock of one standard deviation, with two standard errors on either side.",
+    "impulse_responses": "Responses to a shock, with two standard errors on either side.",
 }
 _LIMITS = (
     "A small residual is necessary, not sufficient: it bounds no error of the policy or of its level. Other equilibria, other "
