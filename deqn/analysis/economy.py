@@ -18,13 +18,18 @@ from deqn.analysis.rest import NoRest, stochastic_steady_state
 
 if TYPE_CHECKING:
     from deqn.analysis.run import Run
+    from deqn.economy.linear import LinearSolution
 
 LARGEST = 2_000  # entries of a state: beyond, a distribution has tests of its own
 _SHOCKS = 4  # whose responses are drawn
 
 
-def post_process(run: Run) -> Iterator[str]:
-    """Writes tables and figures into `run.output`, and says in a line each what they are of."""
+def post_process(run: Run, linear: LinearSolution | None) -> Iterator[str]:
+    """Writes tables and figures into `run.output`, and says in a line each what they are of.
+
+    Args:
+        linear: the linear solution, where there is one.
+    """
     model = run.model
     drift = policy_drift(run)
     if len(drift):
@@ -68,7 +73,7 @@ def post_process(run: Run) -> Iterator[str]:
             f"test of Den Haan and Marcet: of the statistics of {most.name}, {most['below']:.1f} % lie below the lower 5 % "
             f"point and {most['above']:.1f} % above the upper"
         )
-    yield from _responses(run)
+    yield from _responses(run, linear)
 
 
 def _has_shocks(run: Run) -> bool:
@@ -77,7 +82,7 @@ def _has_shocks(run: Run) -> bool:
         return len(model.expectations.probabilities(states, model.policy(states))) > 1
 
 
-def _responses(run: Run) -> Iterator[str]:
+def _responses(run: Run, linear: LinearSolution | None) -> Iterator[str]:
     model = run.model
     found: list[tuple[str, dict[str, Any]]] = [
         (f"{shock.name} of one standard deviation", {"shock": i})
@@ -90,7 +95,7 @@ def _responses(run: Run) -> Iterator[str]:
         found = [(f"shock that leads to node {node}", {"node": node}) for node in (0, last)]
     tables = []
     for i, (name, options) in enumerate(found):
-        table = responses.impulse_responses(run, **options)
+        table = responses.impulse_responses(run, linear=linear, **options)
         file = f"impulse_responses_{i}.png" if i else "impulse_responses.png"
         figures.save(responses.draw(table, name), run.output / file)
         table.insert(0, "to", name)

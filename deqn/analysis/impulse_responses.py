@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -111,6 +111,7 @@ def shocks(model: Model) -> list[Shock]:
 def impulse_responses(
     run: Trained, shock: int | str | None = None, size: float = 1.0, node: int | None = None, periods: int = PERIODS,
     economies: int = ECONOMIES, start: Tensor | Sequence[float] | None = None,
+    linear: LinearSolution | Literal["find"] | None = "find",
 ) -> pd.DataFrame:  # fmt: skip
     """Responses of all states, policies and definitions that are numbers to one shock in period 0.
 
@@ -121,6 +122,7 @@ def impulse_responses(
         periods: last period.
         economies: pairs of economies, of which the mean is taken.
         start: the state before, `[n_states]`; by default states of the ergodic distribution.
+        linear: the linear solution where it is known already; None to do without.
 
     Returns:
         A row for each variable and period: `variable`; `kind`, state, policy or definition; `unit`, '%' for what is positive in
@@ -156,7 +158,12 @@ def impulse_responses(
             table["outside"] = np.tile(outside, len(table) // (periods + 1))
     finally:
         model.rng.set_state(generator)
-    return _beside_linear(model, table, chosen, size, node, cloud)
+    if linear == "find":
+        try:
+            linear = linear_solution(model, near=cloud.mean(0, keepdim=True))
+        except NoLinearSolution as reason:
+            table.attrs["no linear solution"], linear = str(reason), None
+    return table if linear is None else _beside_linear(model, table, chosen, size, node, linear)
 
 
 def _chosen(model: Model, shock: int | str | None) -> Shock:
@@ -226,14 +233,9 @@ def _differences(run: Trained, paths: Tensor) -> pd.DataFrame:
 
 
 def _beside_linear(
-    model: Model, table: pd.DataFrame, shock: Shock | None, size: float, node: int | None, cloud: Tensor
+    model: Model, table: pd.DataFrame, shock: Shock | None, size: float, node: int | None, linear: LinearSolution
 ) -> pd.DataFrame:  # fmt: skip
-    """The table with the column `linear`; without it where there is no linear solution."""
-    try:
-        linear = linear_solution(model, near=cloud.mean(0, keepdim=True))
-    except NoLinearSolution as reason:
-        table.attrs["no linear solution"] = str(reason)
-        return table
+    """The table with the column `linear`."""
     copy = model.linked_in_float64("cpu")
     with copy.context(), torch.no_grad():
         away = _first_step(copy, linear, shock, size, node)

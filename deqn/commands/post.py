@@ -96,7 +96,7 @@ def post_process(composed: Composed) -> int:
         figures.policies(run, cloud, run.output / "policies.png", described, linear),
     ]
     said = []
-    for line in economy.post_process(run):
+    for line in economy.post_process(run, linear):
         console.print(line, markup=False)
         said.append(line)
     run.post_process()

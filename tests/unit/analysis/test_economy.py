@@ -195,7 +195,7 @@ def test_errors_that_nobody_foresees_are_not_found(tmp_path):
 
 def test_more_nodes_and_draws_give_the_same_residuals(run):
     described, before, after = accuracy_with_other_nodes(run, run.simulate(batch=8, length=20).flatten(0, 1))
-    assert described == "1,024 quasi-random draws in place of 5 nodes"
+    assert described == "512 quasi-random draws in place of 5 nodes"
     assert before.loc["euler", "max"] < 1e-9
     assert after.loc["euler", "max"] < 1e-9
 
