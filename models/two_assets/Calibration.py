@@ -95,8 +95,8 @@ def step(p, Vb, Va, b_grid, a_grid, e_grid, rb, ra, w):
     given = (torch.as_tensor(x) for x in (cash, kept, m, q, b_grid, a_grid))
     cash, kept, m_, q_, *nodes = given
     choice = portfolio.choose(cash, kept, m_, q_, tuple(nodes), adjustment, p["gamma"])
-    value_a = (1 + ra) * adjustment.value_kept(choice.a_next, kept).numpy()
-    b, a, chi, c = (x.numpy() for x in choice)
+    value_a = (1 + ra) * adjustment.value_kept(choice.a_next, kept).cpu().numpy()
+    b, a, chi, c = (x.cpu().numpy() for x in choice)
     return {
         "Vb": (1 + rb) * c ** -p["gamma"], "Va": value_a * c ** -p["gamma"], "b": b, "a": a, "chi": chi, "c": c, "m": m, "q": q,
     }  # fmt: skip
@@ -105,8 +105,8 @@ def step(p, Vb, Va, b_grid, a_grid, e_grid, rb, ra, w):
 def stationary_distribution(found, grids, Pi_e):
     """Masses [nE, nB, nA] that choices and productivities leave as they are."""
     shape = found["b"].shape
-    row, right = (x.numpy() for x in histogram.lottery_weights(*(torch.as_tensor(x) for x in (found["b"], grids["b_grid"]))))
-    column, up = (x.numpy() for x in histogram.lottery_weights(*(torch.as_tensor(x) for x in (found["a"], grids["a_grid"]))))
+    row, right = (x.cpu().numpy() for x in histogram.lottery_weights(*(torch.as_tensor(x) for x in (found["b"], grids["b_grid"]))))
+    column, up = (x.cpu().numpy() for x in histogram.lottery_weights(*(torch.as_tensor(x) for x in (found["a"], grids["a_grid"]))))
     n, start = found["b"].size, np.arange(found["b"].size).reshape(shape)
     entries = []
     for later in range(shape[0]):

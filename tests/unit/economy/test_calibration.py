@@ -85,10 +85,13 @@ def test_a_damaged_result_of_an_earlier_start_is_computed_anew(tmp_path):
     assert calls(models) == 2
 
 
-def test_a_model_that_is_only_loaded_leaves_nothing(tmp_path):
+def test_a_model_that_is_only_loaded_keeps_its_calibration_where_it_was_tried(tmp_path):
     models = own_model(tmp_path, Calibration=COUNTING)
-    deqn.load_model("brock_mirman", ["MODEL_NAME=mine", f"MODELS_DIR={models}"])
+    mine = ["MODEL_NAME=mine", f"MODELS_DIR={models}"]
+    deqn.load_model("brock_mirman", mine, check=False)
     assert not (models / "mine" / "__pycache__").exists()
+    deqn.load_model("brock_mirman", mine)
+    assert list((models / "mine" / "__pycache__").glob("calibration-*.npz"))
 
 
 def test_what_is_no_number_is_refused(tmp_path):
