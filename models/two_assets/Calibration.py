@@ -105,8 +105,10 @@ def step(p, Vb, Va, b_grid, a_grid, e_grid, rb, ra, w):
 def stationary_distribution(found, grids, Pi_e):
     """Masses [nE, nB, nA] that choices and productivities leave as they are."""
     shape = found["b"].shape
-    row, right = (x.cpu().numpy() for x in histogram.lottery_weights(*(torch.as_tensor(x) for x in (found["b"], grids["b_grid"]))))
-    column, up = (x.cpu().numpy() for x in histogram.lottery_weights(*(torch.as_tensor(x) for x in (found["a"], grids["a_grid"]))))
+    place = histogram.lottery_weights(torch.as_tensor(found["b"]), torch.as_tensor(grids["b_grid"]))
+    row, right = (x.cpu().numpy() for x in place)
+    place = histogram.lottery_weights(torch.as_tensor(found["a"]), torch.as_tensor(grids["a_grid"]))
+    column, up = (x.cpu().numpy() for x in place)
     n, start = found["b"].size, np.arange(found["b"].size).reshape(shape)
     entries = []
     for later in range(shape[0]):
