@@ -31,7 +31,7 @@ def _loss(run: Run) -> list[str]:
         )
     if loss.all_in_one and not drawn:
         problems.append(
-            f"run.loss.all_in_one multiplies residuals of two draws, and run.expectation_type = {kind!r} draws "
+            f"run.loss.all_in_one = True multiplies residuals of two draws, and run.expectation_type = {kind!r} draws "
             "nothing: give run.expectation_type=pseudo_random."
         )
     if loss.kind == "sobolev" and run.compile:
