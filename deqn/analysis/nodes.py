@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DRAWS = 512
-_STATES = 200
+_STATES, _FEWEST = 200, 10
+_ENTRIES = (
+    3_000_000  # of states and policies at all draws: each draw makes an economy of its own, whose markets have to clear
+)
 
 
 def accuracy_with_other_nodes(run: Trained, states: Tensor) -> tuple[str, pd.DataFrame, pd.DataFrame]:
@@ -24,22 +27,23 @@ def accuracy_with_other_nodes(run: Trained, states: Tensor) -> tuple[str, pd.Dat
     model takes expectations of something else than the simulation, and by the sampling error.
 
     Args:
-        states: `[n, n_states]`, of which 200 evenly chosen ones are taken.
+        states: `[n, n_states]`, of which 200 evenly chosen ones are taken; with draws, fewer where a state has many entries.
 
     Returns:
         What was done, the table of `accuracy` before, and that with the others.
     """
     model = run.model
-    chosen = states[torch.linspace(0, len(states) - 1, min(_STATES, len(states))).long()]
     settings = model.config.run
-    before = after = _nodes(model, chosen[:1])
+    before = after = _nodes(model, states[:1])
     if any("n_quad_pts" in path.read_text(encoding="utf-8") for path in model.folder.glob("*.py")):
         finer = _with(model, n_quad_pts=2 * settings.n_quad_pts)
-        after = _nodes(finer, chosen[:1])
-    described = f"{after} nodes in place of {before}"
+        after = _nodes(finer, states[:1])
+    described, number = f"{after} nodes in place of {before}", _STATES
     if before == after:
         finer = _with(model, expectation_type="quasi_random", expectation_pseudo_draws=DRAWS)
         described = f"{DRAWS:,} quasi-random draws in place of {before} nodes"
+        number = max(_FEWEST, min(_STATES, _ENTRIES // (DRAWS * (model.n_states + model.n_policies))))
+    chosen = states[torch.linspace(0, len(states) - 1, min(number, len(states))).long()]
     other = Trained(finer, run.path, run.starting_state)
     return described, run.accuracy(chosen), other.accuracy(chosen)
 
