@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from deqn.analysis import figures
     from deqn.analysis.run import Run, load_run
-    from deqn.api import load_model
+    from deqn.api import load_model, model_from
+    from deqn.commands.from_python import resume, train
     from deqn.economy.model import Model
     from deqn.economy.network import dense_network
     from deqn.errors import CheckpointError, ConfigError, DEQNError, ModelError, SaveError, TrainingError
@@ -42,8 +43,11 @@ _PUBLIC = {
     "load_model": "deqn.api",
     "load_run": "deqn.analysis.run",
     "markov": "deqn.numerics",
+    "model_from": "deqn.api",
     "portfolio": "deqn.numerics",
     "preferences": "deqn.numerics",
+    "resume": "deqn.commands.from_python",
+    "train": "deqn.commands.from_python",
     "variance_scaling_": "deqn.numerics.initial_weights",
 }
 
@@ -66,8 +70,11 @@ __all__ = [
     "load_model",
     "load_run",
     "markov",
+    "model_from",
     "portfolio",
     "preferences",
+    "resume",
+    "train",
     "variance_scaling_",
 ]
 

@@ -25,6 +25,10 @@ class DEQNError(Exception):
         """The text printed on the terminal: class name and message."""
         return f"{type(self).__name__}: {self}"
 
+    def _render_traceback_(self) -> list[str]:
+        """What Jupyter shows: a mistake of the user's needs no traceback."""
+        return self.report.splitlines()
+
 
 class ConfigError(DEQNError):
     """The configuration is wrong."""

@@ -7,7 +7,7 @@ import functools
 import inspect
 import io
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,7 @@ from deqn.numerics.rng import Rng
 from deqn.tensorflow.folder import asks_for_tensorflow, linked, names_set
 
 if TYPE_CHECKING:
+    from deqn.configuration.compose import Composed
     from deqn.tensorflow.variables import Variables
 
 _RUN_PARAMETERS = (
@@ -82,6 +83,8 @@ class Model:
         scalar_equations: names of equations with one residual for the whole batch; the probe finds them.
         log_folders: the folders in `Parameters.LOG_DIR` once the files have been run, which may have made them for their plots.
         notes: remarks on the files that are no errors.
+        composed_anew: composes the configuration that the model was loaded with once more, with more overrides; None for a model
+            that was not made by `load_model` or `model_from`.
 
     Raises:
         ConfigError, ModelError: with every problem found.
@@ -98,6 +101,7 @@ class Model:
         self.folder = model_folder(config.MODEL_NAME, config.MODELS_DIR)
         self.for_tensorflow = config.written_for == "tensorflow" or asks_for_tensorflow(self.folder)
         self.notes: list[str] = []
+        self.composed_anew: Callable[[Sequence[str]], Composed] | None = None
         self.rng = Rng(config.seed + rank, self.device, self.dtype)
         variables = config.variables
         # their bounds are known once Calibration.py has run

@@ -12,7 +12,7 @@ from deqn import shipped
 from deqn.configuration.schema import reserved_names
 from deqn.errors import ConfigError, count
 
-_MOVED = "# change it where the folder moves; a relative path counts from the working directory"
+MOVED = "# change it where the folder moves; a relative path counts from the working directory"
 
 
 def new_model(name: str, states: Sequence[str], policies: Sequence[str], into: Path | None = None) -> list[Path]:
@@ -29,13 +29,11 @@ def new_model(name: str, states: Sequence[str], policies: Sequence[str], into: P
     Raises:
         ConfigError: for a name that Python cannot read, or a file that is there already.
     """
-    _check_names(name, states, policies)
+    refuse_names(name, states, policies)
     models, configs = (shipped.MODELS, shipped.CONFIG) if into is None else (into / "models", into / "config")
     files = {models / name / file: text for file, text in _model_files(name, states, policies).items()}
     own = None if into is None else models.resolve()
-    files |= {
-        configs / group / f"{name}.yaml": text for group, text in _yaml_files(name, states, policies, own).items()
-    }
+    files |= {configs / group / f"{name}.yaml": text for group, text in yaml_files(name, states, policies, own).items()}
     existing = [str(path) for path in files if path.exists()]
     if existing:
         raise ConfigError(f"nothing was written: {count(len(existing), 'file')} would be overwritten", existing)
@@ -45,7 +43,8 @@ def new_model(name: str, states: Sequence[str], policies: Sequence[str], into: P
     return list(files)
 
 
-def _check_names(name: str, states: Sequence[str], policies: Sequence[str]) -> None:
+def refuse_names(name: str, states: Sequence[str], policies: Sequence[str]) -> None:
+    """Raises ConfigError for names that Python cannot read, or that mean something else."""
     problems = []
     for what, names in (("model", [name]), ("states", states), ("policies", policies)):
         if not any(names):
@@ -147,9 +146,10 @@ def cycle_hook(state, i):
     return {"Definitions.py": definitions, "Dynamics.py": dynamics, "Equations.py": equations, "Hooks.py": hooks}
 
 
-def _yaml_files(
+def yaml_files(
     name: str, states: Sequence[str], policies: Sequence[str], models_dir: Path | None
 ) -> dict[str, str]:  # fmt: skip
+    """By group, the YAML file of a new model."""
     state_entries = "\n".join(
         f"  - name: {s}\n    init:\n      distribution: normal\n      kwargs: {{mean: 0.0, stddev: 0.1}}"
         for s in states
@@ -162,7 +162,7 @@ def _yaml_files(
         "model": "# @package _global_\ndefaults:\n"
         + "".join(f"  - override /{group}: {name}\n" for group in groups)
         + f"\nMODEL_NAME: {name}\n"
-        + ("" if models_dir is None else f"MODELS_DIR: {json.dumps(str(models_dir), ensure_ascii=False)} {_MOVED}\n"),
+        + ("" if models_dir is None else f"MODELS_DIR: {json.dumps(str(models_dir), ensure_ascii=False)} {MOVED}\n"),
         "constants": "constants:\n  beta: 0.96\n  rho: 0.9\n  sigma: 0.02\n",
         "variables": f"states:\n{state_entries}\n\npolicies:\n{policy_entries}\n\n"
         "definitions:\n  - name: target\n  - name: gap\n",

@@ -56,8 +56,11 @@ def command_line(folder: RunFolder, command: str, python: str = "python") -> str
         python: what starts a script, of several processes their launcher.
     """
     program, _, own = sys.argv[0].rpartition(" ")  # `deqn train`, or the path of a script
-    if not own or not program.endswith("deqn"):
-        start = f"{python} {shlex.quote(from_here(Path(sys.argv[0]).with_name(_SCRIPTS[command])))}"
+    script = Path(sys.argv[0]).with_name(_SCRIPTS[command])
+    if not program.endswith("deqn") and not script.is_file():  # a notebook, or a program of the user's
+        start = f"deqn {command}"
+    elif not own or not program.endswith("deqn"):
+        start = f"{python} {shlex.quote(from_here(script))}"
     elif python == "python":
         start = f"{program} {command}"
     else:
