@@ -14,11 +14,13 @@ import pytest
 import torch
 
 import deqn
+from deqn.analysis import nodes
 from deqn.analysis.drift import policy_drift
 from deqn.analysis.impulse_responses import NoShock, draw, impulse_responses, shocks
 from deqn.analysis.nodes import accuracy_with_other_nodes
 from deqn.analysis.rest import NoRest, stochastic_steady_state
 from deqn.analysis.run import Run
+from deqn.analysis.trained import Trained
 from tests.conftest import TINY, own_model
 
 
@@ -198,6 +200,16 @@ def test_more_nodes_and_draws_give_the_same_residuals(run):
     assert described == "512 quasi-random draws in place of 5 nodes"
     assert before.loc["euler", "max"] < 1e-9
     assert after.loc["euler", "max"] < 1e-9
+
+
+def test_draws_are_taken_at_fewer_states_where_a_state_has_many_entries(run, monkeypatch):
+    seen = []
+    monkeypatch.setattr(Trained, "accuracy", lambda self, states: seen.append(len(states)))
+    states = run.simulate(batch=16, length=20).flatten(0, 1)
+    for entries in (nodes._ENTRIES, 40 * 512 * (run.model.n_states + run.model.n_policies), 1):
+        monkeypatch.setattr(nodes, "_ENTRIES", entries)
+        accuracy_with_other_nodes(run, states)
+    assert seen == [200, 200, 40, 40, 10, 10]
 
 
 def test_a_dynamics_that_reads_the_number_of_nodes_gets_twice_as_many(tmp_path):
