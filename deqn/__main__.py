@@ -16,6 +16,7 @@ from deqn.errors import suggestion
 # command -> what it does; its `main()` is in the file of the same name in deqn/commands/
 COMMANDS = {
     "train": "train a model: deqn train model=krusell_smith optimizer.learning_rate=1e-4",
+    "sweep": "many runs, several at a time: deqn sweep model=bm1972 seed=1,2,3 optimizer.learning_rate=1e-3,3e-4",
     "post": "simulate a finished run, measure its errors, draw it: deqn post hydra.run.dir=runs/first",
     "compare": "runs of one economy side by side: deqn compare runs/first runs/second --tolerance 0.001",
     "check": "link a model and try it, train nothing: deqn check model=brock_mirman",

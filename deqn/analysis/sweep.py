@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
-from deqn.disk.run_folder import RunFolder
+from deqn.disk.run_folder import MEASURED, RunFolder
 from deqn.training.terminal import duration
 
 SEED = "seed"
@@ -28,6 +28,7 @@ FIGURES = {
     "policy_error": "max |x - exact|",
     "seconds": "time",
 }
+_LINES = 40  # of the figure: the best combinations
 _NOT_SOLVED = 6
 _REFUSED = 2
 
@@ -44,6 +45,7 @@ class Job:
         figures: those of `FIGURES` that are known: loss of the last epoch per state, |residual| on the states simulated
             after training, the largest distance to a closed form, seconds of training.
         error: what went wrong, in one line.
+        pruned: whether it was given up; its residuals are then the last that were measured.
     """
 
     number: int
@@ -52,6 +54,7 @@ class Job:
     verdict: str
     figures: Mapping[str, float] = field(default_factory=dict)
     error: str = ""
+    pruned: bool = False
 
     @property
     def ok(self) -> bool:
@@ -60,7 +63,7 @@ class Job:
     @property
     def judged(self) -> bool:
         """Whether it ended with a verdict."""
-        return "mean_residual" in self.figures
+        return "mean_residual" in self.figures and not self.pruned
 
 
 def read(number: int, overrides: Sequence[str], folder: Path, code: int = 0, error: str = "") -> Job:
@@ -83,6 +86,24 @@ def read(number: int, overrides: Sequence[str], folder: Path, code: int = 0, err
         if known:
             figures["policy_error"] = max(row["max"] for row in known.values())
     return Job(number, keys, folder, verdict, figures, " ".join(error.split()))
+
+
+def given_up(number: int, overrides: Mapping[str, str], folder: Path, episode: int) -> Job:
+    """A job that was pruned after an episode, with what was measured there; whatever it has trained since."""
+    figures = {}
+    for row in measured(folder):
+        if int(row["episode"]) == episode:
+            figures = {name: float(row[name]) for name in ("mean_residual", "max_residual")}
+    return Job(number, overrides, folder, f"pruned after episode {episode}", figures, pruned=True)
+
+
+def measured(folder: Path) -> list[dict[str, str]]:
+    """What a run has measured on fresh states up to now: rows of `episode`, `mean_residual`, `max_residual`."""
+    try:
+        with (folder / MEASURED).open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+    except FileNotFoundError:
+        return []
 
 
 def written(figure: str, value: float | None) -> str:
@@ -206,7 +227,54 @@ class Summary:
             for group in self.groups
         ]
         tables = {"sweep.csv": rows, "sweep_over_seeds.csv": groups}
-        return [_write(folder / name, table) for name, table in tables.items() if table]
+        files = [_write(folder / name, table) for name, table in tables.items() if table]
+        return [*files, *self._draw(folder / "sweep.png")]
+
+    def best(self) -> Job | Group | None:
+        """The group whose median |residual| is smallest, of those whose seeds were all trained; without groups, the job."""
+        if self.groups:  # one of which a seed is missing would be judged by its better ones
+            judged = [group for group in self.groups if all(job.judged for job in group.jobs)]
+            return min(judged, key=lambda group: group.of(median, "mean_residual") or 0.0, default=None)
+        return min((job for job in self.jobs if job.judged), key=lambda job: job.figures["mean_residual"], default=None)
+
+    def _draw(self, file: Path) -> list[Path]:
+        """A line for each combination, the best first: the mean |residual| of each seed, their median and the worst."""
+        groups = self.groups or [Group(job.overrides, [job]) for job in self.jobs]
+        found = [
+            (
+                group,
+                [job.figures["mean_residual"] for job in group.jobs if job.judged and job.figures["mean_residual"] > 0],
+            )
+            for group in groups
+        ]
+        found = sorted(((group, values) for group, values in found if values), key=lambda one: median(one[1]))[:_LINES]
+        if not found:
+            return []
+        from matplotlib.figure import Figure
+
+        keys = [key for key in self.swept if key != SEED or not self.groups]
+        figure = Figure(figsize=(7, 1.2 + 0.28 * len(found)), layout="constrained")
+        axes = figure.subplots()
+        for i, (_, values) in enumerate(found):
+            axes.plot(values, [i] * len(values), "o", color="tab:blue", alpha=0.5, label="a run" if i == 0 else None)
+            if self.groups:
+                axes.plot(median(values), i, "|", color="black", ms=14, mew=2, label="median" if i == 0 else None)
+                axes.plot(worst(values), i, "x", color="tab:red", ms=8, label="worst" if i == 0 else None)
+        labels = [
+            ", ".join(f"{short(k, keys)}={group.overrides.get(k, '')}" for k in keys) or "as typed"
+            for group, _ in found
+        ]
+        axes.set_yticks(range(len(found)), labels, fontsize=8)
+        axes.set_ylim(len(found) - 0.5, -0.5)
+        axes.set_xscale("log")
+        axes.set_xlabel("mean |residual| on states simulated after training")
+        axes.grid(axis="x", which="both", alpha=0.3)
+        if self.groups:
+            axes.legend(fontsize=8)
+        temporary = file.with_name(f"{file.name}.tmp")
+        figure.savefig(temporary, dpi=150, format="png")
+        os.replace(temporary, file)
+        return [file]
 
 
 def _write(file: Path, rows: Sequence[Mapping[str, Any]]) -> Path:

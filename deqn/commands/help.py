@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 _DOCS = """\
-commands: deqn train, check, post, compare, new, port, list, info; deqn --help says what each does
+commands: deqn train, sweep, check, post, compare, new, port, list, info; deqn --help says what each does
 docs: README.md; docs/configuration.md: every key; docs/writing_a_model.md; docs/limits.md"""
 
 _OWN = """\

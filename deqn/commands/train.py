@@ -17,7 +17,7 @@ from deqn.analysis.run import Run
 from deqn.analysis.verdict import judge
 from deqn.commands import entry
 from deqn.commands.check import check
-from deqn.commands.sweep import Sweep
+from deqn.commands.multirun import Multirun
 from deqn.configuration.compose import Composed, write_run_configuration
 from deqn.disk.checkpoint import Checkpoints
 from deqn.disk.output import survive_full_disk
@@ -44,7 +44,7 @@ def main() -> None:
     """Trains, or tries the model (`--check`), as `sys.argv` says; ends the process."""
     survive_full_disk()
     try:
-        entry.run(train, check, entry.resumed_run(sys.argv[1:]), sweep=lambda: Sweep(train))
+        entry.run(train, check, entry.resumed_run(sys.argv[1:]), sweep=lambda: Multirun(train))
     except SystemExit as ended:
         distributed.end(ended.code)
         raise
@@ -127,7 +127,12 @@ def _train(composed: Composed, comm: Comm, watch: Callable[..., Monitor] = Monit
     model, report = _link(composed, folder, comm)
     trainer = Trainer(model, folder, comm=comm)
     lines = [] if new else trainer.restore(settings.STARTING_POINT)
-    if trainer.state.episode >= settings.run.N_episodes:
+    if trainer.without_gain:
+        lines.append(
+            "training had ended early, since nothing was gained on fresh states: nothing is left to train. Give a larger "
+            "run.accuracy.patience to go on."
+        )
+    elif trainer.state.episode >= settings.run.N_episodes:
         lines.append(
             f"run.N_episodes = {settings.run.N_episodes} are done: nothing is left to train. Give a larger number."
         )
@@ -189,12 +194,13 @@ def _prepare(folder: RunFolder, composed: Composed, trainer: Trainer) -> None:
         if new:
             folder.clear()
         here, goal = provenance(), settings.run.N_episodes
+        goal = trainer.state.episode if trainer.without_gain else goal
         driven = {
             "processes": trainer.comm.size, "engine": trainer.comm.engine, "device": str(model.device),
             **{key: here[key] for key in ("started", "command", "host", "pid")},
         }  # fmt: skip
         what = {
-            "configuration": comparable(settings), "seed": settings.seed, "N_episodes": goal,
+            "configuration": comparable(settings), "seed": settings.seed, "N_episodes": settings.run.N_episodes,
             "error_filename": settings.error_filename, "model_files": files_hash(model.folder), **here, **driven,
         }  # fmt: skip
         if not folder.begin(what, driven | {"from": trainer.state.episode, "goal": goal}, new):

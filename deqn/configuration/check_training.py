@@ -22,6 +22,11 @@ def check_training(run: Run, optimizer: Optimizer | None) -> list[str]:
 
 def _loss(run: Run) -> list[str]:
     problems, loss = [], run.loss
+    if run.accuracy.patience is not None and run.accuracy.every is None:
+        problems.append(
+            f"run.accuracy.patience = {run.accuracy.patience} counts measurements, and none are taken: give "
+            "run.accuracy.every=10."
+        )
     kind, drawn = run.expectation_type, run.expectation_type in KINDS
     if kind in ("antithetic", "quasi_random") and run.compile:
         problems.append(f"run.expectation_type = {kind!r} cannot be compiled: leave out run.compile.")

@@ -32,9 +32,9 @@ _SIGNAL = 128  # an exit status above it: ended by a signal, which ends the swee
 
 
 class Sweep(Protocol):
-    """Who trains the jobs of a sweep and tells of them; `deqn.commands.sweep.Sweep`."""
+    """Who trains the jobs of a sweep and tells of them; `deqn.commands.multirun.Multirun`."""
 
-    def begin(self, folder: Path, swept: Mapping[str, str], n_jobs: int | None) -> None:
+    def start(self, folder: Path, swept: Mapping[str, str], n_jobs: int | None) -> None:
         """Before the first job.
 
         Args:
@@ -45,10 +45,10 @@ class Sweep(Protocol):
 
     def train(self, composed: Composed) -> int | None: ...
 
-    def ended(self, number: int, overrides: Sequence[str], folder: Path, code: int, error: str) -> None:
+    def job_ended(self, number: int, overrides: Sequence[str], folder: Path, code: int, error: str) -> None:
         """After each job: its exit status, and its error."""
 
-    def close(self) -> None:
+    def end(self) -> None:
         """After the last job, or when the sweep is stopped."""
 
 
@@ -104,7 +104,7 @@ def through_hydra(
             ) from error
         finally:
             if jobs.sweep is not None and jobs.began:
-                jobs.sweep.close()
+                jobs.sweep.end()
     return _status(jobs, first)
 
 
@@ -239,7 +239,7 @@ class _Jobs:
             own.overrides.task = [self._as_typed(line) for line in own.overrides.task]
         overrides = tuple(own.overrides.task)
         if self.sweep is not None and not self.began:
-            self.sweep.begin(Path(own.runtime.cwd) / own.sweep.dir, self.swept, self.n_jobs)
+            self.sweep.start(Path(own.runtime.cwd) / own.sweep.dir, self.swept, self.n_jobs)
         self.began = self.running = True
         code, text = 1, ""
         job = f"job {own.job.num} ({' '.join(self._swept_of(overrides))})" if "num" in own.job else ""
@@ -268,7 +268,7 @@ class _Jobs:
         finally:
             self.running = False
             if self.sweep is not None:
-                self.sweep.ended(int(own.job.num), overrides, out, code, text)
+                self.sweep.job_ended(int(own.job.num), overrides, out, code, text)
 
     def _run(self, whole: DictConfig, own: DictConfig, overrides: tuple[str, ...], out: Path) -> int:
         with on_all_processes():

@@ -142,6 +142,22 @@ class Optimizer(Step):
     )
 
 
+class Accuracy(Group):
+    """How accurate the network is on a fixed set of fresh states, while it is trained."""
+
+    every: PositiveInt | None = Field(
+        None, description="(new) episodes from one measurement to the next; null: nothing is measured"
+    )
+    N_states: PositiveInt = Field(1000, description="(new) states on which it is measured")
+    N_periods: PositiveInt = Field(
+        200, description="(new) periods over which they are spread; not where each episode draws its states anew"
+    )
+    patience: PositiveInt | None = Field(
+        None, description="(new) training ends after so many measurements without a gain; null: it does not end earlier"
+    )
+    min_gain: Rate = Field(0.01, description="(new) what counts as a gain: by this share smaller than the best before")
+
+
 class Run(Group):
     """`config/run/*.yaml`: how the model is simulated and trained."""
 
@@ -219,6 +235,9 @@ class Run(Group):
         "thin layers laid out anew, `onednn` also by oneDNN; `auto`: by the processor. They differ by rounding",
     )
     threads: PositiveInt = Field(1, le=1024, description="(new) CPU threads; small networks are fastest with one")
+    accuracy: Accuracy = Field(
+        default_factory=Accuracy, description="(new) accuracy on fresh states while training; see below"
+    )
     loss: Loss = Field(default_factory=Loss, description="(new) what is made of the residuals; see below")
 
 

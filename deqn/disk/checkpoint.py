@@ -41,6 +41,7 @@ HEADER: dict[str, type | tuple[type, ...]] = {
     "model_files": str,
 }
 _FOLDER = 0x10  # in a zip entry's attributes; PyTorch reads nothing of such an entry and leaves its tensor unfilled
+BEST = "ckpt-best"  # of the network that was most accurate on fresh states
 _NAME = re.compile(r"ckpt-(\d+)\.pt")
 
 
@@ -65,11 +66,21 @@ class Checkpoints:
         found = (_NAME.fullmatch(path.name) for path in self.folder.glob("ckpt-*.pt"))
         return [f"ckpt-{episode}" for episode in sorted(int(match[1]) for match in found if match)]
 
+    def best_episode(self) -> int | None:
+        """Of which episode the best network is, where one is kept and whole."""
+        try:
+            return int(self._read(BEST)["episode"]) if self.path(BEST).is_file() else None
+        except CheckpointError:
+            return None
+
     def path(self, name: str) -> Path:
         return self.folder / f"{name}.pt"
 
-    def save(self, payload: Mapping[str, Any], episode: int) -> Path:
+    def save(self, payload: Mapping[str, Any], episode: int, name: str = "") -> Path:
         """Writes a checkpoint under a temporary name, flushes it to the disk and renames it; then removes old ones.
+
+        Args:
+            name: `BEST`; else `ckpt-<episode>`.
 
         Raises:
             OSError: when it cannot be written; earlier checkpoints are untouched.
@@ -79,7 +90,7 @@ class Checkpoints:
         if bad:
             raise CheckpointError(f"{bad} is not finite: such a checkpoint is never written.")
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.path(f"ckpt-{episode}")
+        path = self.path(name or f"ckpt-{episode}")
         temporary = path.with_suffix(".tmp")
         try:
             with temporary.open("wb") as file:
@@ -110,6 +121,9 @@ class Checkpoints:
             if not path.is_dir():
                 path.unlink(missing_ok=True)
         later = [name for name in self.names() if int(name.removeprefix("ckpt-")) > episode]
+        best = self.best_episode()
+        if best is not None and best > episode:
+            later.append(BEST)
         for name in later:
             aside = self.path(name).with_suffix(".pt.old")
             while aside.is_dir():  # something of another program: it stays
@@ -120,7 +134,7 @@ class Checkpoints:
     def clear(self) -> None:
         """Removes the checkpoints of this folder, and nothing else."""
         left = [path for pattern in ("ckpt-*.tmp", "ckpt-*.pt.old") for path in self.folder.glob(pattern)]
-        for path in [*map(self.path, self.names()), *left]:
+        for path in [*map(self.path, [*self.names(), BEST]), *left]:
             if not path.is_dir():  # a folder of that name is not ours
                 path.unlink(missing_ok=True)
         if self.folder.is_dir() and not any(self.folder.iterdir()):
@@ -153,7 +167,7 @@ class Checkpoints:
                     f"STARTING_POINT={starting_point} is not in this run folder ({self.folder.parent}). Copy the checkpoint "
                     f"into {self.folder}, or give hydra.run.dir=<its run folder>."
                 )
-            if name not in names:
+            if name not in names and not (name == BEST and self.path(name).is_file()):
                 listed = f"It has: {', '.join(names)}." if names else "It has none."
                 nearest = suggestion(name, [*names, "NEW", "LATEST"])
                 raise CheckpointError(

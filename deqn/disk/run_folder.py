@@ -27,6 +27,7 @@ from deqn.errors import CheckpointError
 
 EVENT_SUFFIX = ".deqn"  # marks TensorBoard files as ours
 RUN_FILE = "run.json"
+MEASURED = "fresh_accuracy.csv"  # on fresh states, while it is trained
 _LOCK_FILE = "run.lock"
 _SOFT_LOCK_FILE = "run.lock.soft"  # on a file system without locks
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)
@@ -39,7 +40,7 @@ _DRIVING = {
     "N_simulated_batch_size", "N_simulated_episode_length", "DISABLE_SHOCKS", "error_filename",
     "on_nonfinite", "rollback_factor", "rollback_limit", "tracker",
 }  # fmt: skip
-_DRIVING_RUN = {"N_episodes", "compile", "threads", "hook_counts_from"}
+_DRIVING_RUN = {"N_episodes", "accuracy", "compile", "threads", "hook_counts_from"}
 
 
 class RunFolder:
@@ -173,7 +174,8 @@ class RunFolder:
         before = {} if new else self.read()
         idle = self._is_ours(before) and start["from"] >= start["goal"]
         all_done = start["from"] >= before.get("N_episodes", start["goal"])
-        self._keep_record = idle and (before["status"] == "finished" or not all_done)
+        judged = before.get("status") == "finished" and "verdict" in before  # it may have been killed between the two
+        self._keep_record = idle and (judged or not all_done)
         # the folder is held by this process: what has not ended was killed
         starts = [one | {"ended": "killed"} if one["ended"] == "running" else one for one in _starts(before)]
         starts.append({**start, "ended": "running"})
@@ -206,10 +208,14 @@ class RunFolder:
             self.write(**results)
 
     def _write(self, content: Mapping[str, Any]) -> None:
-        temporary = self.path / f"{RUN_FILE}.tmp"
+        self.write_whole(RUN_FILE, json.dumps(content, indent=1))
+
+    def write_whole(self, name: str, text: str) -> None:
+        """Writes a file of the folder, whole or not at all."""
+        temporary = self.path / f"{name}.tmp"
         try:
-            temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
-            os.replace(temporary, self.path / RUN_FILE)
+            temporary.write_text(text, encoding="utf-8")
+            os.replace(temporary, self.path / name)
         except OSError:
             temporary.unlink(missing_ok=True)
             raise
@@ -267,6 +273,7 @@ class RunFolder:
         ours = [
             self.path / before.get("error_filename", "error_file.txt"),
             self.path / CALIBRATION,
+            self.path / MEASURED,
             *self.path.glob(f"events.out.tfevents.*{EVENT_SUFFIX}"),
         ]
         for path in ours:

@@ -19,7 +19,7 @@ from torch import Tensor
 from deqn.configuration.optimizers import scales
 from deqn.configuration.schema import Config
 from deqn.disk.output import FULL_DISK
-from deqn.disk.run_folder import RunFolder
+from deqn.disk.run_folder import MEASURED, RunFolder
 from deqn.economy.model import Model
 from deqn.economy.probe import Report
 from deqn.errors import count
@@ -164,6 +164,8 @@ class Monitor:
         self._training_seconds += record.seconds
         self.loss = record.epochs[-1][0]
         self._on_full_disk("the error file", self._error_file, record)
+        if record.measured:
+            self._on_full_disk(MEASURED, self._measured, record)
         self._on_full_disk("TensorBoard", self._tensorboard, record, state)
         self._on_full_disk("cycle_hook", self._hook, record, state)
         self._tell(self.tracking.episode(record))
@@ -206,6 +208,10 @@ class Monitor:
                     f"MSE:            {mse:.8g}  RMSE:            {_root(mse):.8g}  "
                     f"MSE_no_penalty: {net:.8g}  RMSE_no_penalty: {_root(net):.8g}\n"
                 )
+
+    def _measured(self, record: Record) -> None:
+        rows = [f"{episode},{mean:.8g},{largest:.8g}" for episode, mean, largest in record.measured]
+        self.folder.write_whole(MEASURED, "\n".join(["episode,mean_residual,max_residual", *rows]) + "\n")
 
     def _tensorboard(self, record: Record, state: Tensor) -> None:
         """Losses, deviations and penalties a state, at the gradient step that the episode has reached."""

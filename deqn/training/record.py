@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from torch import Tensor
@@ -19,6 +20,7 @@ class Record:
         scalars: by TensorBoard name, mean per state over the episode's steps.
         residuals: of the last minibatch, by equation.
         seconds: time that the episode took.
+        measured: where it was measured after this episode, (episode, mean, largest |residual|) on fresh states up to now.
     """
 
     episode: int
@@ -29,6 +31,7 @@ class Record:
     learning_rate: float
     n_steps: int
     seconds: float
+    measured: Sequence[tuple[int, float, float]] = field(default_factory=list)
 
 
 def scalars(terms: LossTerms) -> dict[str, Tensor]:

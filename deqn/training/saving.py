@@ -60,20 +60,21 @@ class Saver:
 
     # -- writing --------------------------------------------------------------------------------------------------
 
-    def save(self, payload: dict[str, Any], again: bool = False) -> None:
+    def save(self, payload: dict[str, Any], again: bool = False, name: str = "") -> None:
         """Writes a checkpoint unless it is there; a full disk is reported and tried again at the next one.
 
         Args:
-            again: write it also where one of the same episode is there.
+            again: write it also where one of the same name is there.
+            name: another than that of its episode.
         """
         if self.checkpoints is None:
             return
         parts = self.comm.gather({name: payload[name] for name in PART_OF_RANK})  # every process takes part
-        name = f"ckpt-{payload['episode']}"
+        name = name or f"ckpt-{payload['episode']}"
         if self.comm.rank > 0 or (not again and name in self.checkpoints.names()):
             return
         try:
-            self.checkpoints.save({**payload, "others": parts[1:]}, payload["episode"])
+            self.checkpoints.save({**payload, "others": parts[1:]}, payload["episode"], name)
             if self.unsaved is not None:
                 self.say(f"{name} could be written again.")
             self.unsaved = None
@@ -93,6 +94,11 @@ class Saver:
         later = self.checkpoints.set_aside(self.state.episode)
         if later:
             self.say(f"training goes on from episode {self.state.episode}: {', '.join(later)} renamed to <name>.pt.old")
+
+    def best_episode(self) -> int | None:
+        """Of which episode the best network is that the folder keeps; None where it keeps none."""
+        checkpoints = self.checkpoints
+        return None if checkpoints is None else self.comm.first(checkpoints.best_episode)
 
     def what_is_left(self, error: ProcessError) -> ProcessError:
         """The error with what the user can go on from."""

@@ -67,6 +67,7 @@ class TrainState:
         phase, phase_began: which phase training is in, and after which episode it began.
         returns: how often least squares found no way on and gradients were taken again.
         weights: of the equations, where they are not all 1.
+        measured: (episode, mean, largest |residual|) on fresh states, of each measurement.
         replay: states of earlier episodes.
     """
 
@@ -84,6 +85,7 @@ class TrainState:
         self.policy, self.rng, self.starting_state, self._drivers = policy, rng, starting_state, drivers
         self.episode = self.step = self.returns = 0
         self.rollbacks = Rollbacks()
+        self.measured: list[tuple[int, float, float]] = []
         self._enter(0, 0)
 
     def _enter(self, phase: int, began: int) -> None:
@@ -122,6 +124,7 @@ class TrainState:
                     "phase_began": self.phase_began,
                     "returns": self.returns,
                     "rollbacks": asdict(self.rollbacks),
+                    "measured": self.measured,
                     "weights": self.weights.state_dict() if self.weights else None,
                 }
             )
@@ -171,6 +174,7 @@ class TrainState:
         self.replay.states = payload.get("replay", self.replay.states[:0]).to(self.starting_state)
         self.episode, self.step, self.returns = payload["episode"], payload["step"], payload.get("returns", 0)
         self.rollbacks = Rollbacks(**payload.get("rollbacks", {}))
+        self.measured = [*payload.get("measured", [])]
         if self.weights is not None and payload.get("weights") is not None:
             self.weights.load_state_dict(payload["weights"])
 

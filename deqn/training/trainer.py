@@ -30,6 +30,7 @@ from deqn.training import curriculum, diagnose, held, least_squares, loss, losse
 from deqn.training.compiled import compiled
 from deqn.training.cpu import configure_cpu, no_garbage
 from deqn.training.first_order import BadStep, FirstOrder
+from deqn.training.fresh import FreshStates
 from deqn.training.gradient import Gradient
 from deqn.training.least_squares import LeastSquares, Stuck
 from deqn.training.progress import Progress
@@ -83,6 +84,7 @@ class Trainer:
         self.gradient = Gradient(parameters, self.comm, lambda: self.signals.received is not None)
         self.saver = Saver(model, self.state, folder, self.comm, self._say)
         self.saver.use_products(self.comm.first(lambda: chosen(config.run.products, model.dtype, model.device)))
+        self._fresh = FreshStates(model, self.comm)
         self._beginning: dict[str, Any] | None = None
         self._steps_before = 0  # this episode
         self._last: loss.LossTerms
@@ -211,12 +213,14 @@ class Trainer:
                 self.model.set_episode(0)
                 self.model.run_post_init()
             self._broadcast_network()
+            kept = self.saver.best_episode()
             good = self._finite_payload()
             self._beginning = good if self.config.on_nonfinite == "rollback" else None
             try:
-                while state.episode < run.N_episodes and not self.stopping:
+                while state.episode < run.N_episodes and not self.stopping and not self.without_gain:
                     try:
                         numbers = self.episode()
+                        self._fresh.after_episode(state, numbers)
                         good = self._finite_payload()
                     except Stuck as error:
                         good = self._back_to_gradients(good, error)
@@ -233,6 +237,9 @@ class Trainer:
                             ):  # and its generators may have no other use: not the same numbers again
                                 state.rng.seed(self.config.seed + 7_919 * state.episode)
                             self.watcher.episode(numbers, state.starting_state)
+                    if self._fresh.is_best(state, kept):
+                        saver.save(good, True, checkpoint.BEST)
+                        kept = state.episode
                     if state.episode % self.config.CHECKPOINT_INTERVAL == 0:
                         saver.save(good)
             except Interrupted:
@@ -258,6 +265,8 @@ class Trainer:
             if run.compile:
                 keep_trial()
             saver.save(good)
+            for line in self._fresh.closing_lines(state, kept):
+                self._say(line)
             if self.comm.size > 1:
                 received = self.comm.gather(self.signals.received or 0)
                 self.signals.received = self.comm.first(lambda: max(received)) or None
@@ -265,6 +274,11 @@ class Trainer:
         if unsaved is not None:
             raise _shared(SaveError(f"training ended, but its last checkpoint could not be written: {unsaved}"))
         return state
+
+    @property
+    def without_gain(self) -> bool:
+        """Whether training ends before its last episode, since it has gained nothing for as long as `run.accuracy` allows."""
+        return self._fresh.is_over(self.state)
 
     @property
     def signal(self) -> int | None:

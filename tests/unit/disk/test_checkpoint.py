@@ -152,9 +152,10 @@ def test_numbers_that_are_not_finite_are_never_written(three):
 def test_clear_removes_checkpoints_and_nothing_else(three):
     (three.folder / "ckpt-11.tmp").write_bytes(b"")
     (three.folder / "ckpt-12.pt.old").write_bytes(b"")
-    (three.folder / "ckpt-best.pt").write_text("mine")
+    (three.folder / "ckpt-mine.pt").write_text("mine")
+    (three.folder / "ckpt-best.pt").write_bytes(b"")
     three.clear()
-    assert [path.name for path in three.folder.iterdir()] == ["ckpt-best.pt"]
+    assert [path.name for path in three.folder.iterdir()] == ["ckpt-mine.pt"]
 
 
 def test_later_checkpoints_are_set_aside_by_name(three):
