@@ -231,7 +231,7 @@ def test_a_job_of_an_array_stops_before_its_time_limit_and_goes_on(tmp_path):
         PATH=f"{tmp_path / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}", PYTHONPATH=str(ROOT),
         SLURM_SUBMIT_DIR=str(tmp_path), SLURM_ARRAY_JOB_ID="5", SLURM_ARRAY_TASK_ID="1", SLURM_NTASKS="1",
     )  # fmt: skip
-    typed = ["hydra.sweep.dir=many", *TINY, "run.N_episodes=1500", "seed=1,2", "CHECKPOINT_INTERVAL=5"]
+    typed = ["hydra.sweep.dir=many", *TINY, "run.N_episodes=400", "seed=1,2", "CHECKPOINT_INTERVAL=5"]
     job = ["bash", str(ROOT / "scripts" / "slurm_array.sh"), *typed]
     checkpoints = Checkpoints(tmp_path / "many" / "1")
     first = subprocess.Popen(job, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -245,4 +245,4 @@ def test_a_job_of_an_array_stops_before_its_time_limit_and_goes_on(tmp_path):
     again = subprocess.run(job, env=environment, capture_output=True, text=True, timeout=300)
     assert again.returncode == 0, again.stderr
     assert f"Resumed from {reached}" in again.stdout
-    assert checkpoints.names()[-1] == "ckpt-1500"
+    assert checkpoints.names()[-1] == "ckpt-400"
