@@ -161,6 +161,7 @@ def _verdict(run: Run, record: Mapping[str, Any]) -> Iterator[Part]:
 
 def _accuracy(run: Run) -> Iterator[Part]:
     yield from _table(run, "euler_discrepancies", "Absolute residuals of the equations")
+    yield from _table(run, "euler_discrepancies_unit_free", "The same without a unit, as the model's Equations.py says")
     yield from _figure(run, "euler_discrepancies")
     yield from _table(run, "euler_discrepancies_other_nodes", "With other expectations")
     yield from _table(

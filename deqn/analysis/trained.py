@@ -122,6 +122,23 @@ class Trained:
                 parts.append(self.model.equations(part, self.model.policy(part)))
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
+    def unit_free(self, states: Tensor) -> dict[str, Tensor]:
+        """Residuals without a unit at states `[n, n_states]`, as `unit_free(state, policy_state)` of Equations.py gives them.
+
+        By equation `[n, ...]`; empty where the model has no such function.
+        """
+        own = getattr(self.model.linker.link("Equations"), "unit_free", None)
+        if own is None:
+            return {}
+        parts: list[Mapping[str, Tensor]] = []
+        with self.model.context(), torch.no_grad():
+            for part in self._chunks(states):
+                try:
+                    parts.append({name: torch.as_tensor(x) for name, x in own(part, self.model.policy(part)).items()})
+                except Exception as error:
+                    raise self.model.failed("unit_free(state, policy_state)", error) from error
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
     def definitions(self, states: Tensor) -> dict[str, Tensor]:
         """Definitions at states `[n, n_states]`: by name, `[n, ...]`."""
         parts: dict[str, list[Tensor]] = {name: [] for name in self.model.definition_bounds}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from deqn.analysis import economy, figures
-from deqn.analysis.accuracy import accuracy_table
+from deqn.analysis.accuracy import accuracy, accuracy_table
 from deqn.analysis.checkup import binding
 from deqn.analysis.heterogeneous import post as heterogeneous
 from deqn.analysis.report import write_report
@@ -79,6 +79,11 @@ def post_process(composed: Composed) -> int:
     page = [f"Absolute Euler discrepancies, {described}\n", _markdown(table), *run.policy_error_lines(), _LOG10, ""]
     (run.output / "euler_discrepancies.md").write_text("\n".join(page), encoding="utf-8")
     console.print(accuracy_table(table, "Absolute Euler discrepancies"), markup=False)
+    unit_free = run.unit_free(cloud)
+    if unit_free:
+        table = accuracy(run.model, cloud, unit_free)
+        table.to_csv(run.output / "euler_discrepancies_unit_free.csv")
+        console.print(accuracy_table(table, "The same without a unit, as Equations.py says"), markup=False)
     for bound, share in binding(run, cloud).items():
         console.print(f"{name}: {bound} in {100 * share:.2g} % of the states", markup=False)
     console.print("A small residual is necessary, not sufficient: it bounds no error of the policy or of its level.")

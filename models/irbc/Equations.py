@@ -22,3 +22,9 @@ def equations(state, policy_state):
         return torch.exp(Definitions.log_lambda(s, p) - log_lambda)[..., None] * Definitions.payoff(s, p)
 
     return {"euler": 1 - Parameters.beta * E_t(value) / cost}
+
+
+def unit_free(state, policy_state):
+    """The same as relative errors of each country's consumption, A lambda^-gamma_j: that which the right-hand side asks for."""
+    asked = 1 - equations(state, policy_state)["euler"]
+    return {"euler": asked**-Parameters.gamma - 1}
