@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -26,25 +27,20 @@ _IN_A_ROW = 6
 
 def save(figure: Figure, path: Path) -> Path:
     """Writes a figure as PNG, and as PDF beside it, and frees it; returns the path that was given."""
-    import matplotlib.pyplot as plt
-
     path.parent.mkdir(parents=True, exist_ok=True)
     for file in {path, path.with_suffix(".pdf")}:
         figure.savefig(file, dpi=130, bbox_inches="tight")
-    plt.close(figure)
+    if "matplotlib.pyplot" in sys.modules:  # which keeps the figures that it has made
+        sys.modules["matplotlib.pyplot"].close(figure)
     return path
 
 
 def new(rows: int = 1, columns: int = 1, height: float = 3.2, width: float = 4.6) -> tuple[Figure, list]:
-    """A figure drawn without a screen, and its axes in one list."""
-    import matplotlib
+    """A figure drawn without a screen, and its axes in one list; pyplot, and how it shows figures, stay as they are."""
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg", force=False)
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(width * columns, height * rows), squeeze=False, layout="constrained"
-    )
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
     for axis in axes.flat:
         axis.grid(True, alpha=0.3)
     return figure, list(axes.flat)
@@ -78,13 +74,13 @@ def _left_out(shown: int, total: int, noun: str) -> str:
 
 def loss_history(run: Trained, path: Path) -> Path | None:
     """Root mean square of the residuals by epoch, from the error file."""
-    file = run.path / run.config.error_filename
-    if not file.is_file():
+    losses = run.losses()
+    if losses.empty:
         return None
-    rows = [line.split() for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("MSE:")]
+    roots = losses.clip(lower=0) ** 0.5  # a product of two draws may be negative
     figure, (axis,) = new()
-    axis.semilogy(range(1, len(rows) + 1), [float(row[3]) for row in rows], label="with penalties")
-    axis.semilogy(range(1, len(rows) + 1), [float(row[7]) for row in rows], "--", label="without penalties")
+    axis.semilogy(roots.index, roots["loss"], label="with penalties")
+    axis.semilogy(roots.index, roots["net_loss"], "--", label="without penalties")
     axis.set(title="Training", xlabel="epoch", ylabel="root mean square residual")
     axis.legend()
     return save(figure, path)

@@ -183,6 +183,16 @@ class Trained:
             "simulated_euler_discrepancies": _frame(self.residuals(flat)),
         }
 
+    def losses(self) -> pd.DataFrame:
+        """Mean square of the residuals by epoch, with penalties (`loss`) and without (`net_loss`); no rows without a record."""
+        import pandas as pd
+
+        file = self.path / self.config.error_filename
+        lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+        rows = [line.split() for line in lines if line.startswith("MSE:")]
+        values = [(float(row[1]), float(row[5])) for row in rows]
+        return pd.DataFrame(values, columns=["loss", "net_loss"], index=pd.RangeIndex(1, len(rows) + 1, name="epoch"))
+
     def policy_errors(self, states: Tensor) -> dict[str, Tensor]:
         """|network - known answer| at states `[n, n_states]`: by policy or definition `[n, ...]`; empty where none is known."""
         return self._policy_errors(states)[1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -25,6 +26,7 @@ from deqn.economy.probe import Report
 from deqn.errors import count
 from deqn.processes.comm import Comm
 from deqn.processes.programs import to_type
+from deqn.training.cell import Cell
 from deqn.training.progress import own_numbers
 from deqn.training.record import Record
 from deqn.training.terminal import (
@@ -32,6 +34,7 @@ from deqn.training.terminal import (
     duration,
     escape,
     euler_error,
+    in_jupyter,
     show_header,
     show_model,
     show_settings,
@@ -74,6 +77,7 @@ class Monitor:
         self.console = console or terminal()
         self.writer = LazyWriter(str(folder.path))
         self._progress: Progress | None = None
+        self._cell: Cell | None = None
         self._bar = BarColumn(bar_width=_BAR)
         self._task: Any = None
         self._began = self._last_line = time.perf_counter()
@@ -135,7 +139,9 @@ class Monitor:
                          "N_minibatch_size.")  # fmt: skip
 
     def __enter__(self) -> Monitor:
-        if self.console.is_terminal:
+        if in_jupyter() and self.console.file is sys.stdout:
+            self._cell = Cell()
+        elif self.console.is_terminal:
             self._progress = Progress(
                 self._bar,
                 TextColumn("{task.description}", markup=False),
@@ -261,6 +267,10 @@ class Monitor:
             room = self.console.width - len(line) - 2
             self._bar.bar_width = max(3, min(_BAR, room))
             self._progress.update(self._task, completed=record.episode, description=line)
+        elif self._cell is not None:
+            if record.episode == total or now - self._last_line > self._cell.seconds_between:
+                self._last_line = now
+                self._cell.show(record.episode / total, " | ".join(self._line(record, eta, state)))
         elif (record.episode == total and self.stays) or now - self._last_line > self.seconds_between_lines:
             self._last_line = now
             self.console.print("ep " + " | ".join(self._line(record, eta, state)), markup=False)

@@ -38,8 +38,15 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
+def in_jupyter() -> bool:
+    """Whether this is a notebook, which can redraw what it has shown."""
+    return Console().is_jupyter
+
+
 def terminal() -> Console:
-    """The terminal, or a file of 120 columns."""
+    """The terminal, a file of 120 columns, or a notebook: text that its cell holds in one piece."""
+    if in_jupyter():
+        return Console(highlight=False, emoji=False, width=110, force_jupyter=False, force_terminal=False)
     console = Console(highlight=False, soft_wrap=True, emoji=False)
     return console if console.is_terminal else Console(highlight=False, soft_wrap=True, emoji=False, width=120)
 
