@@ -35,6 +35,8 @@ if importlib.util.find_spec("deqn") is None:
     subprocess.check_call([sys.executable, "-m", "pip", "install", "--quiet", wheel])
 
 # %%
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 import torch
 
@@ -115,7 +117,7 @@ model = deqn.model_from(
     equations=equations,
     hooks=[closed_form],
 )
-print(open("firm/models/firm/Equations.py").read())
+print(Path("firm/models/firm/Equations.py").read_text())
 
 # %% [markdown]
 # ## Training

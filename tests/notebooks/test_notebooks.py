@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import subprocess
+import sys
 
 import nbformat
 import pytest
 
 from tests.conftest import ROOT
+from tests.docs.blocks import blocks
 
+PAGE = ROOT / "docs" / "notebooks.md"
 spec = importlib.util.spec_from_file_location("make_notebooks", ROOT / "scripts" / "make_notebooks.py")
 assert spec is not None
 assert spec.loader is not None
@@ -22,10 +26,12 @@ NAMES = make_notebooks.names()
 @pytest.mark.parametrize("name", NAMES)
 def test_a_notebook_runs(name, tmp_path, monkeypatch):
     preset = [] if name == "03_your_own_model" else ["preset=smoke"]
-    monkeypatch.setenv("DEQN_NOTEBOOK_OVERRIDES", " ".join([*preset, "run.N_episodes=4"]))
+    monkeypatch.setenv("DEQN_NOTEBOOK_OVERRIDES", " ".join([*preset, "run.N_episodes=2"]))
     notebook = make_notebooks.read(name)
     make_notebooks.run(notebook, tmp_path)
-    assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code" and not cell.metadata.get("tags"))
+    assert all(
+        cell.execution_count for cell in notebook.cells if cell.cell_type == "code" and not cell.metadata.get("tags")
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -48,5 +54,13 @@ def test_the_badge_and_the_first_cell_name_the_notebook_and_the_repository(name)
 
 
 def test_the_page_of_the_notebooks_lists_them_all():
-    page = (ROOT / "docs" / "notebooks.md").read_text(encoding="utf-8")
-    assert re.findall(r"notebooks/(\w+)\.ipynb\)", page) == NAMES
+    assert re.findall(r"notebooks/(\w+)\.ipynb\)", PAGE.read_text(encoding="utf-8")) == NAMES
+
+
+def test_the_program_on_the_page_trains_its_model(tmp_path):
+    (program,) = [block for block in blocks(PAGE) if block.language == "python"]
+    (tmp_path / program.file).write_text(program.text)
+    done = subprocess.run([sys.executable, program.file], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "euler" in done.stdout.splitlines()[-2]
+    assert (tmp_path / "island" / "models" / "island" / "Equations.py").is_file()
