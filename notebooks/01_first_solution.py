@@ -3,7 +3,7 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/deqn/blob/main/notebooks/01_first_solution.ipynb)
 #
-# Takes half a minute on two cores.
+# Takes one minute of processor time.
 #
 # A planner saves the share $s$ of output $Y = e^z K^\alpha$ (Brock and Mirman, 1972). Capital depreciates within a period, and utility is
 # logarithmic. The best savings rate is then $\alpha\beta$ in every state. The network does not know this: it only sees the Euler equation.

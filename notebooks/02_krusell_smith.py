@@ -3,7 +3,7 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/deqn/blob/main/notebooks/02_krusell_smith.ipynb)
 #
-# Takes three minutes on two cores.
+# Takes two minutes of processor time.
 #
 # Households earn incomes that they cannot insure, and save in capital. Aggregate productivity $Z$ moves prices, and prices depend on the
 # whole distribution of wealth. This notebook goes through the solution step by step: the stationary economy, the network, the histogram
@@ -148,7 +148,7 @@ plt.show()
 # %% [markdown]
 # ## The economy over time
 #
-# One economy for 200 quarters, from the stationary distribution.
+# One economy for 200 quarters, from a state in which training ended.
 
 # %%
 path = run.simulate(batch=1, length=200)

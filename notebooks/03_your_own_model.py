@@ -3,7 +3,7 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/deqn/blob/main/notebooks/03_your_own_model.ipynb)
 #
-# Takes half a minute on two cores.
+# Takes one minute of processor time.
 #
 # `deqn.model_from` makes a model from functions in cells. It writes them to a model folder and YAML files, so that the model can be trained by
 # `deqn train`, resumed and sent to others.

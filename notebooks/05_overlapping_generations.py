@@ -3,7 +3,7 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/deqn/blob/main/notebooks/05_overlapping_generations.ipynb)
 #
-# Takes two minutes on two cores.
+# Takes one and a half minutes of processor time.
 #
 # Six generations live at a time (Krueger and Kubler, 2004; the test case of Azinovic, Gaegauf and Scheidegger, 2022). The young work, all save, and
 # the oldest consume all that they have. Productivity and depreciation are random. The state holds the capital of each age: a small

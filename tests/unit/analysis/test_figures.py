@@ -146,3 +146,14 @@ def test_residuals_without_a_logarithm_have_no_bar_and_the_title_counts_them(dra
 def test_a_pdf_lies_beside_each_png(tmp_path):
     assert figures.save(figures.new()[0], tmp_path / "loss.png") == tmp_path / "loss.png"
     assert {file.name for file in tmp_path.iterdir()} == {"loss.png", "loss.pdf"}
+
+
+def test_a_new_figure_leaves_pyplot_and_its_backend_as_they_are(tmp_path):
+    plt.switch_backend("svg")  # as Jupyter has its own
+    held = plt.get_fignums()
+    figure, (axis,) = figures.new()
+    axis.plot([0, 1])
+    figures.save(figure, tmp_path / "line.png")
+    assert (tmp_path / "line.png").stat().st_size > 1000
+    assert plt.get_fignums() == held
+    assert plt.get_backend() == "svg"
