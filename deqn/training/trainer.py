@@ -7,7 +7,7 @@ the training algorithm; episodes, epochs and minibatches as in the TensorFlow DE
 from __future__ import annotations
 
 import time
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ from deqn.disk.cache import keep_compiled, keep_trial
 from deqn.disk.run_folder import RunFolder
 from deqn.economy.model import Model
 from deqn.economy.pseudo_states import refuse_moving
-from deqn.errors import ConfigError, DEQNError, ModelError, ProcessError, SaveError, TrainingError
+from deqn.errors import ConfigError, ModelError, ProcessError, SaveError, TrainingError
 from deqn.numerics.beyond_gradient import BeyondGradient
 from deqn.numerics.least_squares import LevenbergMarquardt
 from deqn.numerics.natural_gradient import NaturalGradient
@@ -31,6 +31,7 @@ from deqn.training.compiled import compiled
 from deqn.training.cpu import configure_cpu, no_garbage
 from deqn.training.first_order import BadStep, FirstOrder
 from deqn.training.fresh import FreshStates
+from deqn.training.going_back import GoingBack, shared
 from deqn.training.gradient import Gradient
 from deqn.training.least_squares import LeastSquares, Stuck
 from deqn.training.progress import Progress
@@ -39,13 +40,9 @@ from deqn.training.refit import first_layer, refit_inputs
 from deqn.training.replay import Replay
 from deqn.training.reweighting import Weights
 from deqn.training.saving import Saver
-from deqn.training.train_state import Driver, Rollbacks, TrainState
+from deqn.training.train_state import Driver, TrainState
 from deqn.training.unit_variance import unit_variance
 from deqn.training.warm_start import warm_start
-
-_RETURNS = 3  # from least squares to a first-order phase
-
-Raised = TypeVar("Raised", bound=DEQNError)
 
 
 class Interrupted(Exception):
@@ -85,7 +82,7 @@ class Trainer:
         self.saver = Saver(model, self.state, folder, self.comm, self._say)
         self.saver.use_products(self.comm.first(lambda: chosen(config.run.products, model.dtype, model.device)))
         self._fresh = FreshStates(model, self.comm)
-        self._beginning: dict[str, Any] | None = None
+        self._going_back = GoingBack(config, self.state, self.saver, self.comm, self._say)
         self._steps_before = 0  # this episode
         self._last: loss.LossTerms
         self.state.weights = self._weights()
@@ -180,7 +177,7 @@ class Trainer:
             f"{config.optimizer.learning_rate_schedule} ends after total_steps = {ends}, but the run has {steps} gradient "
             "steps. Give a larger optimizer.schedule_kwargs.total_steps and start NEW, or fewer run.N_episodes."
         )
-        raise _shared(error)
+        raise shared(error)
 
     def fit(self, quiet: bool = False) -> TrainState:
         """Trains until `N_episodes` or a signal; writes a checkpoint at the end in either case.
@@ -215,7 +212,7 @@ class Trainer:
             self._broadcast_network()
             kept = self.saver.best_episode()
             good = self._finite_payload()
-            self._beginning = good if self.config.on_nonfinite == "rollback" else None
+            self._going_back.beginning = good if self.config.on_nonfinite == "rollback" else None
             try:
                 while state.episode < run.N_episodes and not self.stopping and not self.without_gain:
                     try:
@@ -223,12 +220,13 @@ class Trainer:
                         self._fresh.after_episode(state, numbers)
                         good = self._finite_payload()
                     except Stuck as error:
-                        good = self._back_to_gradients(good, error)
+                        good = self._going_back.back_to_gradients(good, error)
                         continue
                     except TrainingError as error:
-                        if not self._may_roll_back(error):
+                        if not self._going_back.may_roll_back(error):
                             raise
-                        good = self._roll_back(good, error)
+                        good = self._going_back.roll_back(good, error)
+                        self.step_of_phase = self._make_step()
                         continue
                     if self.watcher is not None:  # before the checkpoint: what is killed between them is told again
                         with state.untouched_generators():  # a hook may draw
@@ -247,7 +245,7 @@ class Trainer:
             except TrainingError as error:
                 if error.shared or self.comm.size == 1:  # else the other processes are elsewhere
                     saver.save(good)
-                raise self._advise(error, good["episode"]) from error
+                raise self._going_back.advise(error, good["episode"]) from error
             except ProcessError as error:
                 raise saver.what_is_left(error) from error
             except Exception as error:
@@ -272,7 +270,7 @@ class Trainer:
                 self.signals.received = self.comm.first(lambda: max(received)) or None
         unsaved = self.comm.first(lambda: saver.unsaved)
         if unsaved is not None:
-            raise _shared(SaveError(f"training ended, but its last checkpoint could not be written: {unsaved}"))
+            raise shared(SaveError(f"training ended, but its last checkpoint could not be written: {unsaved}"))
         return state
 
     @property
@@ -322,7 +320,7 @@ class Trainer:
             self.model, simulated.some(self.config.run.N_minibatch_size), self.comm
         )
         if wrong:
-            raise _shared(ModelError(wrong))
+            raise shared(ModelError(wrong))
         state.replay.after_episode(simulated.held, state.rng)
         start = self.model.initial_states(config.run.N_sim_batch) if config.redraw else simulated.end
         if not config.redraw:
@@ -423,24 +421,6 @@ class Trainer:
                 f"(loss {loss_now:.1e})."
             )
 
-    def _back_to_gradients(self, good: dict[str, Any], error: Stuck) -> dict[str, Any]:
-        """Takes a first-order phase once more where least squares find no way on; the payload of that moment.
-
-        Raises:
-            TrainingError: where there is no such phase, or it has been tried often enough.
-        """
-        state, phases = self.state, self.config.optimizer.phases
-        earlier = [
-            i for i in range(min(state.phase, len(phases))) if phases[i].optimizer != LevenbergMarquardt.__name__
-        ]
-        if not earlier or state.returns >= _RETURNS:
-            raise self._advise(error, good["episode"]) from error
-        state.restore(good)
-        state.returns += 1
-        state.enter(earlier[-1])
-        self._say(f"{error}.\n  Phase {earlier[-1] + 1} ({phases[earlier[-1]].optimizer}) is taken once more.")
-        return self.saver.payload()
-
     # -- what can go wrong ----------------------------------------------------------------------------------------
 
     def _stop_not_finite(self, bad: BadStep) -> NoReturn:
@@ -448,48 +428,7 @@ class Trainer:
         on_device = isinstance(self.step_of_phase, FirstOrder) and self.step_of_phase.on_device
         step = "" if on_device else f", step {minibatch}"  # the device has skipped it, and the next ones
         reason = diagnose.explain_of_all(self.model, bad.states, self.comm, bad.found)
-        raise _shared(TrainingError(f"not a finite number in episode {self.state.episode + 1}{step}: {reason}"))
-
-    def _advise(self, error: TrainingError, episode: int) -> TrainingError:
-        kept = f"Kept ckpt-{episode}." if self.saver.checkpoints is not None else f"The last good episode is {episode}."
-        if self.state.rollbacks.n:
-            kept += f" Going back {self.state.rollbacks.n} times did not help."
-        advice = TrainingError(
-            f"{error}\n  {kept} Try: a smaller optimizer.learning_rate, optimizer.clipvalue, or bounds in the YAML on what "
-            "must stay positive."
-        )
-        return _shared(advice) if error.shared else advice
-
-    def _may_roll_back(self, error: TrainingError) -> bool:
-        everywhere = error.shared or self.comm.size == 1
-        config = self.config
-        return config.on_nonfinite == "rollback" and everywhere and self.state.rollbacks.n < config.rollback_limit
-
-    def _roll_back(self, good: dict[str, Any], error: TrainingError) -> dict[str, Any]:
-        """Goes back to the last good episode and on with a smaller learning rate; the payload of that moment.
-
-        A network can be past saving episodes before a number overflows: as long as training does not get beyond the episode
-        that failed before, it goes back twice as far each time.
-        """
-        before, failed = self.state.rollbacks, good["episode"] + 1
-        target = good
-        if failed <= before.failed:
-            far = 2 * (before.failed - before.target)
-            target = self.saver.up_to(before.failed - far) or self._beginning or good
-        rollbacks = Rollbacks(
-            before.n + 1, before.factor * self.config.rollback_factor, max(failed, before.failed), target["episode"]
-        )
-        self.state.roll_back(target, rollbacks)
-        self.step_of_phase = self._make_step()
-        self.saver.set_aside()
-        payload = self.saver.payload()
-        self.saver.save(payload, again=True)  # what is resumed after a kill is on this path
-        rate = float(self.state.optimizer.param_groups[0]["lr"])
-        self._say(
-            f"{error}\n  Back to the end of episode {self.state.episode}, and on with learning rate {rate:.3g} (rollback "
-            f"{rollbacks.n} of {self.config.rollback_limit})."
-        )
-        return payload
+        raise shared(TrainingError(f"not a finite number in episode {self.state.episode + 1}{step}: {reason}"))
 
     def _say(self, text: str) -> None:
         if self.watcher is not None:
@@ -505,11 +444,5 @@ class Trainer:
             found = self.comm.gather(bad)
             bad = self.comm.first(lambda: next(name for name in found if name))
             reason = diagnose.explain_of_all(self.model, self.state.starting_state, self.comm)
-            raise _shared(TrainingError(f"{bad} is not finite at the end of episode {self.state.episode}: {reason}"))
+            raise shared(TrainingError(f"{bad} is not finite at the end of episode {self.state.episode}: {reason}"))
         return payload
-
-
-def _shared(error: Raised) -> Raised:
-    """Marks an error that every process raises."""
-    error.shared = True
-    return error
