@@ -1,4 +1,4 @@
-# deqn on the CPU; docs/containers.md says how to build and use it.
+# deqn on the CPU; docs/howto/containers.md says how to build and use it.
 FROM python:3.11-slim
 
 # with the package index of PyTorch's build for the CPU, the image is 4 GB smaller

@@ -5,7 +5,7 @@
     python benchmarks/heterogeneous_agents.py --keep runs/literature run.threads=1   keeps the runs
 
 A run that is in the folder of --keep is not trained again. The column of the reference needs JAX. What each row is:
-docs/heterogeneous_agents.md.
+docs/howto/heterogeneous_agents.md.
 """
 
 from __future__ import annotations

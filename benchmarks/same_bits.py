@@ -5,7 +5,7 @@ python benchmarks/same_bits.py --root ../before   another one, with this environ
 python benchmarks/same_bits.py run.products=plain with more settings for all runs: here without products of the library's own
 
 A digest covers the last checkpoint (network, optimizer, schedule, generators, states) and the error file, which has the
-loss of every epoch. Equal on one machine with one thread and the same versions; see docs/limits.md.
+loss of every epoch. Equal on one machine with one thread and the same versions; see docs/explanation/limits.md.
 """
 
 from __future__ import annotations

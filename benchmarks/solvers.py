@@ -1,6 +1,6 @@
 """Least squares with the Jacobian held or without it, by size: milliseconds a step, and seconds until residuals are small.
 
-python benchmarks/solvers.py                                  the grid of docs/training.md, a row for each size
+python benchmarks/solvers.py                                  the grid of docs/explanation/training.md, a row for each size
 python benchmarks/solvers.py --cases "delta = 0.1" --units 64 --states 256
 
 Each case starts from the policy of the steady state, with two hidden layers, and takes steps on one batch of simulated states

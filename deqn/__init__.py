@@ -2,7 +2,7 @@
 
 The method is that of Azinovic, Gaegauf and Scheidegger (2022), "Deep Equilibrium Nets", International Economic Review 63(4),
 1471-1525. Model files and keys are those of the TensorFlow DEQN library of Scheidegger and co-authors. All sources are in
-docs/references.md.
+docs/explanation/references.md.
 """
 
 from __future__ import annotations

@@ -88,9 +88,9 @@ def model_from(
 ) -> Model:
     """A model from functions, such as those in the cells of a notebook: writes its folder and YAML files, and loads it.
 
-    The functions are those of a model folder (docs/writing_a_model.md). `State`, `PolicyState`, `Definitions`, `Parameters` and
-    `Globals` need no import. A function may call other functions of the notebook, which are written with it. What it needs to
-    know stands in `constants`; a variable of the notebook is refused, because a later run would not have it.
+    The functions are those of a model folder (docs/tutorials/writing_a_model.md). `State`, `PolicyState`, `Definitions`,
+    `Parameters` and `Globals` need no import. A function may call other functions of the notebook, which are written with it.
+    What it needs to know stands in `constants`; a variable of the notebook is refused, because a later run would not have it.
 
     Args:
         name: of the model: `deqn train --config-dir <folder>/config model=<name>` trains it, too.

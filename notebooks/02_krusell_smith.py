@@ -10,7 +10,7 @@
 # that moves, training, and the policy.
 #
 # The calibration is that of Žemlička's notebook on this economy, but for the asset grid: his ends at 50, where a quarter of the
-# households would go on saving ([mean capital: three numbers](../docs/krusell_smith.md#mean-capital-three-numbers)).
+# households would go on saving ([mean capital: three numbers](../docs/models/krusell_smith.md#mean-capital-three-numbers)).
 
 # %%
 # On Colab, and wherever deqn is missing, this cell installs it. Elsewhere it does nothing.
@@ -168,4 +168,4 @@ print(
 
 # %% [markdown]
 # `deqn post hydra.run.dir=<run folder>` holds this run against a classical solution on a finer grid, the linear solution and the tests of
-# the literature ([how the Krusell–Smith economy is solved](../docs/krusell_smith.md)).
+# the literature ([how the Krusell–Smith economy is solved](../docs/models/krusell_smith.md)).

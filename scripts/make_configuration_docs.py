@@ -1,4 +1,4 @@
-"""Writes docs/configuration.md from deqn/configuration/schema.py.
+"""Writes docs/reference/configuration.md from deqn/configuration/schema.py.
 
 python scripts/make_configuration_docs.py            writes the file
 python scripts/make_configuration_docs.py --print    prints it
@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT))
 from deqn.configuration import activations, distributions, net_schema, optimizers, schedules, schema  # noqa: E402
 from deqn.numerics.rng import Rng  # noqa: E402
 
-TARGET = ROOT / "docs" / "configuration.md"
+TARGET = ROOT / "docs" / "reference" / "configuration.md"
 GROUPS = {"constants", "net", "optimizer", "run", "variables"}
 
 INTRODUCTION = """\
@@ -47,7 +47,7 @@ HYDRA = """\
 | option | meaning |
 |---|---|
 | `--check` | validate, link and try the model; train and write nothing (`run_deepnet.py` only) |
-| `--from DIR` | DIR is a folder of the TensorFlow library, as it is: see [there](from_tensorflow.md) |
+| `--from DIR` | DIR is a folder of the TensorFlow library, as it is: see [there](../howto/from_tensorflow.md) |
 | `--config-dir DIR` | DIR adds YAML files to the groups: `DIR/model/<name>.yaml`, `DIR/net/<name>.yaml`, ... |
 | `-m` | one run for each combination of comma-separated values |
 | `--cfg job` | print the composed configuration |
@@ -100,7 +100,7 @@ def text() -> str:
         table(net_schema.Net),
         "An entry of `aggregates`:\n",
         table(net_schema.Aggregate),
-        "`distribution` ([heterogeneous agents](households.md)):\n",
+        "`distribution` ([heterogeneous agents](../tutorials/households.md)):\n",
         table(net_schema.Distribution),
         "`hidden:` in `layers`:\n",
         table(net_schema.HiddenLayer),
@@ -115,7 +115,7 @@ def text() -> str:
         schedules_text(),
         "## run (`config/run/<name>.yaml`)\n",
         table(s.Run),
-        "`loss:` ([formulas and sources](losses.md)):\n",
+        "`loss:` ([formulas and sources](../explanation/losses.md)):\n",
         table(s.Loss),
         HYDRA,
     ]
@@ -215,9 +215,9 @@ def optimizers_text() -> str:
     return (
         "\n".join(lines)
         + "\n\nOf this library: `LevenbergMarquardt`, `AdaHessian`, `MAO`, `NaturalGradient`, `Lion`, `Ftrl` "
-        "([what they do](optimizers.md)). Every other optimizer of `torch.optim` has PyTorch's defaults; Muon and SparseAdam are "
-        "refused, since they cannot train this network step by step. `optimizer_kwargs` takes PyTorch's argument names, and "
-        "`beta_1`, `beta_2`, `epsilon`, `rho` of Keras. The optimizer's fused form is used where there is one.\n"
+        "([what they do](../howto/optimizers.md)). Every other optimizer of `torch.optim` has PyTorch's defaults; Muon and "
+        "SparseAdam are refused, since they cannot train this network step by step. `optimizer_kwargs` takes PyTorch's argument "
+        "names, and `beta_1`, `beta_2`, `epsilon`, `rho` of Keras. The optimizer's fused form is used where there is one.\n"
     )
 
 

@@ -1,7 +1,9 @@
 """One command from a fresh clone: makes the environment, then runs what was asked.
 
     python3 scripts/start.py train model=krusell_smith     train a model (arguments as for run_deepnet.py)
+    python3 scripts/start.py post runs/first               figures and report of a run (arguments as for deqn post)
     python3 scripts/start.py test                          run the tests (arguments as for pytest)
+    python3 scripts/start.py docs                          build the documentation, site/index.html
     python3 scripts/start.py setup                         only make the environment
 
 The environment is the folder .venv of the checkout, with the versions of constraints.txt. It is made once, and again when
@@ -18,6 +20,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
 PYTHON = os.path.join(VENV, "Scripts" if os.name == "nt" else "bin", "python.exe" if os.name == "nt" else "python")
 STAMP = os.path.join(VENV, "installed.txt")
+DOCS_STAMP = os.path.join(VENV, "docs_installed.txt")
 LOG = os.path.join(VENV, "install.log")
 
 # what pip says -> what it means
@@ -51,16 +54,18 @@ def main():
         )
     commands = {
         "train": [PYTHON, os.path.join(ROOT, "run_deepnet.py")],
+        "post": [PYTHON, "-m", "deqn", "post"],
         "test": [PYTHON, "-m", "pytest"],
+        "docs": [PYTHON, "-m", "mkdocs", "build", "--strict", "--quiet"],
         "setup": None,
     }
     if len(sys.argv) < 2 or sys.argv[1] not in commands:
         return fail("expected one of: {}.\n\n{}".format(", ".join(commands), __doc__))
-    status = set_up()
+    status = set_up() or (sys.argv[1] == "docs" and install("[docs]", DOCS_STAMP))
     command = commands[sys.argv[1]]
     if status or command is None:
         return status
-    return run(command + sys.argv[2:], cwd=ROOT if sys.argv[1] == "test" else None)
+    return run(command + sys.argv[2:], cwd=ROOT if sys.argv[1] in ("test", "docs") else None)
 
 
 def run(command, cwd):
@@ -75,11 +80,8 @@ def run(command, cwd):
 
 def set_up():
     """Makes .venv unless it is there and up to date; returns the exit status."""
-    wanted = digest()
-    if os.path.isfile(STAMP) and os.path.isfile(PYTHON):
-        with open(STAMP) as file:
-            if file.read() == wanted:
-                return 0
+    if os.path.isfile(PYTHON) and up_to_date(STAMP):
+        return 0
     print(f"setting up {VENV} (once; one to ten minutes, depending on the connection)", flush=True)
     if not os.path.isdir(VENV):
         made = subprocess.run([sys.executable, "-m", "venv", VENV], capture_output=True, text=True)
@@ -96,18 +98,30 @@ def set_up():
         return fail(
             f"{VENV} exists, but is no environment of Python 3.11 to 3.13 with pip. Remove it and run this again."
         )
+    return install("[ks,reference,dev]", STAMP)
+
+
+def install(extras, stamp):
+    """Installs the package with these extras, unless `stamp` says that it is done; returns the exit status."""
+    if up_to_date(stamp):
+        return 0
     pip = [PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--progress-bar", "off"]
     with open(LOG, "w") as log:
         status = subprocess.call(
-            pip + ["-c", os.path.join(ROOT, "constraints.txt"), "-e", ROOT + "[ks,reference,dev]"],
-            stdout=log,
-            stderr=log,
+            pip + ["-c", os.path.join(ROOT, "constraints.txt"), "-e", ROOT + extras], stdout=log, stderr=log
         )
     if status:
         return fail(f"the packages could not be installed: {reason()}\nThe whole output is in {LOG}")
-    with open(STAMP, "w") as file:
-        file.write(wanted)
+    with open(stamp, "w") as file:
+        file.write(digest())
     return 0
+
+
+def up_to_date(stamp):
+    if not os.path.isfile(stamp):
+        return False
+    with open(stamp) as file:
+        return file.read() == digest()
 
 
 def reason():

@@ -99,7 +99,7 @@ def judge(run: Trained) -> Verdict:
     """Simulates the trained economy for `PERIODS` and holds its states, policies and residuals against what a solution has.
 
     An economy in transition (`stationary: false`) is simulated for the periods of an episode, and held to no steady state.
-    A run without findings is not proven to be right: see docs/limits.md. Neither generator nor network is changed.
+    A run without findings is not proven to be right: see docs/explanation/limits.md. Neither generator nor network is changed.
     """
     model, verdict = run.model, Verdict()
     generator = model.rng.get_state()

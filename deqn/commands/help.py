@@ -4,13 +4,13 @@ from __future__ import annotations
 
 _DOCS = """\
 commands: deqn train, sweep, check, post, compare, new, port, list, info; deqn --help says what each does
-docs: README.md; docs/configuration.md: every key; docs/writing_a_model.md; docs/limits.md"""
+docs: docs/index.md; docs/reference/configuration.md: every key; docs/tutorials/writing_a_model.md"""
 
 _OWN = """\
 of your own:
   --config-dir my_config    a folder with YAML files that join the groups: my_config/net/mine.yaml is net=mine
   MODELS_DIR=my_models      a folder with model folders; the shipped ones stay available
-  --from ~/DEQN_library     a folder of the TensorFlow library, as it is: docs/from_tensorflow.md"""
+  --from ~/DEQN_library     a folder of the TensorFlow library, as it is: docs/howto/from_tensorflow.md"""
 
 _OVERRIDES = """\
 what to change:
@@ -71,7 +71,7 @@ usage: {{program}} runs/first [key=value ...]
        USE_CONFIG_FROM_RUN_DIR=runs/first {{program}} hydra.run.dir=runs/first [key=value ...]
 
 The variable of the environment names the run whose configuration is taken; without it, it is that of hydra.run.dir, for which the
-folder alone stands. --script runs a script of the TensorFlow library's users in place of all this: docs/from_tensorflow.md.
+folder alone stands. --script runs a script of the TensorFlow library's users in place of all this: docs/howto/from_tensorflow.md.
 
 keys:
   STARTING_POINT=LATEST              the checkpoint: LATEST, or a name such as ckpt-90

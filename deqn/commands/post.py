@@ -25,7 +25,7 @@ from deqn.training.terminal import escape, terminal
 
 _LOG10 = (
     "`log10 mean` is the mean of log10 |residual|, not the logarithm of `mean`; the other `log10` columns are the logarithms of "
-    "those without (docs/verdict.md)."
+    "those without (docs/explanation/verdict.md)."
 )
 
 

@@ -83,7 +83,7 @@ def _sweep(options: argparse.Namespace) -> int:
     if launched() is not None:
         raise ConfigError(
             "deqn sweep starts its runs itself, each with one process: start it without torchrun, horovodrun or srun. To train "
-            "each run with several processes, sweep with `-m`: docs/cluster.md."
+            "each run with several processes, sweep with `-m`: docs/howto/cluster.md."
         )
     for name in ("trials", "jobs"):
         if getattr(options, name) is not None and getattr(options, name) < 1:

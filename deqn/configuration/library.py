@@ -188,7 +188,7 @@ def read(
         if (folder / "Model.py").is_file():
             raise ConfigError(
                 f"{name}/Model.py is not read: the network belongs to a file of the net group, or to Net.py, and there is none. "
-                "docs/tensorflow_model_files.md says how to rewrite it."
+                "docs/reference/tensorflow_model_files.md says how to rewrite it."
             )
         if own_net:  # which makes all layers
             translation.tree["net"] = {"layers": [{"output": {}}]}

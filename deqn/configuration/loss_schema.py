@@ -10,7 +10,7 @@ from deqn.configuration.fields import Group, PositiveFloat, Rate, Share
 
 
 class Loss(Group):
-    """Loss of the residuals, and weights of the equations; the formulas stand in docs/losses.md."""
+    """Loss of the residuals, and weights of the equations; the formulas stand in docs/explanation/losses.md."""
 
     kind: Literal["mse", "huber", "log-cosh", "sobolev"] = Field(
         "mse",

@@ -288,7 +288,7 @@ class Config(Group):
     )
     tracker: str = Field(
         "",
-        description="(new) a class of your own that is told of each episode, `my_module.MyTracker` (docs/running.md)",
+        description="(new) a class of your own that is told of each episode, `my_module.MyTracker` (docs/howto/trackers.md)",
     )
     device: str = Field("auto", description="(new) auto, cpu, cuda or cuda:<n>")
     on_nonfinite: Literal["stop", "rollback"] = Field(

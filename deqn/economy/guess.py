@@ -46,7 +46,7 @@ def guess(model: Model, states: Tensor) -> Tensor:
     if function is None:
         raise ConfigError(
             f"net.warm_start = 'guess': {model.folder / 'Guess.py'} is missing. It needs guess(state), which returns a value for "
-            "the name of each policy (docs/training.md); or give net.warm_start=none, steady_state or linear."
+            "the name of each policy (docs/explanation/training.md); or give net.warm_start=none, steady_state or linear."
         )
     with model.context(), torch.no_grad():
         try:

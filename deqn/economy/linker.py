@@ -97,7 +97,9 @@ class Linker:
         if path in self._modules:
             return self._modules[path]
         if not path.is_file():
-            raise ModelError(f"{folder}: {file}.py is missing. A model folder needs it; see docs/writing_a_model.md.")
+            raise ModelError(
+                f"{folder}: {file}.py is missing. A model folder needs it; see docs/tutorials/writing_a_model.md."
+            )
         module = types.ModuleType(f"{self._prefix}_{folder.name}.{file}")
         module.__file__ = str(path)
         module.__dict__["__builtins__"] = {**vars(builtins), "__import__": partial(self._import, folder)}

@@ -271,8 +271,8 @@ class Model:
         if there and self.linker.has("Model"):
             raise ModelError(
                 f"{self.name}/Model.py is not read: the network belongs to the file of the net group, or to Net.py. Networks "
-                "with equations and optimizers of their own are not there. Rewrite it as docs/tensorflow_model_files.md "
-                "says, and remove it."
+                "with equations and optimizers of their own are not there. Rewrite it as "
+                "docs/reference/tensorflow_model_files.md says, and remove it."
             )
         self._set_parameters({name: self._as_constant(value) for name, value in config.constants.items()})
         self._set_parameters(self._built_in_parameters() | {"LOG_DIR": log_dir})

@@ -103,8 +103,8 @@ def refuse_one_of_many_tasks(environment: Mapping[str, str]) -> None:
     if tasks.isdigit() and int(tasks) > 1 and not any(environment.get(size) for _, size, *_ in _VARIABLES):
         raise ConfigError(
             f"SLURM_NTASKS={tasks}: this job has {tasks} tasks, but one process was started, outside of srun. Start it with "
-            f"srun python run_deepnet.py ..., or torchrun --nproc-per-node {tasks} run_deepnet.py ... (docs/cluster.md); to "
-            "train with one process, ask for one task, or set SLURM_NTASKS=1."
+            f"srun python run_deepnet.py ..., or torchrun --nproc-per-node {tasks} run_deepnet.py ... (docs/howto/cluster.md); "
+            "to train with one process, ask for one task, or set SLURM_NTASKS=1."
         )
 
 
@@ -129,7 +129,7 @@ def set_meeting_point(launch: Launch, environment: Mapping[str, str]) -> None:
             raise ConfigError(
                 f"{launch.launcher} has started {launch.size} processes on several machines, and neither Horovod with MPI nor a "
                 "place to meet is there. Set MASTER_ADDR to the name of the first machine and MASTER_PORT to a free port, "
-                "the same for all (docs/cluster.md), or use torchrun or horovodrun."
+                "the same for all (docs/howto/cluster.md), or use torchrun or horovodrun."
             )
         os.environ["MASTER_ADDR"] = "127.0.0.1"
     if "MASTER_PORT" not in environment:

@@ -1,7 +1,7 @@
 """What `import tensorflow as tf` and `import keras` give inside a model's files: a documented set of names on PyTorch.
 
-docs/tensorflow_model_files.md lists them. A name outside is an AttributeError that says so; `--check` finds it before anything
-runs.
+docs/reference/tensorflow_model_files.md lists them. A name outside is an AttributeError that says so; `--check` finds it before
+anything runs.
 """
 
 from __future__ import annotations
@@ -102,7 +102,8 @@ class Names:
     def missing(self, name: str) -> str:
         full = f"{self._path}.{name}"
         return (
-            f"{full} is not among the names of TensorFlow that are here (docs/tensorflow_model_files.md).{torch_name(name)}"
+            f"{full} is not among the names of TensorFlow that are here (docs/reference/tensorflow_model_files.md)."
+            + torch_name(name)
             + (suggestion(name, self).replace("Did you mean ", f"Did you mean {self._path}.") or "")
         )
 

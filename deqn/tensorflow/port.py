@@ -109,7 +109,7 @@ def _others(folder: Path, paths: Mapping[str, Path], keep_variables: bool, resul
         if len(name.parts) == 1 and path.suffix == ".py":
             if path.name == "Model.py":
                 result.remarks.append(
-                    f"{folder.name}/Model.py is left out: see Model.py in docs/tensorflow_model_files.md."
+                    f"{folder.name}/Model.py is left out: see Model.py in docs/reference/tensorflow_model_files.md."
                 )
             elif path.stem not in paths and (path.name != VARIABLES or keep_variables):
                 result.remarks.append(f"{folder.name}/{path.name} is left out: no file of the model imports it.")

@@ -8,7 +8,7 @@ economies that end ever later: it goes to the stable path from nearly anywhere, 
 In between, let rho be the rate at which time iteration goes to a solution, or away from it where rho > 1. A step with share
 eta multiplies the distance by (1 - eta) rho / (1 - eta rho). With eta = 0.9 and rho = 0.96 this is 0.7 instead of 0.96, and
 solutions with rho between 1 and 1 / (2 eta - 1) = 1.25 still repel. Such steps are as fast as Newton's where both end at the
-same solution (docs/training.md).
+same solution (docs/explanation/training.md).
 
 Sources: Coleman (1990), Solving the stochastic growth model by policy-function iteration, Journal of Business and Economic
 Statistics 8, 27-29, and Coleman (1991), Econometrica 59, 1091-1104, on time iteration; Judd (1998), Numerical Methods in

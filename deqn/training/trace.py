@@ -1,7 +1,7 @@
 """The eligibility trace: residuals that are summed along the simulated trajectory before they are squared.
 
 The word is that of temporal-difference learning: Sutton (1988), Learning to predict by the methods of temporal differences,
-Machine Learning 3, 9-44. What it is here is a definition of our own, see docs/losses.md.
+Machine Learning 3, 9-44. What it is here is a definition of our own, see docs/explanation/losses.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A figure of the economy, its distance to backward induction, and states of a wider box for docs/heterogeneous_agents.md."""
+"""A figure, the distance to backward induction, and states of a wider box for docs/howto/heterogeneous_agents.md."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""A figure of the economy, and the solution by another method for the report of docs/heterogeneous_agents.md."""
+"""A figure of the economy, and the solution by another method for the report of docs/howto/heterogeneous_agents.md."""
 
 import hashlib
 import json

@@ -10,7 +10,7 @@ import numpy as np
 
 
 def sequence_jacobian(constants, calibration):
-    """What the linear solution is made of; the keys are those of docs/heterogeneous_agents.md.
+    """What the linear solution is made of; the keys are those of docs/howto/heterogeneous_agents.md.
 
     Args:
         constants: those of the model, a mapping.

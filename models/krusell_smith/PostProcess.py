@@ -1,4 +1,4 @@
-"""What the economies of the Krusell-Smith kind add to the post-processing of docs/heterogeneous_agents.md."""
+"""What the economies of the Krusell-Smith kind add to the post-processing of docs/howto/heterogeneous_agents.md."""
 
 import hashlib
 import importlib.util

@@ -9,7 +9,7 @@ import numpy as np
 
 
 def sequence_jacobian(constants, calibration):
-    """What the linear solution is made of; the keys are those of docs/heterogeneous_agents.md."""
+    """What the linear solution is made of; the keys are those of docs/howto/heterogeneous_agents.md."""
     import sequence_jacobian as ssj
 
     p, found = constants, {name: np.asarray(value, dtype=float) for name, value in calibration.items()}

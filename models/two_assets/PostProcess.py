@@ -1,6 +1,6 @@
 """A figure of the economy, and tables of how far the network is from the classical and from the linear solution.
 
-The tests of docs/heterogeneous_agents.md are for one asset. This file writes `two_assets.md` in their place.
+The tests of docs/howto/heterogeneous_agents.md are for one asset. This file writes `two_assets.md` in their place.
 """
 
 import importlib.util

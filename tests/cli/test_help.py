@@ -19,7 +19,8 @@ def test_the_help_of_training_is_our_own_and_imports_nothing_slow(command, tmp_p
     assert done.returncode == 0, done.stderr
     for fragment in (
         "python run_deepnet.py [options]", "preset=smoke", "--check", "--strict", "--config-dir", "MODELS_DIR=",
-        "constants.beta=", "USE_CONFIG_FROM_RUN_DIR=", "docs/configuration.md", "deqn list", "--hydra-help", "deqn --help",
+        "constants.beta=", "USE_CONFIG_FROM_RUN_DIR=", "docs/reference/configuration.md", "deqn list",
+        "--hydra-help", "deqn --help",
     ):  # fmt: skip
         assert fragment in done.stdout
     assert "preset/" not in done.stdout

@@ -36,7 +36,7 @@ def test_pips_output_becomes_a_reason(output, tmp_path):
 def test_an_unknown_command_gets_the_known_ones():
     process = subprocess.run([sys.executable, START, "trian"], capture_output=True, text=True)
     assert process.returncode == 2
-    assert "expected one of: train, test, setup." in process.stderr
+    assert "expected one of: train, post, test, docs, setup." in process.stderr
 
 
 def test_an_environment_that_is_none_is_left_alone(tmp_path):

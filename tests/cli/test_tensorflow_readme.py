@@ -1,4 +1,4 @@
-"""What the README of the TensorFlow library promises, row by row of the tables in docs/from_tensorflow.md.
+"""What the README of the TensorFlow library promises, row by row of the tables in docs/howto/from_tensorflow.md.
 
 A row is checked by a test of this file, whose docstring begins with the row, or by one of another file (`ELSEWHERE`).
 """
@@ -166,7 +166,7 @@ def elsewhere() -> dict[str, str]:
 
 def rows() -> list[str]:
     """What the README promises, the first cell of each row of the tables."""
-    page = (ROOT / "docs" / "from_tensorflow.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "howto" / "from_tensorflow.md").read_text(encoding="utf-8")
     tables = page.partition("## What its README promises")[2].partition("\n## ")[0]
     return [cell for cell in re.findall(r"^\| (.+?) \| ", tables, re.MULTILINE) if cell != "README"]
 

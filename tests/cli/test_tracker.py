@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import TINY
 from tests.docs.blocks import ROOT, blocks, write
 
-PAGE = ROOT / "docs" / "running.md"
+PAGE = ROOT / "docs" / "howto" / "trackers.md"
 TRACKERS = {block.file: block for block in blocks(PAGE) if block.language == "python" and block.file}
 RUN = [*TINY, "run.N_episodes=3", "hydra.run.dir=run"]
 

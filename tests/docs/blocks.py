@@ -56,7 +56,10 @@ def write(block: Block, folder: Path) -> None:
 def commands(block: Block) -> list[str]:
     """The command lines of a shell block, without comments."""
     text = block.text.replace("\\\n", " ")
-    return [line.split(" #")[0].strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    lines = [line.split(" #")[0].strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    # the environment is made; its commands are those of start.py
+    lines = [re.sub(r"^python3 scripts/start\.py (?=train|post)", "deqn ", line) for line in lines]
+    return [line for line in lines if line != "python3 scripts/start.py setup"]
 
 
 def shell(line: str, folder: Path, extra: str = "") -> subprocess.CompletedProcess[str]:
@@ -97,6 +100,6 @@ def shown(*pages: Path) -> set[str]:
 
 
 def is_training(line: str) -> bool:
-    return ("run_deepnet.py" in line or "deqn train" in line) and not any(
+    return any(name in line for name in ("run_deepnet.py", "deqn train")) and not any(
         option in line for option in ("--check", "--cfg", "--help")
     )

@@ -1,4 +1,4 @@
-"""docs/configuration.md says what deqn/configuration/schema.py says."""
+"""docs/reference/configuration.md says what deqn/configuration/schema.py says."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import runpy
 from deqn.configuration import schema
 from tests.docs.blocks import ROOT
 
-PAGE = ROOT / "docs" / "configuration.md"
+PAGE = ROOT / "docs" / "reference" / "configuration.md"
 
 
 def test_the_page_is_current():

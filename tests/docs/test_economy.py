@@ -1,4 +1,4 @@
-"""docs/economy.md: its example runs, and the files that it lists are written."""
+"""docs/howto/economy.md: its example runs, and the files that it lists are written."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 
 from tests.docs.blocks import ROOT, blocks, python
 
-PAGE = ROOT / "docs" / "economy.md"
+PAGE = ROOT / "docs" / "howto" / "economy.md"
 
 
 def test_the_example_runs(finished_run, tmp_path):

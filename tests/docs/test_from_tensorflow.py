@@ -9,7 +9,7 @@ import pytest
 from deqn.tensorflow.keys import OPTIMIZER, RUN, refusal
 from tests.conftest import ROOT
 
-PAGE = (ROOT / "docs" / "from_tensorflow.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "howto" / "from_tensorflow.md").read_text(encoding="utf-8")
 
 
 def test_every_key_of_the_tables_is_on_the_page():

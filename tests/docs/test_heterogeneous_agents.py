@@ -1,4 +1,4 @@
-"""docs/heterogeneous_agents.md: its example runs, and its contract is the one that is asked for."""
+"""docs/howto/heterogeneous_agents.md: its example runs, and its contract is the one that is asked for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from deqn.disk.run_folder import RunFolder, comparable
 from deqn.economy.probe import probe
 from tests.docs.blocks import ROOT, blocks
 
-PAGE = ROOT / "docs" / "heterogeneous_agents.md"
+PAGE = ROOT / "docs" / "howto" / "heterogeneous_agents.md"
 
 
 def test_the_example_runs(tmp_path, monkeypatch, capsys):

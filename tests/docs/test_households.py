@@ -1,4 +1,4 @@
-"""docs/households.md: its examples give what it says."""
+"""docs/tutorials/households.md: its examples give what it says."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from tests.docs.blocks import ROOT, Block, blocks, python
 
-PAGE = ROOT / "docs" / "households.md"
+PAGE = ROOT / "docs" / "tutorials" / "households.md"
 BLOCKS = blocks(PAGE)
 EXAMPLES = [(a, b) for a, b in pairwise(BLOCKS) if (a.language, b.language) == ("python", "output")]
 

@@ -1,4 +1,4 @@
-"""docs/references.md: each file that it names says where its method comes from."""
+"""docs/explanation/references.md: each file that it names says where its method comes from."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from tests.docs.blocks import ROOT
 
-PAGE = ROOT / "docs" / "references.md"
+PAGE = ROOT / "docs" / "explanation" / "references.md"
 OWED = {
     ("Azinovic", "2022"), ("Scheidegger", ""), ("Žemlička", ""), ("Krusell", "1998"), ("Young", "2010"), ("Den Haan", "2010"),
     ("Auclert", "2021"), ("Carroll", "2006"), ("Maliar", "2010"), ("Brock", "1972"), ("Stroud", "1971"), ("Judd", "1998"),

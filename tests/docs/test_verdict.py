@@ -1,4 +1,4 @@
-"""docs/verdict.md lists what the verdict can find, with its thresholds, and its example runs."""
+"""docs/explanation/verdict.md lists what the verdict can find, with its thresholds, and its example runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import shutil
 from deqn.analysis import verdict
 from tests.docs.blocks import ROOT, blocks, python
 
-PAGE = ROOT / "docs" / "verdict.md"
+PAGE = ROOT / "docs" / "explanation" / "verdict.md"
 
 
 def test_every_finding_has_a_row():

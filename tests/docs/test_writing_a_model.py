@@ -1,4 +1,4 @@
-"""docs/writing_a_model.md is complete: its files, commands and messages are what a reader gets."""
+"""docs/tutorials/writing_a_model.md is complete: its files, commands and messages are what a reader gets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import deqn
 from deqn.economy.probe import probe
 from tests.docs.blocks import ROOT, blocks, commands, is_training, python, shell, shown, without_numbers, write
 
-PAGE = ROOT / "docs" / "writing_a_model.md"
+PAGE = ROOT / "docs" / "tutorials" / "writing_a_model.md"
 
 # what a reader does wrong: overrides, or (file, text, wrong text); and the message
 MISTAKES = {

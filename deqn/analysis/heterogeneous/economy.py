@@ -1,6 +1,6 @@
 """An economy whose state `distribution` [nE, nA] is a histogram of households, seen through what its folder offers.
 
-The contract is docs/heterogeneous_agents.md. Shapes: nE idiosyncratic states e, nA nodes of assets a, nS aggregate shocks.
+The contract is docs/howto/heterogeneous_agents.md. Shapes: nE idiosyncratic states e, nA nodes of assets a, nS aggregate shocks.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class Economy:
             missing += [f"{file}.{f}{what}" for f, what in functions.items() if not hasattr(module, f)]
         missing += [f"Parameters.{p}: {what}" for p, what in _PARAMETERS.items() if p not in model.Parameters]
         if missing:
-            raise NotOffered(f"{name} does not offer {'; '.join(missing)} (docs/heterogeneous_agents.md)")
+            raise NotOffered(f"{name} does not offer {'; '.join(missing)} (docs/howto/heterogeneous_agents.md)")
 
     def _start(self) -> Tensor:
         """An initial state `[1, n_states]`, the same in each process; the model's generator stays as it is."""

@@ -2,7 +2,7 @@
 
 The method is that of Auclert, Bardóczy, Rognlie and Straub (2021), "Using the sequence-space Jacobian to solve and estimate
 heterogeneous-agent models", Econometrica 89(5), 2375-2408, by the package sequence-jacobian. The folder's Linear.py hands over
-the model (docs/heterogeneous_agents.md). It is exact to first order in the shock around the stationary equilibrium,
+the model (docs/howto/heterogeneous_agents.md). It is exact to first order in the shock around the stationary equilibrium,
 with the whole histogram as the state, and blind to aggregate risk.
 
 Timing. What is predetermined in the folder's own definitions (capital at the beginning of a period) is sequence-jacobian's

@@ -2,7 +2,7 @@
 
 Patterns: the tables of Den Haan (2010), Comparison of solutions to the incomplete markets model with aggregate uncertainty,
 Journal of Economic Dynamics and Control 34(1), 4-27, with shocks of our own; the Bellman error of Han, Yang and E (2021),
-DeepHAM, arXiv:2112.14377. What each row is: docs/heterogeneous_agents.md.
+DeepHAM, arXiv:2112.14377. What each row is: docs/howto/heterogeneous_agents.md.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ is shared with the network's path. There, households know Z, K and their own (e,
 
 where shift is half a year of mean labour income. Consumption is concave in wealth, so that the mean of a concave function of
 wealth tells how much households save, given K. Others explain K' better, but not what they are next themselves: of those that
-were tried, this one leaves the smallest errors to laws that are iterated alone (docs/countercyclical_risk.md). K and m follow
-from what households save today, whatever Z' is. `slope` makes m uncorrelated with log K along the path of the classical
+were tried, this one leaves the smallest errors to laws that are iterated alone (docs/models/countercyclical_risk.md). K and m
+follow from what households save today, whatever Z' is. `slope` makes m uncorrelated with log K along the path of the classical
 solution, so that the grid is a rectangle in (log K, m).
 
 Laws of motion of log K and m are quadratic in both, for each Z. Given them, consumption on (Z, log K, m, e, a) comes from the

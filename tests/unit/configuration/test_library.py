@@ -245,7 +245,7 @@ def test_a_config_yaml_without_groups_takes_them_from_variables_and_the_command_
 
 def test_a_network_in_model_py_is_refused_with_the_page_that_says_what_to_do(tmp_path):
     folder = library(tmp_path, BARE | {"growth/Model.py": "class Model: pass\n"})
-    with pytest.raises(ConfigError, match=r"growth/Model.py is not read.*docs/tensorflow_model_files.md"):
+    with pytest.raises(ConfigError, match=r"growth/Model.py is not read.*docs/reference/tensorflow_model_files.md"):
         config(folder)
 
 

@@ -93,7 +93,7 @@ def test_another_return_is_said(tmp_path):
 
 
 def test_a_file_with_networks_of_its_own_is_refused_with_the_way_out(tmp_path):
-    with pytest.raises(ModelError, match=r"tiny/Model.py is not read: .*docs/tensorflow_model_files.md"):
+    with pytest.raises(ModelError, match=r"tiny/Model.py is not read: .*docs/reference/tensorflow_model_files.md"):
         load(tmp_path, Model="class Model:\n    pass\n")
 
 

@@ -366,7 +366,7 @@ def test_assertions():
 def test_a_name_outside_says_what_to_write(path, advice):
     *inner, name = path.split(".")
     place = getattr(tf, inner[0]) if inner else tf
-    with pytest.raises(AttributeError, match=r"docs/tensorflow_model_files.md") as error:
+    with pytest.raises(AttributeError, match=r"docs/reference/tensorflow_model_files.md") as error:
         getattr(place, name)
     assert advice in str(error.value)
 
@@ -392,7 +392,7 @@ def test_numpy_has_its_old_names():
 def test_every_name_is_in_the_documentation():
     from tests.conftest import ROOT
 
-    page = (ROOT / "docs" / "tensorflow_model_files.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "reference" / "tensorflow_model_files.md").read_text(encoding="utf-8")
     missing = [
         f"{path}{name}" for path, place in _namespaces("", tf) for name in place if f"`{name}`" not in page
     ]  # fmt: skip
