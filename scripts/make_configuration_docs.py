@@ -117,6 +117,8 @@ def text() -> str:
         table(s.Run),
         "`loss:` ([formulas and sources](../explanation/losses.md)):\n",
         table(s.Loss),
+        "`accuracy:` of `run`:\n",
+        table(s.Accuracy),
         HYDRA,
     ]
     return "\n".join(parts)

@@ -60,7 +60,7 @@ def facts(name: str, config: Any) -> str:
     variables = config.variables
     rows = {
         "train it": f"`deqn train model={name}`",
-        "time": f"{time(config.about.minutes)} on two cores",
+        "time": f"{time(config.about.minutes)} on the clock",
         "states": columns(variables.states),
         "policies": columns(variables.policies),
         "held against": answer(config),
