@@ -57,7 +57,7 @@ def test_what_the_wheel_is_built_from_is_copied():
 
 
 def test_the_page_builds_what_is_there():
-    page = (ROOT / "docs" / "containers.md").read_text()
+    page = (ROOT / "docs" / "howto" / "containers.md").read_text()
     assert "docker build -t deqn ." in page
     assert {*re.findall(r"docker build -f (\S+)", page)} == {"Dockerfile.cuda"}
     arguments = {*re.findall(r"--build-arg (\w+)=", page)}

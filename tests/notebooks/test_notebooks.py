@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.docs.blocks import blocks
 
-PAGE = ROOT / "docs" / "notebooks.md"
+PAGE = ROOT / "docs" / "howto" / "notebooks.md"
 spec = importlib.util.spec_from_file_location("make_notebooks", ROOT / "scripts" / "make_notebooks.py")
 assert spec is not None
 assert spec.loader is not None
