@@ -100,6 +100,6 @@ def shown(*pages: Path) -> set[str]:
 
 
 def is_training(line: str) -> bool:
-    return any(name in line for name in ("run_deepnet.py", "deqn train")) and not any(
+    return any(name in line for name in ("run_deepnet.py", "deqn train", "deqn sweep")) and not any(
         option in line for option in ("--check", "--cfg", "--help")
     )
