@@ -69,7 +69,11 @@ def test_the_run_folder_has_what_the_table_says(results, folder):
 def test_the_sweep_makes_four_runs_two_tables_and_a_figure(results, folder):
     rates = folder / "runs" / "rates"
     assert len(list(rates.glob("*/run.json"))) == 4
-    assert [file.name for file in sorted(rates.glob("sweep*.[cp]*"))] == ["sweep.csv", "sweep.png", "sweep_over_seeds.csv"]
+    assert [file.name for file in sorted(rates.glob("sweep*.[cp]*"))] == [
+        "sweep.csv",
+        "sweep.png",
+        "sweep_over_seeds.csv",
+    ]
 
 
 def _without_figures(text: str) -> list[str]:
