@@ -65,7 +65,12 @@ def main():
     command = commands[sys.argv[1]]
     if status or command is None:
         return status
-    return run(command + sys.argv[2:], cwd=ROOT if sys.argv[1] in ("test", "docs") else None)
+    status = run(command + sys.argv[2:], cwd=ROOT if sys.argv[1] in ("test", "docs") else None)
+    if sys.argv[1] == "docs" and status == 0:
+        print(
+            "site/index.html; its search needs a server: python3 -m http.server --directory site, then localhost:8000"
+        )
+    return status
 
 
 def run(command, cwd):
