@@ -153,9 +153,10 @@ def _linear(model: Model, states: Tensor) -> dict[str, bool | None]:
                 means[name] += weight * value
                 spreads[name] += weight.abs() * (value - found[name]).abs()
     judged: dict[str, bool | None] = {}
+    digits = torch.finfo(states.dtype).eps  # residuals are differences of numbers near one
     for name, value in found.items():
         spread, off = float(spreads[name].mean()), float((means[name] - value).abs().mean())
-        judged[name] = None if spread <= _ROUNDING else off <= _LINEAR * spread
+        judged[name] = None if spread <= max(_ROUNDING, 50 * digits) else off <= _LINEAR * spread + 8 * digits
     return judged
 
 
