@@ -103,8 +103,8 @@ moments.loc[["K", "z", "C", "R"], ["mean", "mean error", "std", "std error", "au
 #
 # In the stochastic steady state all fear shocks, and none comes. The test of Den Haan and Marcet (1994) asks whether somebody who knows the state could
 # foresee the errors of the equations. For an exact solution, 5 % of the statistics lie below the lower bound and 5 % above the upper one. In this
-# economy, $R' C / C'$ does not depend on the shock where the savings rate is right: the row of a good solution has no numbers, because there is no
-# error to be foreseen.
+# economy, $R' C / C'$ does not depend on the shock where the savings rate is right. What is left are tiny errors of the network; if many more than
+# 5 % lie above, these can be foreseen. The row of an exact solution has no numbers, because there is no error.
 
 # %%
 print(run.stochastic_steady_state())
