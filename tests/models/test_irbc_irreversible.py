@@ -59,6 +59,8 @@ def best_path(k_0: float, a: np.ndarray, gamma: float, start: np.ndarray | None 
         k[1:-1] = inner
         g, Y = k[1:] / k[:-1] - 1, A * np.exp(a) * k[:-1] ** ALPHA
         C = Y - (DELTA + g + PHI / 2 * g**2) * k[:-1]
+        if (C <= 0).any():  # a step too far: the search takes a shorter one
+            return 1e6, np.zeros_like(inner)
         marginal = beta * weight * C ** (-1 / gamma)
         by_k = ALPHA * Y / k[:-1] + 1 - DELTA + PHI / 2 * g * (g + 2)
         slope = marginal[1:] * by_k[1:] - marginal[:-1] * (1 + PHI * g[:-1])
