@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 
 class DEQNError(Exception):
@@ -68,6 +68,15 @@ class ElsewhereError(DEQNError):
     def __init__(self, exit_code: int) -> None:
         super().__init__("the first process has failed.")
         self.exit_code = exit_code
+
+
+Raised = TypeVar("Raised", bound=DEQNError)
+
+
+def shared(error: Raised) -> Raised:
+    """Marks an error that every process raises."""
+    error.shared = True
+    return error
 
 
 def count(n: int, noun: str, plural: str | None = None) -> str:

@@ -22,7 +22,7 @@ from deqn.commands import entry
 from deqn.commands.sweep_table import SweepTable
 from deqn.configuration import space as spaces
 from deqn.configuration.compose import Composed, compose
-from deqn.configuration.overrides import RUN_DIR_VARIABLE, parse_overrides
+from deqn.configuration.overrides import RUN_DIR_VARIABLE, parse_overrides, quoted
 from deqn.configuration.space import Space
 from deqn.disk.checkpoint import Checkpoints
 from deqn.disk.run_folder import RunFolder
@@ -89,6 +89,9 @@ def _sweep(options: argparse.Namespace) -> int:
         if getattr(options, name) is not None and getattr(options, name) < 1:
             raise ConfigError(f"--{name} {getattr(options, name)}: expected a whole number of at least 1.")
     asked = _asked(options)
+    os.environ.pop(RUN_DIR_VARIABLE, None)  # the runs have that of the sweep, whoever goes on with it
+    if asked["run_dir"] is not None:
+        os.environ[RUN_DIR_VARIABLE] = asked["run_dir"]
     plan = Plan(asked)
     if options.only is not None:
         return plan.train_only(options.only)
@@ -204,7 +207,11 @@ class Plan:
     def command(self, number: int, point: dict[str, str]) -> list[str]:
         """The arguments of `deqn train` for a job, which goes on where it has a checkpoint."""
         folder, asked = self.folder_of(number), self._asked
-        lines = [*self.space.fixed, *(f"{key}={value}" for key, value in point.items()), f"hydra.run.dir='{folder}'"]
+        lines = [
+            *self.space.fixed,
+            *(f"{key}={value}" for key, value in point.items()),
+            f"hydra.run.dir={quoted(str(folder))}",
+        ]
         if self.prune and not any(o.key_or_group == "run.accuracy.every" for o in parse_overrides(lines)):
             lines.append(f"run.accuracy.every={self._every}")
         if Checkpoints(folder).names():
@@ -304,8 +311,11 @@ class Sweep:
         order = [trial.number for trial in waiting]
         while waiting or self._running:
             while waiting and len(self._running) < self._plan.together and not signals.received:
+                folder = RunFolder(self._plan.folder_of(waiting[0].number))
+                if folder.in_use():  # a run of a sweep that was killed writes its last checkpoint
+                    break
                 trial = waiting.popleft()
-                if trial.pruned is not None or "verdict" in RunFolder(self._plan.folder_of(trial.number)).read():
+                if trial.pruned is not None or "verdict" in folder.read():
                     self._report(trial)
                     ended[trial.number] = (trial, 0, "")
                 else:
@@ -328,7 +338,7 @@ class Sweep:
             while order and order[0] in ended:
                 self._tell(*ended.pop(order.pop(0)))
             self._show()
-            if self._running:
+            if waiting or self._running:
                 time.sleep(_LOOK)
         for number in order:
             if number in ended:

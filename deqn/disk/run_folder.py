@@ -106,6 +106,17 @@ class RunFolder:
                 "remove it where a process on another machine was killed and left it."
             )
 
+    def in_use(self) -> bool:
+        """Whether another process holds the folder."""
+        if not any((self.path / name).exists() for name in (_LOCK_FILE, _SOFT_LOCK_FILE)):
+            return False
+        try:
+            self._take()
+        except Timeout:
+            return True
+        self.release()
+        return False
+
     def release(self) -> None:
         # first: afterwards it could be that of the next process; elsewhere it cannot while it is held
         if os.name == "posix" and not isinstance(self._lock, SoftFileLock):

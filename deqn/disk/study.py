@@ -11,6 +11,7 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from deqn.configuration.space import Space
@@ -56,7 +57,7 @@ class Trial:
         self._prune(episode)
 
     def _prune(self, episode: int) -> None:
-        if self._study.prune and self.pruned is None and self._trial.should_prune():
+        if self._study.prune and self.pruned is None and self._study.is_behind(self.number, episode):
             self._trial.set_user_attr(_PRUNED, episode)
 
     def tell(self, residual: float | None) -> None:
@@ -97,17 +98,31 @@ class Study:
         self._points = space.grid() if draws is None else []
         self.n_trials = len(self._points) if draws is None else draws * max(1, len(self._seeds))
         self._in_rounds = prune or draws is not None
-        pruner = optuna.pruners.MedianPruner(_BEFORE_PRUNING, episodes // 5) if prune else optuna.pruners.NopPruner()
+        self._spared = episodes // 5
         try:
             storage = optuna.storages.RDBStorage(f"sqlite:///{folder / FILE}")
             self.study = optuna.create_study(
-                storage=storage, study_name=_NAME, direction="minimize", pruner=pruner, load_if_exists=True
+                storage=storage, study_name=_NAME, direction="minimize", load_if_exists=True
             )
         except Exception as error:  # SQLAlchemy's, of a file that is no database
             raise CheckpointError(f"{folder / FILE} cannot be read: {' '.join(str(error).split())[:200]}") from error
 
     def frozen(self, number: int) -> FrozenTrial:
         return self.study.get_trials(deepcopy=False)[number]
+
+    def is_behind(self, number: int, episode: int) -> bool:
+        """Whether the best that a trial has reached is worse than the median of the others after the same episode.
+
+        Optuna's MedianPruner, but the others are completed trials of earlier rounds: who is faster in a round decides nothing.
+        """
+        own = self.frozen(number).intermediate_values
+        first = number // self._together * self._together
+        complete = self.optuna.trial.TrialState.COMPLETE
+        before = [t for t in self.study.get_trials(deepcopy=False) if t.number < first and t.state == complete]
+        others = [t.intermediate_values[episode] for t in before if episode in t.intermediate_values]
+        if len(before) < _BEFORE_PRUNING or episode < self._spared or not others:
+            return False
+        return min(value for at, value in own.items() if at <= episode) > median(others)
 
     def point_of(self, trial: Any) -> dict[str, str]:
         """Key -> value of a trial, as one types it; what it does not have yet is drawn."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from deqn.configuration.schema import Config
-from deqn.errors import DEQNError, TrainingError
+from deqn.errors import TrainingError, shared
 from deqn.numerics.least_squares import LevenbergMarquardt
 from deqn.processes.comm import Comm
 from deqn.training.least_squares import Stuck
@@ -14,8 +14,6 @@ from deqn.training.saving import Saver
 from deqn.training.train_state import Rollbacks, TrainState
 
 _RETURNS = 3  # from least squares to a first-order phase
-
-Raised = TypeVar("Raised", bound=DEQNError)
 
 
 class GoingBack:
@@ -93,9 +91,3 @@ class GoingBack:
             "must stay positive."
         )
         return shared(advice) if error.shared else advice
-
-
-def shared(error: Raised) -> Raised:
-    """Marks an error that every process raises."""
-    error.shared = True
-    return error

@@ -19,7 +19,7 @@ from deqn.disk.cache import keep_compiled, keep_trial
 from deqn.disk.run_folder import RunFolder
 from deqn.economy.model import Model
 from deqn.economy.pseudo_states import refuse_moving
-from deqn.errors import ConfigError, ModelError, ProcessError, SaveError, TrainingError
+from deqn.errors import ConfigError, ModelError, ProcessError, SaveError, TrainingError, shared
 from deqn.numerics.beyond_gradient import BeyondGradient
 from deqn.numerics.least_squares import LevenbergMarquardt
 from deqn.numerics.natural_gradient import NaturalGradient
@@ -31,7 +31,7 @@ from deqn.training.compiled import compiled
 from deqn.training.cpu import configure_cpu, no_garbage
 from deqn.training.first_order import BadStep, FirstOrder
 from deqn.training.fresh import FreshStates
-from deqn.training.going_back import GoingBack, shared
+from deqn.training.going_back import GoingBack
 from deqn.training.gradient import Gradient
 from deqn.training.least_squares import LeastSquares, Stuck
 from deqn.training.progress import Progress

@@ -119,24 +119,10 @@ def test_killed_and_gone_on_with_it_ends_as_if_it_had_not_been(tmp_path):
         process.kill()
         process.wait()
         assert started(job)
-    # the runs notice that the sweep is gone, and leave their folders
-    while any(_running(tmp_path / "killed" / str(job)) for job in range(2)):
-        time.sleep(0.05)
+    # at once: the run of the one that was killed may still write its last checkpoint
     again = sweep(tmp_path, "hydra.sweep.dir=killed")
     assert again.returncode == 0, again.stderr
     assert table(tmp_path / "killed") == table(tmp_path / "whole")
-
-
-def _running(folder: Path) -> bool:
-    file = folder / "run.json"
-    record = json.loads(file.read_text()) if file.is_file() else {}
-    if record.get("status") != "running":
-        return False
-    try:
-        os.kill(record["pid"], 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def test_ctrl_c_stops_the_runs_with_a_checkpoint_and_says_how_to_go_on(tmp_path):

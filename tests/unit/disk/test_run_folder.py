@@ -229,3 +229,14 @@ def test_the_seconds_of_a_record_of_before_starts_were_listed_are_counted(tmp_pa
     folder.begin(what, {"from": 3, "goal": 5}, new=False)
     folder.end("finished", 5, 40, 1.5)
     assert folder.read()["seconds"] == 3.5
+
+
+def test_a_folder_is_in_use_while_it_is_held(tmp_path):
+    one, other = RunFolder(tmp_path), RunFolder(tmp_path)
+    assert not other.in_use()
+    one.acquire()
+    assert other.in_use()
+    one.release()
+    assert not other.in_use()
+    other.acquire()
+    other.release()

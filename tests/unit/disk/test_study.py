@@ -107,3 +107,24 @@ def test_a_file_that_is_no_study_is_said(tmp_path):
     (tmp_path / "study.db").write_text("no database\n" * 100)
     with pytest.raises(CheckpointError, match=r"study\.db cannot be read"):
         Study(tmp_path, read(GRID))
+
+
+def test_who_is_faster_in_a_round_decides_nothing(tmp_path):
+    """Each round trained and told one trial after the other, or all side by side: the same trials are pruned."""
+
+    def trained(folder: Path, side_by_side: bool) -> list:
+        folder.mkdir()
+        study = study_in(folder)
+        while trials := study.next():
+            episodes = range(10, EPISODES + 1, 10)
+            if side_by_side:
+                for episode in episodes:
+                    for trial in reversed(trials):
+                        trial.report(episode, residual(trial.overrides, episode))
+            for trial in trials:
+                for episode in () if side_by_side else episodes:
+                    trial.report(episode, residual(trial.overrides, episode))
+                trial.tell(residual(trial.overrides, EPISODES))
+        return study.ended()
+
+    assert trained(tmp_path / "one", True) == trained(tmp_path / "other", False)
