@@ -66,6 +66,7 @@ def model_from(
     states: Mapping[str, Any] | Sequence[str],
     policies: Mapping[str, Any] | Sequence[str],
     equations: Function,
+    unit_free: Function | None = None,
     next_state: Function | None = None,
     shocks: Mapping[str, float | str] | Function | None = None,
     total_step_random: Function | None = None,
@@ -79,6 +80,7 @@ def model_from(
     guess: Function | None = None,
     define_net: Function | None = None,
     post_process: Function | None = None,
+    activations: Sequence[Function] | Mapping[str, Function] = (),
     net: Mapping[str, Any] | str | None = None,
     optimizer: Mapping[str, Any] | str | None = None,
     run: Mapping[str, Any] | str | None = None,
@@ -97,6 +99,7 @@ def model_from(
         states: by name, the pair (low, high) that it starts between, or the entry of the YAML file, `{"init": ...}`.
         policies: by name, the pair (lower, upper) of its bounds, or the entry of the YAML file.
         equations: `equations(state, policy_state)`, the residuals by name.
+        unit_free: `unit_free(state, policy_state)`, the same residuals without a unit (docs/howto/economy.md).
         next_state: `next_state(state, policy_state, <shock>, ...)`, the law of motion.
         shocks: with `next_state`, the standard deviation of each normal shock, a number or the name of a constant; without one,
             there is no risk. Beside `total_step_random`, a function `shocks()` that gives `(shock_values, shock_probs)`.
@@ -106,6 +109,7 @@ def model_from(
         constants: numbers and arrays: `Parameters.<name>`.
         hooks: `closed_form`, `cycle_hook` and the other functions of Hooks.py.
         calibrate, guess, define_net, post_process: the functions of Calibration.py, Guess.py, Net.py and PostProcess.py.
+        activations: functions of a tensor, as for `definitions`. `net` and `policies` call them `Activations.<name>`.
         net, optimizer, run: keys of these groups, or the name of a model whose group is taken. What `net` and `run` leave out is
             that of the template of `deqn new`; `optimizer` replaces the template's.
         config: keys outside the groups, `{"stationary": False}`.
@@ -119,11 +123,11 @@ def model_from(
     into = Path(name if folder is None else folder)
     write_model(
         Economy(
-            name=name, states=states, policies=policies, equations=equations, next_state=next_state, shocks=shocks,
-            total_step_random=total_step_random, total_step_spec_shock=total_step_spec_shock, shock_probs=shock_probs,
-            definitions=definitions, definition_bounds=definition_bounds, constants=constants, hooks=hooks,
-            calibrate=calibrate, guess=guess, define_net=define_net, post_process=post_process, net=net,
-            optimizer=optimizer, run=run, config=config,
+            name=name, states=states, policies=policies, equations=equations, unit_free=unit_free, next_state=next_state,
+            shocks=shocks, total_step_random=total_step_random, total_step_spec_shock=total_step_spec_shock,
+            shock_probs=shock_probs, definitions=definitions, definition_bounds=definition_bounds, constants=constants,
+            hooks=hooks, calibrate=calibrate, guess=guess, define_net=define_net, post_process=post_process,
+            activations=activations, net=net, optimizer=optimizer, run=run, config=config,
         ),
         into,
     )  # fmt: skip

@@ -1,32 +1,25 @@
 """A model folder written from functions: those of a notebook's cells, or of a file.
 
-Each function is written as it stands, with the functions and classes of its own notebook that it uses, and with the imports
-that it needs. What is written is a model folder like any other: it can be trained by `deqn train`, resumed and sent to others.
+What is written is a model folder like any other: it can be trained by `deqn train`, resumed and sent to others.
 """
 
 from __future__ import annotations
 
-import ast
-import builtins
 import inspect
-import symtable
-import sys
-import textwrap
-import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from deqn.economy.function_text import Pieces
 from deqn.economy.new import MOVED, refuse_names, yaml_files
 from deqn.errors import ConfigError, ModelError, count, suggestion
 
 Function = Callable[..., Any]
 Given = Any  # an entry of the YAML file, or a pair of numbers
 
-NAMES = ("Definitions", "Globals", "Parameters", "PolicyState", "State")
 HOOKS = ("post_init", "cycle_hook", "progress", "closed_form", "reference", "closing_lines", "transversality")
 _MARK = "# written by deqn.model_from, which overwrites this file: remove this line to keep changes of your own"
 _NODES = 5  # of each shock
@@ -79,6 +72,7 @@ class Economy:
     states: Mapping[str, Given] | Sequence[str]
     policies: Mapping[str, Given] | Sequence[str]
     equations: Function
+    unit_free: Function | None = None
     next_state: Function | None = None
     shocks: Mapping[str, float | str] | Function | None = None
     total_step_random: Function | None = None
@@ -92,6 +86,7 @@ class Economy:
     guess: Function | None = None
     define_net: Function | None = None
     post_process: Function | None = None
+    activations: Sequence[Function] | Mapping[str, Function] = ()
     net: Mapping[str, Any] | str | None = None
     optimizer: Mapping[str, Any] | str | None = None
     run: Mapping[str, Any] | str | None = None
@@ -255,7 +250,8 @@ class _Folder:
         """
         economy, texts = self.economy, {"Definitions": self._file(self.definitions, own=True)}
         texts["Dynamics"] = self._dynamics()
-        texts["Equations"] = self._file({"equations": economy.equations})
+        unit_free = {} if economy.unit_free is None else {"unit_free": economy.unit_free}
+        texts["Equations"] = self._file({"equations": economy.equations, **unit_free})
         hooks = _by_name(economy.hooks)
         for name in hooks:
             if name not in HOOKS:
@@ -269,6 +265,7 @@ class _Folder:
             "Net": {"define_net": economy.define_net},
             "PostProcess": {"post_process": economy.post_process},
             "Hooks": hooks,
+            "Activations": _by_name(economy.activations),
         }
         for file, functions in more.items():
             given = {name: function for name, function in functions.items() if function is not None}
@@ -288,9 +285,9 @@ class _Folder:
         pieces = self._collect(functions, own)
         return pieces.imports() + "".join(f"\n\n{text}\n" for text in pieces.texts) + "".join(pieces.renamed)
 
-    def _collect(self, functions: Mapping[str, Function], own: bool = False) -> _Pieces:
+    def _collect(self, functions: Mapping[str, Function], own: bool = False) -> Pieces:
         shared = {} if own else {id(function): name for name, function in self.definitions.items()}
-        pieces = _Pieces(shared, self.economy.constants, self.problems)
+        pieces = Pieces(shared, self.economy.constants, self.problems)
         for name, function in functions.items():
             pieces.add(name, function)
         return pieces
@@ -366,150 +363,6 @@ class _Folder:
             values = "shock_values, shock_probs" if "shock_probs" not in steps else "shock_values, _"
             text += f"\n\n{values} = shocks()\n"
         return text
-
-
-class _Pieces:
-    """Functions and classes of one file, each behind those that it uses, and its imports.
-
-    Args:
-        shared: by identity, the functions that are imported from Definitions.py.
-        constants: of the model.
-        problems: gets what cannot be saved.
-    """
-
-    def __init__(self, shared: Mapping[int, str], constants: Mapping[str, Any], problems: list[str]) -> None:
-        self.shared, self.constants, self.problems = shared, constants, problems
-        self.modules: set[str] = set()
-        self.texts: list[str] = []
-        self.renamed: list[str] = []
-        self._seen: dict[int, str] = {}
-
-    def imports(self) -> str:
-        """Others' modules first, then the names of the model."""
-        names = {f"import {name}" for name in NAMES}
-        own = {line for line in self.modules if line in names or line.startswith("from Definitions")}
-        blocks = [
-            "\n".join(sorted(block, key=lambda line: line.split()[1::-1]))
-            for block in (self.modules - own, own)
-            if block
-        ]
-        return "\n".join(f"{block}\n" for block in blocks)
-
-    def add(self, name: str, function: Any) -> None:
-        """A function that is given, under the name that the model's files have for it."""
-        own = getattr(function, "__name__", "")
-        if not isinstance(inspect.unwrap(function) if callable(function) else None, types.FunctionType):
-            self.problems.append(f"{name} is of type {type(function).__name__}, expected a function written with def.")
-        elif own == "<lambda>":
-            self.problems.append(f"{name} is a lambda, which has no source of its own: write it with def {name}(...).")
-        else:
-            self._write(own, function)
-            if own != name:
-                self.renamed.append(f"\n\n{name} = {own}\n")
-
-    def _write(self, name: str, thing: Any) -> None:
-        if id(thing) in self._seen:
-            return
-        self._seen[id(thing)] = name
-        unwrapped = inspect.unwrap(thing)
-        closed = getattr(getattr(unwrapped, "__code__", None), "co_freevars", ())
-        if closed:
-            self.problems.append(
-                f"{name} uses {', '.join(closed)} of the function around it, which a file would not have. Move {name} to the top "
-                "of a cell, and give what it needs as constants={...}: Parameters.<name>."
-            )
-            return
-        try:
-            text = _source(unwrapped)
-        except (OSError, TypeError, SyntaxError):
-            self.problems.append(
-                f"the source of {name} is not there to be written: define it in a cell of its own or in a file (not by exec(), "
-                "nor in a cell that begins with %%time)."
-            )
-            return
-        around = getattr(unwrapped, "__globals__", None) or vars(sys.modules[unwrapped.__module__])
-        for used in _globals(text):
-            self._need(name, used, around, unwrapped.__module__)
-        self.texts.append(text)
-
-    def _need(self, name: str, used: str, around: Mapping[str, Any], module: str) -> None:
-        """What a name in the source of a function stands for, as an import or as a piece of this file."""
-        if used in NAMES:
-            self.modules.add(f"import {used}")
-            return
-        if used not in around:
-            if not hasattr(builtins, used):
-                self.problems.append(f"{name} uses {used}, which is not defined.{suggestion(used, around)}")
-            return
-        value = around[used]
-        shared = self.shared.get(id(value))
-        origin = getattr(value, "__module__", None)
-        if shared is not None:
-            self.modules.add(f"from Definitions import {shared}" + (f" as {used}" if used != shared else ""))
-        elif isinstance(value, types.ModuleType):
-            short = value.__name__ == used
-            self.modules.add(f"import {used}" if short else f"import {value.__name__} as {used}")
-        elif isinstance(value, type | types.FunctionType) and origin in (module, "__main__"):
-            self._write(used, value)
-            if value.__name__ != used:
-                self.texts.append(f"{used} = {value.__name__}")
-        elif (home := _home(value, around)) is not None:
-            place, its = home
-            self.modules.add(f"from {place} import {its}" + (f" as {used}" if used != its else ""))
-        else:
-            known = "" if used in self.constants else f" Give it as constants={{{used!r}: ...}}."
-            self.problems.append(
-                f"{name} uses the variable {used} ({type(value).__name__}), which a file would not have.{known} Write "
-                f"Parameters.{used} in the function."
-            )
-
-
-def _source(thing: Any) -> str:
-    """The text of a function or class, without the indentation of what is around it.
-
-    Raises:
-        OSError, TypeError: where Python does not know it.
-    """
-    if not isinstance(thing, type):
-        return textwrap.dedent(inspect.getsource(thing)).rstrip()
-    # the cell that holds one of its functions: Python looks for classes in files alone
-    functions = [value for value in vars(thing).values() if isinstance(value, types.FunctionType)]
-    if not functions:
-        return textwrap.dedent(inspect.getsource(thing)).rstrip()
-    lines, _ = inspect.findsource(functions[0])
-    for node in ast.parse("".join(lines)).body:
-        if isinstance(node, ast.ClassDef) and node.name == thing.__name__:
-            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-            return "".join(lines[first - 1 : node.end_lineno]).rstrip()
-    raise OSError(f"no class {thing.__name__}")
-
-
-def _globals(text: str) -> list[str]:
-    """Names that a piece of source takes from the module around it, in the order of the alphabet."""
-
-    def used(table: symtable.SymbolTable, top: bool) -> Iterator[str]:
-        for symbol in table.get_symbols():
-            if symbol.is_referenced() and (not symbol.is_assigned() if top else symbol.is_global()):
-                yield symbol.get_name()
-        for inner in table.get_children():
-            yield from used(inner, False)
-
-    table = symtable.symtable(text, "<function>", "exec")
-    own = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned()}
-    return sorted({*used(table, True)} - own)
-
-
-def _home(value: Any, around: Mapping[str, Any]) -> tuple[str, str] | None:
-    """The module that a function or class can be imported from, and its name there; None for what is a value."""
-    name = getattr(value, "__name__", None)
-    if not callable(value) or not isinstance(name, str):
-        return None
-    places = [getattr(value, "__module__", None), *(v.__name__ for v in around.values() if inspect.ismodule(v))]
-    for place in places:
-        module = sys.modules.get(place) if place else None
-        if module is not None and getattr(module, name, None) is value:
-            return str(place), name
-    return None
 
 
 def _by_name(given: Sequence[Function] | Mapping[str, Function]) -> dict[str, Function]:

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 import deqn
-from deqn.economy.from_functions import _globals
+from deqn.analysis.trained import Trained
+from deqn.economy.function_text import names_used
 from tests.conftest import ROOT
 
 ALPHA = 0.36
@@ -44,6 +45,20 @@ def euler_equation(state, policy_state):
     return {
         "euler": 1 - Parameters.beta * E_t(lambda s, p: ratio(Definitions.R(s, p) * now, Definitions.C(s, p)))  # noqa: F821
     }
+
+
+def consumption_gap(state, policy_state):
+    """The Euler equation as a relative error of consumption."""
+    asked = 1 - euler_equation(state, policy_state)["euler"]
+    return {"euler": ratio(1, asked) - 1}
+
+
+def smooth(x):
+    return torch.log(ratio(1 + x**2, 2))
+
+
+def up_to_alpha(x):
+    return Parameters.alpha * torch.sigmoid(x)  # noqa: F821
 
 
 def next_state(state, policy_state, eps):
@@ -109,6 +124,39 @@ def test_the_model_trains_and_the_run_resumes_from_python(tmp_path):
     assert run.policy_error_table()  # of the hook
     assert deqn.resume(tmp_path / "first", ["run.N_episodes=3"]).episode == 3
     assert run.model.folder == (tmp_path / "island/models/island").resolve()
+
+
+def test_residuals_without_a_unit_are_those_of_the_function(tmp_path):
+    model = deqn.model_from("island", **GROWTH, unit_free=consumption_gap)
+    run = Trained(model, tmp_path, states := model.initial_states(20))
+    torch.testing.assert_close(run.unit_free(states)["euler"], 1 / (1 - run.residuals(states)["euler"]) - 1)
+    written = Path("island/models/island/Equations.py").read_text()
+    assert written.count("def euler_equation(") == 1  # which both functions use
+    assert written.count("def ratio(") == 1
+
+
+def test_policies_and_layers_may_have_activations_of_the_notebook():
+    own = {
+        "activations": {"smooth": smooth, "capped": up_to_alpha},
+        "policies": {"s": {"activation": "Activations.capped"}},
+        "net": {"layers": [{"hidden": {"units": 8, "activation": "Activations.smooth"}}, {"output": {}}]},
+    }
+    model = deqn.model_from("island", **GROWTH | own)
+    states = 1e3 * model.initial_states(500)
+    shares = model.policy(states)
+    assert 0 < shares.min() < shares.max() <= model.Parameters.alpha
+    weights = list(model.network.parameters())
+    hidden = smooth(states @ weights[0].T + weights[1])
+    torch.testing.assert_close(shares, model.Parameters.alpha * torch.sigmoid(hidden @ weights[2].T + weights[3]))
+
+
+def test_an_activation_that_is_not_given_is_named():
+    with pytest.raises(deqn.ConfigError, match=r"has no 'cappd'. Did you mean capped"):
+        deqn.model_from(
+            "island",
+            **GROWTH | {"policies": {"s": {"activation": "Activations.cappd"}}},
+            activations={"capped": up_to_alpha},
+        )
 
 
 def test_what_is_written_needs_nothing_of_the_file_it_comes_from():
@@ -190,4 +238,4 @@ def test_what_is_wrong_is_said_and_nothing_is_written(wrong, message):
 
 def test_names_of_the_module_around_are_found_in_defaults_bases_and_inner_functions():
     text = "class A(B):\n    def f(self, x=c):\n        y = 1\n        return [d(y, i) for i in x] + [A]\n"
-    assert _globals(text) == ["B", "c", "d"]
+    assert names_used(text) == ["B", "c", "d"]
