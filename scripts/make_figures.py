@@ -27,6 +27,7 @@ RUNS = {
     "huggett": ("model=huggett", "economy.png"),
     "irbc_irreversible": ("model=irbc_irreversible", "impulse_responses.png"),
     "krusell_smith": ("model=krusell_smith", "economy.png"),
+    "krusell_smith_1998": ("model=krusell_smith_1998", "economy.png"),
     "krusell_smith_beta": ("model=krusell_smith_beta preset=smoke", "economy.png"),
     "sudden_stop_calibrated": ("model=sudden_stop_calibrated", "policies.png"),
     "two_assets": ("model=two_assets", "economy.png"),

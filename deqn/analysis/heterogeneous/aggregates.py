@@ -23,17 +23,17 @@ _INEQUALITY = {"gini": "Gini of wealth", "top_10": "share of the top 10 %", "top
 
 
 def save(path: Path) -> str:
-    """Writes aggregates.csv, moments.csv, aggregates.png and euler_errors_by_wealth.png into the run's output; a line on them."""
+    """Writes aggregates.csv and .png, aggregate_moments.csv and euler_errors_by_wealth.png into the run's output; a line."""
     economy, output = path.economy, path.economy.run.output
     pd.DataFrame(path.series).to_csv(output / "aggregates.csv", index_label="period", float_format="%.9g")
     found = pd.Series(moments(path.series, path.inequality))
-    found.to_csv(output / "moments.csv", header=["value"], index_label="moment")
+    found.to_csv(output / "aggregate_moments.csv", header=["value"], index_label="moment")
     figures.save(draw(path.series), output / "aggregates.png")
     errors = draw_errors_by_wealth(economy)
     if errors is not None:
         figures.save(errors, output / "euler_errors_by_wealth.png")
     return (
-        f"one economy over {path.periods:,} periods after {path.burn_in:,} (aggregates.csv, moments.csv, aggregates.png): mean K "
+        f"one economy over {path.periods:,} periods after {path.burn_in:,} (aggregates.csv, .png, aggregate_moments.csv): mean K "
         f"{found['mean K']:.3f}"
     )
 

@@ -7,7 +7,7 @@ import importlib.util
 import torch
 
 from deqn.analysis import figures
-from deqn.analysis.heterogeneous import aggregates, impulse_responses, linear, report
+from deqn.analysis.heterogeneous import aggregates, households, impulse_responses, linear, report
 from deqn.analysis.heterogeneous.economy import Economy, NotOffered, has_distribution
 from deqn.analysis.heterogeneous.literature import literature
 from deqn.analysis.heterogeneous.path import Path
@@ -24,6 +24,7 @@ def post_process(run: Run) -> list[str]:
         except NotOffered as reason:
             return [f"no tests of the literature: {reason}"]
         path = Path(economy)
+        figures.save(households.draw(path), run.output / "households.png")
         lines = [aggregates.save(path), *_impulse_responses(economy)]
         make = run.from_post_process("references")
         references = make(run) if make else {}
@@ -44,7 +45,7 @@ def post_process(run: Run) -> list[str]:
 
 
 def _impulse_responses(economy: Economy) -> list[str]:
-    """Writes impulse_responses.csv and .png, with the linear solution where the folder has a Linear.py."""
+    """Writes aggregate_responses.csv and .png, with the linear solution where the folder has a Linear.py."""
     run, solution, lines = economy.run, None, []
     if run.model.linker.has("Linear"):
         if importlib.util.find_spec("sequence_jacobian") is None:
@@ -56,6 +57,6 @@ def _impulse_responses(economy: Economy) -> list[str]:
         responses = impulse_responses.table(economy, solution)
     except NotOffered as reason:
         return [*lines, f"no impulse responses: {reason}"]
-    responses.to_csv(run.output / "impulse_responses.csv", index=False, float_format="%.7g")
-    figures.save(impulse_responses.draw(responses), run.output / "impulse_responses.png")
+    responses.to_csv(run.output / "aggregate_responses.csv", index=False, float_format="%.7g")
+    figures.save(impulse_responses.draw(responses), run.output / "aggregate_responses.png")
     return lines

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import deqn
-from deqn.analysis.heterogeneous import literature, post
+from deqn.analysis.heterogeneous import households, literature, post
 from deqn.analysis.heterogeneous import path as path_module
 from deqn.analysis.heterogeneous.agent import Household
 from deqn.analysis.heterogeneous.bellman import Value, bellman_errors
@@ -213,16 +213,36 @@ def test_post_processing_of_an_economy_with_debt(tmp_path, monkeypatch):
     assert report["wealth"]["mean, e = 0, all periods"]["network"] < 0
     assert report["Euler equation of one household"]["dynamic, c, largest"]["network"] < 1e-6
     assert "law of motion" not in report
-    moments = (tmp_path / "moments.csv").read_text()
+    moments = (tmp_path / "aggregate_moments.csv").read_text()
     assert "mean K," in moments
     assert "Gini" not in moments
     assert "std log K" not in moments
-    responses = pd.read_csv(tmp_path / "impulse_responses.csv")
+    responses = pd.read_csv(tmp_path / "aggregate_responses.csv")
     K = responses[responses["variable"] == "K"]["network"].to_numpy()
     assert abs(K[0]) < 1e-9
     assert K[1] > 0
     assert any(line.startswith("network: dynamic Euler errors of c: mean 0.0000 %") for line in lines)
     assert (tmp_path / "euler_errors_by_wealth.png").is_file()
+    assert (tmp_path / "households.png").is_file()
+
+
+def test_the_figure_of_households_shows_what_they_do_in_the_state_with_the_median_K(run):
+    with run.model.context(), torch.no_grad():
+        path = Path(Economy(run, consume(1 - BETA)), periods=500, burn_in=2)
+        left, centre, right = households.draw(path).axes
+    K, a = path.economy.summary(path.states), path.economy.a_grid
+    state = path.states[np.argsort(K)[len(K) // 2]]
+    R, masses = float(state[0]), state[1:].reshape(2, -1).numpy()
+    assert f"K = {np.sort(K)[len(K) // 2]:.4g}, R = {R:.4g}" in left.figure.get_suptitle()
+    for e, h in enumerate((0.97, 1.03)):
+        (nodes, savings), (_, c), (_, shares) = (axis.lines[e].get_data() for axis in (left, centre, right))
+        cash = R * h * a
+        a_next = np.maximum(BETA * cash, a[0])
+        np.testing.assert_allclose(c, (cash - a_next)[: len(c)], rtol=1e-9)
+        np.testing.assert_allclose(savings, a_next[: len(savings)], rtol=1e-9)
+        assert shares[-1] == pytest.approx(100 * masses[e][: len(shares)].sum() / masses[e].sum())
+    assert masses[:, : len(nodes)].sum() >= 0.5 > masses[:, : len(nodes) - 1].sum()
+    np.testing.assert_array_equal(*left.lines[2].get_data())
 
 
 def test_a_folder_may_say_what_stands_for_the_distribution(tmp_path, monkeypatch):
