@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import jinja2
 import pandas as pd
+from markupsafe import Markup, escape
 
 from deqn import __version__
 from deqn.analysis.run import Run
@@ -25,12 +27,21 @@ _FIGURES = {
     "policies": "Policies by each state, on simulated states, beside linear solution and known answer where there are any.",
     "paths": "Trajectories of states and definitions over consecutive periods.",
     "impulse_responses": "Responses to a shock, with two standard errors on either side.",
+    "households": "Savings beside the 45-degree line, consumption and wealth of households, by their idiosyncratic state e.",
+    "aggregates": "Mean wealth of one economy over a long path, and the cycle in its last periods.",
+    "aggregate_responses": "Responses of the aggregates to one step of the aggregate shock, per 1 % of it, from each node.",
+    "euler_errors_by_wealth": "Residuals of households on simulated states by wealth, for each idiosyncratic state e.",
+    "accuracy": "Mean wealth on common shocks under the network and under the solution by another method, and their distance.",
 }
 _LIMITS = (
     "A small residual is necessary, not sufficient: it bounds no error of the policy or of its level. Other equilibria, other "
     "starting points and states that the simulation does not visit were not looked at."
 )
 _ROWS = 60  # of a table: more are in the CSV files
+_LOGS = ("log10 p50", "log10 p95", "log10 p99", "log10 max")
+_RESIDUAL = "{:.1e}"
+_CODE = re.compile(r"`([^`]+)`")
+_SHAPE = re.compile(r"[:,]? `?\[\*?batch[^\]]*\]`?")  # at the end of a docstring, which programmers need
 
 
 @dataclass(frozen=True)
@@ -45,6 +56,7 @@ class Part:
     head: Sequence[str] = ()
     rows: Sequence[Sequence[str]] = ()
     data: str = ""
+    width: int = 0  # of a figure, in pixels
 
 
 @dataclass(frozen=True)
@@ -74,6 +86,9 @@ def write_report(run: Run, lines: Sequence[str]) -> Path:
         Section("Verdict", list(_verdict(run, record))),
         Section("Accuracy", list(_accuracy(run))),
         Section("The economy", list(_economy(run, lines))),
+        Section("Households", list(_households(run))),
+        Section("Beside another method", list(_other_method(run))),
+        Section("Tests of the literature", list(_markdown(run, "den_haan_judd_juillard"))),
         Section("Further figures", list(_further(run))),
         Section("What is not proven", [Part("text", _LIMITS), *([Part("list", lines=run.notes)] if run.notes else [])]),
     ]
@@ -85,6 +100,7 @@ def write_report(run: Run, lines: Sequence[str]) -> Path:
         trim_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.filters["code"] = _code
     page = environment.get_template("report.html.jinja").render(
         title=title,
         subtitle=" · ".join(filter(None, subtitle)),
@@ -108,14 +124,42 @@ def _solved(run: Run) -> Iterator[Part]:
     rows = []
     for kind, columns in (("state", model.state_columns), ("policy", model.policy_columns)):
         for column in columns:
-            rows.append((kind, column.name, _shape(column.shape), bounds_in_words(column.bound)))
-    rows += [("definition", name, "", bounds_in_words(bound)) for name, bound in model.definition_bounds.items()]
+            rows.append((kind, column.name, _shape(column.shape), bounds_in_words(column.bound), ""))
+    own = model.linker.link("Definitions")
     rows += [
-        ("equation", name, _shape(tuple(value.shape[1:])), "") for name, value in run.residuals(run.cloud()[:2]).items()
+        ("definition", name, "", bounds_in_words(bound), _first_sentence(getattr(own, name, None)))
+        for name, bound in model.definition_bounds.items()
     ]
-    yield Part("table", caption="Variables and equations", head=("", "name", "shape", "bounds"), rows=rows)
-    constants = [(name, str(value)) for name, value in config.constants.items()]
+    rows += [
+        ("equation", name, _shape(tuple(value.shape[1:])), "", "")
+        for name, value in run.residuals(run.cloud()[:2]).items()
+    ]
+    yield Part(
+        "table",
+        caption="Variables and equations",
+        **_without_empty(("", "name", "shape", "bounds", "what it is"), rows),
+    )
+    constants = [
+        (name, f"{value:.10g}" if isinstance(value, float) else str(value)) for name, value in config.constants.items()
+    ]
     yield Part("table", caption="Constants", head=("name", "value"), rows=constants)
+
+
+def _first_sentence(function: object) -> str:
+    """What the docstring of a definition says, without the shape at its end."""
+    text = " ".join((getattr(function, "__doc__", None) or "").split())
+    return _SHAPE.sub("", text.partition(". ")[0]).rstrip(".")
+
+
+def _without_empty(head: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """Head and rows of a table without the columns in which nothing stands."""
+    kept = [i for i in range(len(head)) if any(row[i] for row in rows)]
+    return {"head": [head[i] for i in kept], "rows": [[row[i] for i in kept] for row in rows]}
+
+
+def _code(text: str) -> Markup:
+    """HTML in which `what stands in backticks` is code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))
 
 
 def _shape(shape: Sequence[int]) -> str:
@@ -144,7 +188,10 @@ def _how(run: Run, record: Mapping[str, Any]) -> Iterator[Part]:
     yield Part("table", rows=rows)
     yield from _figure(run, "loss")
     yield from _table(
-        run, "policy_drift", "Change of policies from one checkpoint to the next, relative to their mean size"
+        run,
+        "policy_drift",
+        "Change of policies from one checkpoint to the next, relative to their mean size",
+        _RESIDUAL,
     )
 
 
@@ -160,10 +207,12 @@ def _verdict(run: Run, record: Mapping[str, Any]) -> Iterator[Part]:
 
 
 def _accuracy(run: Run) -> Iterator[Part]:
-    yield from _table(run, "euler_discrepancies", "Absolute residuals of the equations")
-    yield from _table(run, "euler_discrepancies_unit_free", "The same without a unit, as the model's Equations.py says")
+    yield from _table(run, "euler_discrepancies", "Absolute residuals: means, percentiles, the largest", _RESIDUAL)
+    yield from _table(
+        run, "euler_discrepancies_unit_free", "The same without a unit, as the model's Equations.py says", _RESIDUAL
+    )
     yield from _figure(run, "euler_discrepancies")
-    yield from _table(run, "euler_discrepancies_other_nodes", "With other expectations")
+    yield from _table(run, "euler_discrepancies_other_nodes", "With other expectations", _RESIDUAL)
     yield from _table(
         run, "den_haan_marcet", "Test of Den Haan and Marcet: percent of the statistics beyond either 5 % point"
     )
@@ -176,11 +225,45 @@ def _accuracy(run: Run) -> Iterator[Part]:
 def _economy(run: Run, lines: Sequence[str]) -> Iterator[Part]:
     if lines:
         yield Part("list", lines=lines)
-    yield from _table(run, "moments", "Moments, with standard errors")
-    yield from _table(run, "correlations", "Correlations")
+    yield from _table(run, "moments", "Moments, with standard errors in brackets")
+    yield from _table(run, "correlations", "Correlations", "{:.2f}")
     for file in sorted(run.output.glob("impulse_responses*.png")):
         yield from _figure(run, file.stem)
     yield from _figure(run, "paths")
+
+
+def _households(run: Run) -> Iterator[Part]:
+    yield from _figure(run, "households")
+    yield from _figure(run, "euler_errors_by_wealth")
+    yield from _figure(run, "aggregates")
+    if not (run.output / "accuracy.md").is_file():  # which has these moments beside those of other methods
+        yield from _table(run, "aggregate_moments", "Moments of one economy over a long path")
+    yield from _figure(run, "aggregate_responses")
+
+
+def _other_method(run: Run) -> Iterator[Part]:
+    yield from _figure(run, "accuracy")
+    yield from _markdown(run, "accuracy")
+
+
+def _markdown(run: Run, name: str) -> Iterator[Part]:
+    """The sections of a page that post-processing has written in Markdown: of each, a table and what is said of it."""
+    file = run.output / f"{name}.md"
+    if not file.is_file():
+        return
+    for section in file.read_text(encoding="utf-8").split("\n## "):
+        heading, *lines = section.splitlines()
+        table = [_cells(line) for line in lines if line.startswith("|") and not line.startswith("|---")]
+        said = " ".join(line for line in lines if line and not line.startswith("|"))
+        if table:
+            yield Part("table", said, caption=heading[:1].upper() + heading[1:], head=table[0], rows=table[1:])
+        elif said:
+            yield Part("text", said, "quiet")
+
+
+def _cells(line: str) -> list[str]:
+    """Of a row of a table in Markdown, in which | within a cell stands as \\|."""
+    return [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
 
 
 def _further(run: Run) -> Iterator[Part]:
@@ -192,25 +275,41 @@ def _further(run: Run) -> Iterator[Part]:
 def _figure(run: Run, name: str) -> Iterator[Part]:
     file = run.output / f"{name}.png"
     if file.is_file():
-        caption = _FIGURES.get(name) or _FIGURES.get(name.rstrip("_0123456789")) or name.replace("_", " ")
-        yield Part("figure", caption=caption, data=base64.b64encode(file.read_bytes()).decode())
+        own = f"{name.replace('_', ' ')}, drawn by the model's own post-processing"
+        caption = _FIGURES.get(name) or _FIGURES.get(name.rstrip("_0123456789")) or own
+        data = file.read_bytes()
+        width = int.from_bytes(data[16:20], "big")  # the PNG's header has it there
+        yield Part("figure", caption=caption, data=base64.b64encode(data).decode(), width=width)
 
 
-def _table(run: Run, name: str, caption: str) -> Iterator[Part]:
+def _table(run: Run, name: str, caption: str, form: str = "{:.4g}") -> Iterator[Part]:
+    """A table that post-processing has written: standard errors stand behind what they are of, some logs are left out.
+
+    Args:
+        form: of numbers. Logs have two decimals.
+    """
     file = run.output / f"{name}.csv"
     if not file.is_file():
         return
     table = pd.read_csv(file)
+    table = table.drop(columns=[name for name in table if name in _LOGS])
     if table.empty:
         return
-    rows = [[_cell(value) for value in row] for row in table.head(_ROWS).itertuples(index=False)]
+    shown = {
+        str(name): [_cell(value, "{:.2f}" if str(name).startswith("log10") else form) for value in values]
+        for name, values in table.head(_ROWS).items()
+    }
+    for name in [name for name in shown if f"{name} error" in shown]:
+        errors = [_cell(value, "{:.1g}") for value in table[f"{name} error"].head(_ROWS)]
+        shown[name] = [f"{cell} ({error})" if error else cell for cell, error in zip(shown[name], errors, strict=True)]
+        del shown[f"{name} error"]
     if len(table) > _ROWS:
         caption += f" (the first {_ROWS} of {len(table)} rows of {file.name})"
-    head = ["" if str(column).startswith("Unnamed") else str(column) for column in table.columns]
-    yield Part("table", caption=caption, head=head, rows=rows)
+    head = ["" if name.startswith("Unnamed") else name for name in shown]
+    yield Part("table", caption=caption, head=head, rows=list(zip(*shown.values(), strict=True)))
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, form: str) -> str:
     if isinstance(value, float):
-        return "" if value != value else f"{value:.4g}"
+        return "" if value != value else form.format(value)
     return str(value)

@@ -294,11 +294,13 @@ def draw(paths: Mapping[str, Series]) -> Figure:
         K = paths[name]["K"]
         top.plot(K, style, linewidth=0.8, label=f"{name}, mean {K.mean():.3f}")
     top.set(title="K on the common shocks", ylabel="K [goods]")
-    top.legend()
+    top.legend(loc="upper left", ncols=2, fontsize="small")
     for reference in paths:
         if reference.startswith("reference"):
             gap = 100 * np.log(paths["network, own grid"]["K"] / paths[reference]["K"])
             bottom.plot(gap, linewidth=0.8, label=f"network, own grid - {reference}")
     bottom.set(xlabel="period", ylabel="d log K [%]")
-    bottom.legend()
+    bottom.legend(loc="lower left", ncols=2, fontsize="small")
+    for axis in (top, bottom):
+        axis.margins(y=0.3)  # room for the legend
     return figure

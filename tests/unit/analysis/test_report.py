@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 import deqn
 from deqn.analysis import figures
@@ -62,9 +63,51 @@ def test_the_page_has_what_was_solved_how_and_how_right(run):
         "What was solved", "How", "Verdict", "Accuracy", "The economy", "Further figures", "What is not proven",
     ]  # fmt: skip
     assert {"K", "z", "s", "K_next", "euler", "alpha", "0.36", "1 s"} - {*page.cells} <= {"1 s"}
-    assert f"{run.accuracy(run.cloud()).loc['euler', 'mean']:.4g}" in page.cells
+    assert f"{run.accuracy(run.cloud()).loc['euler', 'mean']:.1e}" in page.cells
     assert html.escape("it rests < here & there >") in text
-    assert "my own" in text
+    assert "my own, drawn by the model&#39;s own post-processing" in text
+    assert "log10 mean" in text
+    assert "log10 p95" not in text  # the log of a column that is there
+
+
+def test_standard_errors_stand_behind_what_they_are_of(run):
+    pd.DataFrame(
+        {"mean": [1.23456, 2.0], "mean error": [0.0321, float("nan")], "max": [3.0, 4.0]}, index=["K", "z"]
+    ).to_csv(run.output / "moments.csv")
+    text, page = read(write_report(run, []))
+    assert [page.cells[page.cells.index("1.235 (0.03)") + i] for i in (0, 1, 3, 4)] == ["1.235 (0.03)", "3", "2", "4"]
+    assert "mean error" not in text
+
+
+def test_definitions_say_what_they_are(run):
+    own = run.model.linker.link("Definitions")
+    own.K_next.__doc__ = "Capital [goods], of `s` and Y: `[*batch]`. Next period's."
+    _, page = read(write_report(run, []))
+    assert page.cells[page.cells.index("K_next") + 1] != ""
+    assert "Capital [goods], of `s` and Y" in page.cells
+    own.K_next.__doc__ = "Capital: [*batch]."
+    assert "Capital" in read(write_report(run, []))[1].cells
+
+
+def test_pages_of_other_methods_become_tables(run):
+    (run.output / "accuracy.md").write_text(
+        "# Accuracy\n\n10 periods.\n\n## path of K\n\nOf `K` & C.\n\n|  | max \\|d log K\\| [%] | mean |\n|---|---:|---:|\n"
+        "| own grid | 0.1 |  |\n\n## not proven\n\nThat it is unique.\n",
+        encoding="utf-8",
+    )
+    text, page = read(write_report(run, []))
+    assert page.headings[4:6] == ["Beside another method", "Further figures"]
+    assert page.cells[page.cells.index("own grid") :][:2] == ["own grid", "0.1"]
+    assert "<th>max |d log K| [%]</th>" in text
+    assert "<h3>Path of K</h3>" in text
+    assert "Of <code>K</code> &amp; C." in text
+    assert "That it is unique." in text
+
+
+def test_a_figure_has_its_width_in_pixels(run):
+    text, _ = read(write_report(run, []))
+    pixels = [image.width for image in map(Image.open, (run.output / "loss.png", run.output / "my_own.png"))]
+    assert re.findall(r"--pixels: (\d+)px", text) == [str(n) for n in pixels]
 
 
 def test_it_asks_for_nothing_from_elsewhere(run):
