@@ -28,7 +28,7 @@ RUNS = {
     "irbc_irreversible": ("model=irbc_irreversible", "impulse_responses.png"),
     "krusell_smith": ("model=krusell_smith", "economy.png"),
     "krusell_smith_1998": ("model=krusell_smith_1998", "economy.png"),
-    "krusell_smith_beta": ("model=krusell_smith_beta preset=smoke", "economy.png"),
+    "krusell_smith_beta": ("model=krusell_smith_beta seed=1", "economy.png"),
     "sudden_stop_calibrated": ("model=sudden_stop_calibrated", "policies.png"),
     "two_assets": ("model=two_assets", "economy.png"),
 }
