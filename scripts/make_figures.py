@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FIGURES = ROOT / "docs" / "figures"
 # figure -> what is trained, and the file of its post/<date>/ that is the figure
 RUNS = {
+    "analytic": ("model=analytic", "savings.png"),
     "bm1972": ("model=bm1972", "policies.png"),
     "brock_mirman": ("model=brock_mirman", "policies.png"),
     "huggett": ("model=huggett", "economy.png"),
@@ -47,7 +48,6 @@ PROGRAMS = {
 }  # fmt: skip
 # figure -> the runs that it was drawn from by hand
 BY_HAND = {
-    "analytic": "benchmarks/catalogue.py --models analytic --ways shipped --seeds 0",
     "countercyclical_risk": "benchmarks/krusell_smith_accuracy.py --model countercyclical_risk --sees nothing learned --seeds 0",
 }
 COLOURS = 128

@@ -80,12 +80,13 @@ def write_report(run: Run, lines: Sequence[str]) -> Path:
     about, record = run.config.about, RunFolder(run.path).read()
     title = about.title if about is not None and about.title else run.model.name
     title = title[:1].upper() + title[1:]
+    errors = run.policy_error_lines()
     sections = [
         Section("What was solved", list(_solved(run))),
         Section("How", list(_how(run, record))),
         Section("Verdict", list(_verdict(run, record))),
-        Section("Accuracy", list(_accuracy(run))),
-        Section("The economy", list(_economy(run, lines))),
+        Section("Accuracy", list(_accuracy(run, errors))),
+        Section("The economy", list(_economy(run, [line for line in lines if line not in errors]))),
         Section("Households", list(_households(run))),
         Section("Beside another method", list(_other_method(run))),
         Section("Tests of the literature", list(_markdown(run, "den_haan_judd_juillard"))),
@@ -206,7 +207,7 @@ def _verdict(run: Run, record: Mapping[str, Any]) -> Iterator[Part]:
             yield Part("text", f"{finding['text']} Try: {finding['advice']}", "finding")
 
 
-def _accuracy(run: Run) -> Iterator[Part]:
+def _accuracy(run: Run, errors: Sequence[str]) -> Iterator[Part]:
     yield from _table(run, "euler_discrepancies", "Absolute residuals: means, percentiles, the largest", _RESIDUAL)
     yield from _table(
         run, "euler_discrepancies_unit_free", "The same without a unit, as the model's Equations.py says", _RESIDUAL
@@ -216,7 +217,6 @@ def _accuracy(run: Run) -> Iterator[Part]:
     yield from _table(
         run, "den_haan_marcet", "Test of Den Haan and Marcet: percent of the statistics beyond either 5 % point"
     )
-    errors = run.policy_error_lines()
     if errors:
         yield Part("list", lines=errors)
     yield from _figure(run, "policies")

@@ -155,3 +155,17 @@ def test_a_short_training_saves_what_the_closed_form_saves():
         states = model.Parameters.starting_state
         error = (model.policy(states) - closed_form(model, states)["a"]).abs()
     assert error.max() < 1e-3
+
+
+def test_the_figure_has_the_savings_of_each_age_on_the_lines_of_the_closed_form(exact, tmp_path):
+    run = deqn.Run(exact, tmp_path, exact.initial_states(16))
+    run.policies = lambda states: 1.01 * exact.closed_form(states)["a"]
+    with exact.context():
+        left, right = exact.linker.link("PostProcess").draw(run).axes
+    for age, share in enumerate(shares()):
+        wealth, savings = left.lines[2 * age].get_data()
+        np.testing.assert_allclose(savings, 1.01 * share * wealth, rtol=1e-6)
+        ends, line = left.lines[2 * age + 1].get_data()
+        np.testing.assert_allclose(line, share * np.array([wealth.min(), wealth.max()]), rtol=1e-6)
+        np.testing.assert_allclose(ends, [wealth.min(), wealth.max()])
+        np.testing.assert_allclose(right.lines[age].get_ydata(), 0.01 * share * wealth, rtol=1e-5)

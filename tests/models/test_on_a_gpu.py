@@ -11,7 +11,7 @@ import torch
 
 import deqn
 from deqn.analysis import figures
-from deqn.analysis.heterogeneous import aggregates, impulse_responses, linear, report
+from deqn.analysis.heterogeneous import aggregates, households, impulse_responses, linear, report
 from deqn.analysis.heterogeneous.bellman import bellman_errors
 from deqn.analysis.heterogeneous.economy import Economy
 from deqn.analysis.heterogeneous.path import Path
@@ -220,6 +220,7 @@ def test_the_report_of_krusell_smith(tmp_path):
     path = Path(economy, 11, 1)
     with run.model.context(), torch.no_grad():
         assert "mean K" in aggregates.save(path)
+        assert len(households.draw(path).axes) == 3
         link("PostProcess").post_process(run)
         solution = linear.solve(link("Linear").sequence_jacobian(run.config.constants, run.model.calibration))
         assert impulse_responses.table(economy, solution, economies=2, periods=5).notna().all().all()

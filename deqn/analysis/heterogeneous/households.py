@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from deqn.analysis import figures
+from deqn.analysis.heterogeneous.economy import array
 from deqn.analysis.heterogeneous.path import Path
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def draw(path: Path) -> Figure:
     middle = int(np.argsort(K)[len(K) // 2])
     state = path.states[middle : middle + 1]
     c, a_next = (values[0] for values in economy.households(state, economy.policy(state)))
-    a, masses = economy.a_grid, economy.distribution(state)[0].double().cpu().numpy()
+    a, masses = economy.a_grid, array(economy.distribution(state)[0])
     figure, (left, centre, right) = figures.new(columns=3)
     numbers = {column.name: float(column.raw(state)) for column in model.state_columns if not column.shape}
     where = ", ".join(f"{name} = {value:.4g}" for name, value in {"K": K[middle], **numbers}.items())

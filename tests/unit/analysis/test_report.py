@@ -104,6 +104,13 @@ def test_pages_of_other_methods_become_tables(run):
     assert "That it is unique." in text
 
 
+def test_the_distance_to_the_known_answer_is_said_once(run):
+    (line,) = run.policy_error_lines()
+    text, _ = read(write_report(run, [line, "it rests"]))
+    assert text.count(html.escape(line, quote=False)) == 1
+    assert "<li>it rests</li>" in text
+
+
 def test_a_figure_has_its_width_in_pixels(run):
     text, _ = read(write_report(run, []))
     pixels = [image.width for image in map(Image.open, (run.output / "loss.png", run.output / "my_own.png"))]
