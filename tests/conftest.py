@@ -23,6 +23,7 @@ import deqn
 from deqn.configuration.compose import compose
 from deqn.disk.run_folder import RunFolder
 from deqn.economy.probe import probe
+from tests import warm
 
 if (
     signal.getsignal(signal.SIGINT) == signal.SIG_IGN
@@ -114,7 +115,7 @@ def command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
 
     def run(*arguments: str, script: str = "run_deepnet.py", **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, str(ROOT / script), *arguments],
+            [warm.python(), str(ROOT / script), *arguments],
             cwd=tmp_path,
             env=plain_environment(**environment),
             capture_output=True,
@@ -170,7 +171,7 @@ def finished_bm1972(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _run(cwd: Path, *arguments: str) -> Path:
     process = subprocess.run(
-        [sys.executable, str(ROOT / "run_deepnet.py"), *arguments, "hydra.run.dir=run"],
+        [warm.python(), str(ROOT / "run_deepnet.py"), *arguments, "hydra.run.dir=run"],
         cwd=cwd,
         env=plain_environment(),
         capture_output=True,

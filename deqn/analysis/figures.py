@@ -23,13 +23,19 @@ _PATHS, _PATH_PERIODS = 5, 200  # trajectories drawn
 _ZERO = 1e-12  # a residual below it is none: its logarithm would be a bar far away from all others
 _PANELS = 24  # axes of a figure at most: more are neither read nor drawn in seconds
 _IN_A_ROW = 6
+_DPI = 130
+_MARGIN = 0.1  # inches around what is drawn
 
 
 def save(figure: Figure, path: Path) -> Path:
     """Writes a figure as PNG, and as PDF beside it, and frees it; returns the path that was given."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    figure.set_dpi(_DPI)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # laid out once, not once a file
+    box = figure.get_tightbbox().padded(_MARGIN)
     for file in {path, path.with_suffix(".pdf")}:
-        figure.savefig(file, dpi=130, bbox_inches="tight")
+        figure.savefig(file, dpi=_DPI, bbox_inches=box)
     if "matplotlib.pyplot" in sys.modules:  # which keeps the figures that it has made
         sys.modules["matplotlib.pyplot"].close(figure)
     return path

@@ -5,19 +5,19 @@ from __future__ import annotations
 import csv
 import shutil
 import subprocess
-import sys
 
 import pytest
 import torch
 
 import deqn
 from deqn.analysis.compare import compare
+from tests import warm
 from tests.conftest import ROOT, plain_environment
 
 
 def typed(cwd, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "deqn", "compare", *arguments], cwd=cwd, capture_output=True, text=True, timeout=300,
+        [warm.python(), "-m", "deqn", "compare", *arguments], cwd=cwd, capture_output=True, text=True, timeout=300,
         env=plain_environment(PYTHONPATH=str(ROOT)),
     )  # fmt: skip
 

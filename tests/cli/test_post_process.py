@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +11,7 @@ import pytest
 import torch
 
 import deqn
+from tests import warm
 from tests.conftest import ROOT, TINY, contents, own_model, plain_environment
 
 NAMES = {"brock_mirman": "ergodic cloud", "bm1972": "from initial states"}  # bm1972 draws its states anew
@@ -20,7 +20,7 @@ CSV = ("simulated_states", "simulated_policies", "simulated_definitions", "simul
 
 def post_process(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, str(ROOT / "post_process.py"), "STARTING_POINT=LATEST", "hydra.run.dir=run", *arguments],
+        [warm.python(), str(ROOT / "post_process.py"), "STARTING_POINT=LATEST", "hydra.run.dir=run", *arguments],
         cwd=folder.parent,
         env=plain_environment(USE_CONFIG_FROM_RUN_DIR="run"),
         capture_output=True,
@@ -154,7 +154,7 @@ def post_process(run):
     models = own_model(tmp_path / "models", PostProcess=post)
     arguments = [*TINY, "MODEL_NAME=mine", f"MODELS_DIR={models}", "run.N_episodes=1", "hydra.run.dir=run"]
     process = subprocess.run(
-        [sys.executable, str(ROOT / "run_deepnet.py"), *arguments],
+        [warm.python(), str(ROOT / "run_deepnet.py"), *arguments],
         cwd=tmp_path, env=plain_environment(), capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert process.returncode == 0, process.stderr

@@ -6,7 +6,6 @@ import csv
 import json
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 import deqn
 from deqn.training.monitor import Monitor
 from deqn.training.trainer import Trainer
+from tests import warm
 from tests.conftest import ROOT, TINY, own_model, plain_environment
 
 SHORT = [*TINY, "run.N_episodes=1", "hydra.sweep.dir=many"]
@@ -33,7 +33,7 @@ def sweep(tmp_path_factory) -> tuple[subprocess.CompletedProcess[str], Path]:
     """Two learning rates, one of them wrong, and two seeds, in a terminal of 80 columns."""
     cwd = tmp_path_factory.mktemp("sweep")
     process = subprocess.run(
-        [sys.executable, str(ROOT / "run_deepnet.py"), "-m", *SHORT, "optimizer.learning_rate=1e-3,-1", "seed=1,2"],
+        [warm.python(), str(ROOT / "run_deepnet.py"), "-m", *SHORT, "optimizer.learning_rate=1e-3,-1", "seed=1,2"],
         cwd=cwd, env=plain_environment(COLUMNS="80"), capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     return process, cwd / "many"

@@ -14,13 +14,14 @@ from pathlib import Path
 import pytest
 
 from deqn.disk.checkpoint import Checkpoints
+from tests import warm
 from tests.conftest import ROOT, TINY, plain_environment
 
 SHORT = [*TINY, "run.N_episodes=3"]
 
 
 def command(*typed: str) -> list[str]:
-    return [sys.executable, "-m", "deqn", "sweep", *typed]
+    return [warm.python(), "-m", "deqn", "sweep", *typed]
 
 
 def sweep(cwd: Path, *typed: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -50,7 +51,7 @@ def test_the_jobs_are_those_of_hydras_sweep(grid):
         ("0", "1", "0.001"), ("1", "1", "0.01"), ("2", "2", "0.001"), ("3", "2", "0.01")
     ]  # fmt: skip
     hydra = subprocess.run(
-        [sys.executable, str(ROOT / "run_deepnet.py"), "-m", *SHORT, "seed=2", "optimizer.learning_rate=1e-3,1e-2",
+        [warm.python(), str(ROOT / "run_deepnet.py"), "-m", *SHORT, "seed=2", "optimizer.learning_rate=1e-3,1e-2",
          "hydra.sweep.dir=hydra"],
         cwd=cwd, env=plain_environment(), capture_output=True, text=True, timeout=300,
     )  # fmt: skip
@@ -214,7 +215,7 @@ def test_a_job_of_an_array_stops_before_its_time_limit_and_goes_on(tmp_path):
     (tmp_path / "bin" / "scontrol").write_text('#!/bin/sh\necho "$*" >requeued\n')
     (tmp_path / "bin" / "scontrol").chmod(0o755)
     environment = plain_environment(
-        PATH=f"{tmp_path / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}", PYTHONPATH=str(ROOT),
+        PATH=f"{tmp_path / 'bin'}:{Path(warm.python()).parent}:{os.environ['PATH']}", PYTHONPATH=str(ROOT),
         SLURM_SUBMIT_DIR=str(tmp_path), SLURM_ARRAY_JOB_ID="5", SLURM_ARRAY_TASK_ID="1", SLURM_NTASKS="1",
     )  # fmt: skip
     typed = ["hydra.sweep.dir=many", *TINY, "run.N_episodes=400", "seed=1,2", "CHECKPOINT_INTERVAL=5"]

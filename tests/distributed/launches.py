@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from deqn.disk.checkpoint import Checkpoints
+from tests import warm
 from tests.conftest import ROOT, plain_environment
 
 HAS_HOROVOD = importlib.util.find_spec("horovod") is not None
@@ -50,6 +51,7 @@ class Launch:
         n: number of processes.
         arguments: of the script.
         options: of torchrun.
+        python: what the processes and the launcher are started with.
     """
 
     def __init__(
@@ -60,21 +62,22 @@ class Launch:
         *arguments: str,
         script: Path = ROOT / "run_deepnet.py",
         options: Sequence[str] = (),
+        python: str = sys.executable,
         **environment: str,
     ) -> None:
         self.engine, self.n, self.cwd = engine, n, cwd
         self.mark = uuid.uuid4().hex
         clean = plain_environment(DEQN_TEST_LAUNCH=self.mark, TMPDIR=str(cwd), **environment)
         clean = {k: v for k, v in clean.items() if not k.startswith(_SIZES_AND_RANKS) or k in environment}
-        work = [sys.executable, str(script), *arguments]
+        work = [python, str(script), *arguments]
         self._logs = Path(tempfile.mkdtemp(dir=cwd, prefix="log-"))
         if engine == "torchrun":
             port = ["--standalone"] if not any(o.startswith("--master") for o in options) else []
-            command = [sys.executable, "-m", "torch.distributed.run", *port, "--nproc-per-node", str(n), *options]
+            command = [python, "-m", "torch.distributed.run", *port, "--nproc-per-node", str(n), *options]
             starts = [([*command, *work[1:]], {})]
         elif engine == "horovodrun":
             starts = [
-                ([str(SCRIPTS / "horovodrun"), "--gloo", "-np", str(n), "-H", f"localhost:{n}", *work], {})
+                ([python, str(SCRIPTS / "horovodrun"), "--gloo", "-np", str(n), "-H", f"localhost:{n}", *work], {})
             ]  # fmt: skip
         elif engine == "mpirun":
             starts = [([str(MPIRUN), "-np", str(n), "--map-by", ":OVERSUBSCRIBE", *work], AS_ROOT)]
@@ -184,7 +187,7 @@ def _is_worker(pid: int) -> bool:
 
 def launch(engine: str, n: int, cwd: Path, *arguments: str, timeout: float = 120, **more: Any) -> Launch:
     """A launch that has ended well."""
-    with Launch(engine, n, cwd, *arguments, **more) as started:
+    with Launch(engine, n, cwd, *arguments, python=warm.python(), **more) as started:
         codes = started.wait(timeout)
     assert set(codes) == {0}, f"{codes}\n{started.text}"
     return started

@@ -6,9 +6,10 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests import warm
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 _LABEL = re.compile(r"`([\w./-]+\.\w+)`( \(variant\))?")
@@ -64,11 +65,9 @@ def commands(block: Block) -> list[str]:
 
 def shell(line: str, folder: Path, extra: str = "") -> subprocess.CompletedProcess[str]:
     """Runs one line of a page in `folder`, with this Python and this checkout's scripts."""
-    line = re.sub(r"\bpython (?=\S+\.py)", lambda _: f"{shlex.quote(sys.executable)} {shlex.quote(str(ROOT))}/", line)
-    line = re.sub(r"\bpython (?=-m deqn)", lambda _: f"{shlex.quote(sys.executable)} ", line)
-    line = re.sub(
-        r"(?<![\w./-])deqn (?=[\w-]+)(?<!-m deqn )", lambda _: f"{shlex.quote(sys.executable)} -m deqn ", line
-    )
+    line = re.sub(r"\bpython (?=\S+\.py)", lambda _: f"{shlex.quote(warm.python())} {shlex.quote(str(ROOT))}/", line)
+    line = re.sub(r"\bpython (?=-m deqn)", lambda _: f"{shlex.quote(warm.python())} ", line)
+    line = re.sub(r"(?<![\w./-])deqn (?=[\w-]+)(?<!-m deqn )", lambda _: f"{shlex.quote(warm.python())} -m deqn ", line)
     return subprocess.run(
         ["bash", "-c", f"{line} {extra}"], cwd=folder, env=environment(), capture_output=True, text=True, timeout=600
     )
@@ -77,7 +76,7 @@ def shell(line: str, folder: Path, extra: str = "") -> subprocess.CompletedProce
 def python(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Runs a Python block in `folder`."""
     return subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, env=environment(), capture_output=True, text=True, timeout=600
+        [warm.python(), "-c", code], cwd=folder, env=environment(), capture_output=True, text=True, timeout=600
     )
 
 

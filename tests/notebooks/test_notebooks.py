@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib.util
 import re
 import subprocess
-import sys
 
 import nbformat
 import pytest
 
+from tests import warm
 from tests.conftest import ROOT
 from tests.docs.blocks import blocks
 
@@ -60,7 +60,7 @@ def test_the_page_of_the_notebooks_lists_them_all():
 def test_the_program_on_the_page_trains_its_model(tmp_path):
     (program,) = [block for block in blocks(PAGE) if block.language == "python"]
     (tmp_path / program.file).write_text(program.text)
-    done = subprocess.run([sys.executable, program.file], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run([warm.python(), program.file], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "euler" in done.stdout.splitlines()[-2]
     assert (tmp_path / "island" / "models" / "island" / "Equations.py").is_file()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from deqn.configuration.compose import compose
 from deqn.disk.run_folder import comparable
 from deqn.economy.probe import probe
 from deqn.errors import ConfigError
+from tests import warm
 from tests.conftest import ROOT, TINY, contents, plain_environment
 
 MODELS = sorted(path.stem for path in (shipped.CONFIG / "model").glob("*.yaml"))
@@ -366,7 +366,7 @@ def test_another_configuration_in_the_run_folder_is_kept_under_a_number(tmp_path
 
 def hydra(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, str(ROOT / "run_deepnet.py"), *arguments],
+        [warm.python(), str(ROOT / "run_deepnet.py"), *arguments],
         cwd=cwd,
         env=plain_environment(),
         capture_output=True,
