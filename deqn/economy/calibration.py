@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from deqn.economy.files import describe, files_hash, mentioned, model_files, where
 from deqn.economy.linker import Linker
@@ -127,7 +128,8 @@ def _compute(linker: Linker, constants: Mapping[str, Any]) -> Calibration:
     if not hasattr(module, "calibrate"):
         raise ModelError(f"{folder.name}/Calibration.py does not define calibrate(constants).")
     try:
-        given = dict(module.calibrate(dict(constants)))
+        with torch.device("cpu"):  # many small operations, which a GPU is slow at; and the same digits on every device
+            given = dict(module.calibrate(dict(constants)))
         named = {unicodedata.normalize("NFKC", name): value for name, value in given.items()}  # as Python reads names
         result = {n: v for n, v in named.items() if n not in constants or v is not constants[n]}  # {**constants, ...}
     except ModuleNotFoundError as error:

@@ -17,6 +17,7 @@ from deqn.analysis.heterogeneous.economy import Economy
 from deqn.analysis.heterogeneous.path import Path
 from deqn.configuration.compose import compose, write_run_configuration
 from deqn.disk.run_folder import RunFolder, comparable
+from deqn.economy.calibration import keep
 from deqn.economy.probe import probe
 from deqn.numerics.normal_equations import Alone, normal_equations
 from deqn.training import loss, warm_start
@@ -62,7 +63,12 @@ STATES = ["moments", "learned", "histogram"]
 
 
 @pytest.fixture(autouse=True)
-def _a_gpu() -> Iterator[None]:
+def _a_gpu(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What Calibration.py gives is kept before: it is made on the CPU anyhow, and slow where each operation is looked at."""
+    if "model" in request.fixturenames:
+        name = request.getfixturevalue("model")
+        made = deqn.Model(compose([f"model={name}", *SIZES, *SMALLER.get(name, []), "device=cpu"]).config)
+        keep(made.calibrated, made.folder, made.config.constants)
     with contextlib.nullcontext() if torch.cuda.is_available() else pretend_cuda():
         yield
 
@@ -92,7 +98,8 @@ def trains(*arguments: str) -> None:
 @pytest.mark.parametrize("model", OTHERS)
 def test_the_files_of_every_other_model_stay_on_the_device(model):
     """One episode of gradients; what is shown of a run, and least squares, are the library's and tried with the models above."""
-    made = trainer(model, "optimizer=brock_mirman", "net.warm_start=none", "run.N_episodes=1")
+    short = ["run.N_episode_length=2", "run.N_epochs_per_episode=1", "run.N_episodes=1"]
+    made = trainer(model, "optimizer=brock_mirman", "net.warm_start=none", *short)
     made.fit()
     assert made.state.starting_state.is_cuda
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 import deqn
-from deqn.economy.calibration import keep, load, save
+from deqn.economy.calibration import calibrate, keep, load, save
+from deqn.economy.linker import Linker
 from deqn.errors import CheckpointError, ModelError
 from tests.conftest import own_model
 
@@ -149,3 +151,13 @@ def test_constants_that_are_handed_on_as_they_were_are_no_results(tmp_path):
 def test_a_name_of_the_library_is_refused(tmp_path):
     with pytest.raises(ModelError, match="returns 'rng', a name that is taken"):
         calibrated(tmp_path, "'rng': 1")
+
+
+def test_it_is_made_on_the_cpu_whatever_the_device_of_the_model(tmp_path):
+    on_a_device = COUNTING.replace('"n": 3', '"n": float(torch.zeros(1).is_cpu)').replace(
+        "from pathlib", "import torch\nfrom pathlib", 1
+    )
+    models = own_model(tmp_path, Calibration=on_a_device)
+    with torch.device("meta"):
+        linker = Linker(models / "mine", {})
+        assert calibrate(linker, {"alpha": 0.3}).values["n"] == 1.0
