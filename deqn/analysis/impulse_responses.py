@@ -197,12 +197,17 @@ def _paired(
         with model.rng.drawing_from(_Draws(same, None if period else shock, size, slice(n, None))):
             following = model.step(states)
         if node is not None and not period:
-            following = torch.cat([following[:n], _at_node(model, states[n:], node)])
+            following = torch.cat([following[:n], at_node(model, states[n:], node)])
         states = following
         yield states
 
 
-def _at_node(model: Model, states: Tensor, node: int) -> Tensor:
+def at_node(model: Model, states: Tensor, node: int) -> Tensor:
+    """Next period's states at one node of the expectations: `[n, n_states]` -> `[n, n_states]`.
+
+    Raises:
+        NoShock: where the model has no such node.
+    """
     policies = model.policy(states)
     nodes = 0 if model.expectations.drawn else len(model.expectations.probabilities(states, policies))
     if not 0 <= node < nodes:

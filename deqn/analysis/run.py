@@ -92,9 +92,9 @@ class Run(Trained):
         """Simulated moments with standard errors, and correlations: `deqn.analysis.moments`."""
         return moments(self, **options)
 
-    def stochastic_steady_state(self) -> Rest:
-        """Where the economy rests without shocks, under the policy that fears them: `deqn.analysis.rest`."""
-        return stochastic_steady_state(self)
+    def stochastic_steady_state(self, node: int | None = None) -> Rest:
+        """Where the economy rests without shocks, or at one node of them, under its policy: `deqn.analysis.rest`."""
+        return stochastic_steady_state(self, node=node)
 
     def den_haan_marcet(self, **options: Any) -> pd.DataFrame:
         """Whether the errors of the equations can be foreseen: `deqn.analysis.den_haan_marcet`."""

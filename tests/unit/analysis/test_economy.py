@@ -161,6 +161,35 @@ def test_without_shocks_the_economy_rests_where_theory_says(run):
     assert rest.common
     assert rest.root == pytest.approx(max(p.alpha, p.rho), abs=1e-9)
     assert str(rest).startswith("stochastic steady state: all 50 starts come to it within ")
+    assert rest.unseen == ()
+    assert "not trained" not in str(rest)
+
+
+def test_at_one_node_of_its_shocks_the_economy_rests_where_theory_says(run):
+    """z = shock / (1 - rho), and K = (alpha beta exp(z))^(1 / (1 - alpha)); the last node is beyond what is simulated."""
+    p, rest = run.model.Parameters, run.stochastic_steady_state(node=4)
+    z = float(run.model.linker.link("Dynamics").shock_values[4, 0]) / (1 - p.rho)
+    assert float(rest.state[1]) == pytest.approx(z, rel=1e-6)
+    assert float(rest.state[0]) == pytest.approx((p.alpha * p.beta * math.exp(z)) ** (1 / (1 - p.alpha)), rel=1e-6)
+    assert rest.root == pytest.approx(max(p.alpha, p.rho), abs=1e-9)
+    assert str(rest).startswith("rest where node 4 comes each period: all 50 starts")
+    assert "z" in rest.unseen
+    with pytest.raises(NoShock, match="brock_mirman has nodes 0 to 4"):
+        run.stochastic_steady_state(node=5)
+
+
+def test_a_resting_point_between_the_values_of_a_shock_is_not_trusted():
+    """Savings of the untrained network hardly depend on the state: the economy is soon at rest."""
+    model = deqn.load_model(
+        "analytic", ["run.N_sim_batch=16", "run.N_minibatch_size=16", "net.layers.2.output.init_scale=1e-9"]
+    )
+    run = Run(model, Path("nowhere"), model.initial_states(16))
+    rest = run.stochastic_steady_state()
+    assert rest.unseen == ("eta", "delta")
+    assert "the network was not trained at this eta, delta: trust neither" in str(rest)
+    at_node = run.stochastic_steady_state(node=0)
+    assert at_node.unseen == ()
+    np.testing.assert_allclose(at_node.state[5:], [0.95, 0.5])
 
 
 def test_an_economy_whose_shocks_cannot_be_switched_off_has_none(tmp_path):
