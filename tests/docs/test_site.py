@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import runpy
 
+import pytest
 import yaml
 
 import deqn
-from tests.docs.blocks import ROOT
+from deqn.__main__ import COMMANDS
+from tests.docs.blocks import ROOT, shell
 
 DOCS = ROOT / "docs"
 MODELS = sorted(folder.parent.name for folder in (ROOT / "models").glob("*/Equations.py"))
@@ -40,6 +42,14 @@ def test_every_model_is_in_the_gallery():
 def test_the_python_page_has_every_public_name():
     text = (DOCS / "reference" / "api.md").read_text(encoding="utf-8")
     assert not [name for name in deqn.__all__ if name != "__version__" and f"`deqn.{name}`" not in text]
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_the_command_line_page_has_every_option(command, tmp_path):
+    page = (DOCS / "reference" / "command_line.md").read_text(encoding="utf-8")
+    options = set(re.findall(r"(?<![\w-])--[a-z][\w-]+", shell(f"deqn {command} --help", tmp_path).stdout)) - {"--help"}
+    assert f"`deqn {command}" in page
+    assert not {option for option in options if not re.search(rf"{option}(?![\w-])", page)}
 
 
 def test_links_and_commands_for_agents_exist():
