@@ -4,7 +4,8 @@ The value of the policy, V = u(c) + beta E[V'], is found by policy evaluation on
 some values of K, mean wealth or what the folder puts in its place (`Economy.summary`). What the economy does there is taken from
 states of its own path: at each node of the shock, those whose K is nearest to the Chebyshev points of the path's range. From each
 of them the economy's own step leads to the next K, and no law of motion is fitted. V is linear between the nodes of a, as
-consumption is, and a polynomial in K.
+consumption is, and a polynomial in K. Where the path has no states near some of the points, a polynomial would magnify errors; V is
+then linear between the values of K, too.
 
 Then, at other states of the path, E|V - max(u(c) + beta E[V'])| over the households that are there, with the maximum over a' by
 golden section. This is the unit of Han, Yang and E (2021), DeepHAM: a global solution method for heterogeneous agent models with
@@ -25,6 +26,7 @@ from deqn.analysis.heterogeneous.economy import Economy, NotOffered
 from deqn.analysis.heterogeneous.statistics import quantiles
 
 POINTS = 7  # of K at each node of the shock
+_LEBESGUE = 3.0  # by how much a polynomial may magnify an error at its nodes; 7 Chebyshev points do 2.1 times
 _TOLERANCE = 1e-7  # of V at the nodes, in utils
 _GOLDEN = (5**0.5 - 1) / 2
 _SECTIONS = 48  # 0.618 ** 48 of the grid's length: 1e-10
@@ -104,6 +106,9 @@ class Value:
             chosen.append(found)
             self._K.append(K[found])
         self._first = np.cumsum([0, *map(len, chosen)])  # of each shock's nodes
+        self._linear = any(
+            np.abs(_lagrange(x, np.linspace(x[0], x[-1], 400))).sum(-1).max() > _LEBESGUE for x in self._K
+        )
         nodes = states[torch.as_tensor(np.concatenate(chosen), device=states.device)]
         self._V = self._evaluate(self.today(nodes))
 
@@ -153,11 +158,9 @@ class Value:
         ])  # fmt: skip
 
     def _weights(self, shock: int, K: np.ndarray) -> np.ndarray:
-        """Lagrange polynomials on the nodes of K at a shock: `[n, nodes]`. Beyond the nodes, K counts as the last of them."""
+        """Of V at the nodes of K at a shock, `[n, nodes]`. Beyond the nodes, K counts as the last of them."""
         nodes = self._K[shock]
-        K = K.clip(nodes[0], nodes[-1])
-        factors = [[(K - x) / (y - x) for x in nodes if x != y] for y in nodes]
-        return np.stack([np.prod(f, axis=0) if f else np.ones_like(K) for f in factors], -1)
+        return (_hats if self._linear else _lagrange)(nodes, K.clip(nodes[0], nodes[-1]))
 
     def _evaluate(self, today: _Today) -> np.ndarray:
         """V with V = u + beta E[V'] at the nodes: `[nodes, nE, nA]`."""
@@ -175,6 +178,17 @@ class Value:
                 return V
             V = V + gmres(operator, left, restart=40, maxiter=1)[0].reshape(shape)
         raise NotOffered(f"policy evaluation did not converge: V = u + beta E V' is off by {np.abs(left).max():.1e}")
+
+
+def _lagrange(nodes: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """The polynomials that are one at a node and zero at the others, at `x`: `[n, nodes]`."""
+    factors = [[(x - other) / (node - other) for other in nodes if other != node] for node in nodes]
+    return np.stack([np.prod(f, axis=0) if f else np.ones_like(x) for f in factors], -1)
+
+
+def _hats(nodes: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """The piecewise linear functions that are one at a node and zero at the others, at `x`: `[n, nodes]`."""
+    return np.stack([np.interp(x, nodes, one) for one in np.eye(len(nodes))], -1)
 
 
 def _read(values: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import deqn
-from deqn.analysis.heterogeneous import households, literature, post
+from deqn.analysis.heterogeneous import bellman, households, literature, post
 from deqn.analysis.heterogeneous import path as path_module
 from deqn.analysis.heterogeneous.agent import Household
 from deqn.analysis.heterogeneous.bellman import Value, bellman_errors
@@ -105,7 +105,9 @@ def kept(economy, periods=1_000):
     return torch.cat(states), np.concatenate(shocks)
 
 
-def test_the_value_of_the_policy_is_that_of_the_closed_form(run):
+@pytest.mark.parametrize("magnified", [0.0, np.inf], ids=["linear in K", "a polynomial in K"])
+def test_the_value_of_the_policy_is_that_of_the_closed_form(run, magnified, monkeypatch):
+    monkeypatch.setattr(bellman, "_LEBESGUE", magnified)
     economy = Economy(run, consume(1 - BETA))
     with run.model.context(), torch.no_grad():
         states, shocks = kept(economy)
