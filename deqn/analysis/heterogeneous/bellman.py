@@ -4,8 +4,8 @@ The value of the policy, V = u(c) + beta E[V'], is found by policy evaluation on
 some values of K, mean wealth or what the folder puts in its place (`Economy.summary`). What the economy does there is taken from
 states of its own path: at each node of the shock, those whose K is nearest to the Chebyshev points of the path's range. From each
 of them the economy's own step leads to the next K, and no law of motion is fitted. V is linear between the nodes of a, as
-consumption is, and a polynomial in K. Where the path has no states near some of the points, a polynomial would magnify errors; V is
-then linear between the values of K, too.
+consumption is, and a polynomial in K. Where the path has no states near some points, a polynomial would magnify errors: V is then
+linear in K, too.
 
 Then, at other states of the path, E|V - max(u(c) + beta E[V'])| over the households that are there, with the maximum over a' by
 golden section. This is the unit of Han, Yang and E (2021), DeepHAM: a global solution method for heterogeneous agent models with
