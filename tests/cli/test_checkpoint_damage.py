@@ -24,7 +24,6 @@ from deqn.disk import checkpoint
 from deqn.disk.checkpoint import Checkpoints
 from deqn.disk.run_folder import RunFolder
 from deqn.errors import CheckpointError
-from tests import warm
 from tests.conftest import ROOT, TINY, assert_same, contents, plain_environment
 from tests.distributed.launches import last, last_episode
 
@@ -282,7 +281,7 @@ def test_a_second_start_names_the_first_and_takes_over_once_that_is_killed(answe
     """The lock of the killed process lies there still, and so does its run.json."""
     run = tmp_path / "run"
     first = subprocess.Popen(
-        [warm.python(), ROOT / "run_deepnet.py", *RUN, "run.N_episodes=1000000"],
+        [sys.executable, ROOT / "run_deepnet.py", *RUN, "run.N_episodes=1000000"],
         cwd=tmp_path, env=plain_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
