@@ -52,10 +52,13 @@ HYDRA = """\
 | `-m` | one run for each combination of comma-separated values |
 | `--cfg job` | print the composed configuration |
 
+All options of all commands: [command line](command_line.md).
+
 | environment variable | meaning |
 |---|---|
 | `USE_CONFIG_FROM_RUN_DIR` | take the merged configuration of this run folder instead of `config/` |
 | `HYDRA_FULL_ERROR` | `1`: a traceback with every error |
+| `DEQN_CACHE_DIR` | folder for what `run.compile` has compiled; otherwise `deqn` in the user's cache folder |
 """
 
 
@@ -144,7 +147,10 @@ def table(group: type[schema.Group], skip: Any = ()) -> str:
 
 def escape(words: str) -> str:
     """`words` as Markdown shows them in a table."""
-    return words.replace("|", "\\|").replace("<", "&lt;").replace("**2", "²")
+    words = words.replace("|", "\\|").replace("**2", "²")
+    parts = words.split("`")  # within backquotes nothing is HTML
+    parts[::2] = [part.replace("<", "&lt;") for part in parts[::2]]
+    return "`".join(parts)
 
 
 def kind(field: dict[str, Any]) -> str:
@@ -161,6 +167,8 @@ def kind(field: dict[str, Any]) -> str:
         field.get("type", "")
     )
     if field.get("type") == "array":
+        if not field["items"]:
+            return "list"
         return f"list of {plural(kind(field['items']))}"
     limits = (("exclusiveMinimum", ">"), ("minimum", ">="), ("exclusiveMaximum", "<"))
     words = [f"{sign} {bound(field[key])}" for key, sign in limits if key in field and bound(field[key])]

@@ -260,7 +260,7 @@ def _levels(
             yield Finding(
                 "far from the steady state",
                 f"{name} is {mean:.4g} on average, {mean / level:.2g} times its steady state {level:.4g}.",
-                "initial states near the steady state, or a policy that starts near its own.",
+                "initial states near the steady state, or a policy that starts near its own (net.warm_start=steady_state).",
             )
     if drifting:
         yield Finding(
@@ -351,7 +351,7 @@ def _policies(run: Trained, cloud: Tensor, numbers: dict[str, Any]) -> Iterator[
                 yield Finding(
                     "at a bound",
                     f"Policy {column.name} sits at its {side} bound in {100 * share:.0f} % of the simulated states.",
-                    "a wider bound, or another start of the network (init_scale, net.net_initializer_mode, seed).",
+                    "a wider bound, or another start of the network (net.warm_start, init_scale, seed).",
                 )
         if varies and bool((raw.amax(0) == raw.amin(0)).all()):
             constant.append(column.name)

@@ -78,9 +78,9 @@ class SweepTable:
 
     def _tell_of_best(self, summary: Summary) -> None:
         best = summary.best()
-        if best is None or len(self.jobs) < 2:
+        keys = [] if best is None else [key for key in self._swept if key in best.overrides]
+        if best is None or not keys or len(self.jobs) < 2:  # only seeds were swept: there is nothing to choose
             return
-        keys = [key for key in self._swept if key in best.overrides]
         what = " ".join(f"{short(key, keys)}={best.overrides[key]}" for key in keys)
         over = "median over seeds of the " if isinstance(best, Group) else ""
         self.print(f"smallest {over}mean |residual|: {what}")

@@ -176,6 +176,12 @@ def test_strict_makes_the_status_of_a_sweep_that_of_a_job_that_is_not_solved(ans
     assert answer("-m", *SHORT, "seed=1,2", "--strict").code == 6
 
 
+def test_a_sweep_over_seeds_alone_names_no_best(answer):
+    ended = answer("-m", *SHORT, "seed=1,2")
+    assert "2 jobs in" in ended.out
+    assert "smallest" not in ended.out
+
+
 def test_when_all_jobs_fail_the_status_is_two(answer, tmp_path):
     models = own_model(tmp_path / "models", Hooks="def cycle_hook(state, i):\n    raise RuntimeError('no')\n")
     ended = answer("-m", *SHORT, "MODEL_NAME=mine", f"MODELS_DIR={models}", "seed=1,2")
