@@ -130,7 +130,7 @@ def _compose(overrides: Sequence[str], sources: Sources, typed: Mapping[str, str
             forget_start(whole, parsed)
         HydraConfig.instance().set_config(whole)  # for ${hydra:...}
         _set_constants(whole, constants, typed or {})
-        _replace_mappings(whole, [o for o in parsed if o not in constants])
+        replace_mappings(whole, [o for o in parsed if o not in constants])
         out = Path(str(whole.hydra.run.dir)).resolve()
         if not str(whole.hydra.run.dir).strip():
             raise ConfigError(
@@ -273,7 +273,7 @@ def constant_key(tree: DictConfig, override: Override, typed: str | None = None)
     return f"{'constants.' if nested else ''}constants.{known.get(name, name)}{dot}{rest}"
 
 
-def _replace_mappings(whole: DictConfig, overrides: Sequence[Override]) -> None:
+def replace_mappings(whole: DictConfig, overrides: Sequence[Override]) -> None:
     """`key={a: 1}` means just that; Hydra would keep the other entries that the YAML file has there."""
     for i, override in enumerate(overrides):
         key = override.key_or_group

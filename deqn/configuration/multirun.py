@@ -274,8 +274,10 @@ class _Jobs:
         with on_all_processes():
             with open_dict(whole):
                 whole.hydra = own
+                parsed = parse_overrides(overrides)
                 if self.run_dir is not None:
-                    composing.forget_start(whole, parse_overrides(overrides))
+                    composing.forget_start(whole, parsed)
+                composing.replace_mappings(whole, [o for o in parsed if not is_constant(o)])
             self._refuse_unknown_constants(overrides)
             composed = composing.checked(whole, overrides, out, None, self.sources, self.notes)
         return self.task(composed) or 0

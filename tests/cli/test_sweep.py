@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 import deqn
 from deqn.training.monitor import Monitor
@@ -174,6 +175,13 @@ def test_post_processing_takes_one_run(answer, finished_run, tmp_path):
 
 def test_strict_makes_the_status_of_a_sweep_that_of_a_job_that_is_not_solved(answer):
     assert answer("-m", *SHORT, "seed=1,2", "--strict").code == 6
+
+
+def test_a_mapping_on_the_command_line_replaces_that_of_the_file_as_in_a_single_run(answer, tmp_path):
+    ended = answer("-m", *SHORT, "optimizer.learning_rate_schedule=null", "optimizer.schedule_kwargs={}", "seed=1,2")
+    assert ended.code == 0, ended.err
+    text = (tmp_path / "many" / "1" / ".hydra" / "config.yaml").read_text(encoding="utf-8")
+    assert yaml.safe_load(text)["optimizer"]["schedule_kwargs"] == {}
 
 
 def test_a_sweep_over_seeds_alone_names_no_best(answer):
