@@ -8,9 +8,11 @@ how Python starts (another PYTHONPATH), goes to the real Python. Not for tests o
 from __future__ import annotations
 
 import array
+import atexit
 import os
 import runpy
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -61,8 +63,11 @@ os._exit(status)
 
 @cache
 def python() -> str:
-    """Path of the program; the process that it forks from ends with this one."""
+    """Path of the program; the process that it forks from ends with this one. Python itself where forks are not safe."""
+    if sys.platform != "linux":
+        return sys.executable
     folder = Path(tempfile.mkdtemp(prefix="warm-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     address, program = folder / "socket", folder / "python"
     inherited = {key: value for key, value in os.environ.items() if key.startswith("PYTHON")} | {
         "PYTHONPATH": str(ROOT)
