@@ -127,7 +127,7 @@ class Launch:
                 found[int(ranks[0])] = pid
         return found
 
-    def wait(self, timeout: float = 120) -> list[int]:
+    def wait(self, timeout: float = 300) -> list[int]:
         """Exit statuses: of the launcher, or of every process where there is none."""
         until = time.monotonic() + timeout
         try:
@@ -135,7 +135,7 @@ class Launch:
         except subprocess.TimeoutExpired:
             pytest.fail(f"no end after {timeout} s\n{self.text}")
 
-    def until(self, happened: Callable[[], Any], timeout: float = 90) -> None:
+    def until(self, happened: Callable[[], Any], timeout: float = 240) -> None:
         """Waits for something that happens while all processes run."""
         until = time.monotonic() + timeout
         while not happened():
@@ -185,7 +185,7 @@ def _is_worker(pid: int) -> bool:
     return b"python" in words[0] and any(word.endswith((b"run_deepnet.py", b"several.py")) for word in words[1:3])
 
 
-def launch(engine: str, n: int, cwd: Path, *arguments: str, timeout: float = 120, **more: Any) -> Launch:
+def launch(engine: str, n: int, cwd: Path, *arguments: str, timeout: float = 300, **more: Any) -> Launch:
     """A launch that has ended well."""
     with Launch(engine, n, cwd, *arguments, python=warm.python(), **more) as started:
         codes = started.wait(timeout)
@@ -196,7 +196,7 @@ def launch(engine: str, n: int, cwd: Path, *arguments: str, timeout: float = 120
 def several(engine: str, n: int, cwd: Path, jobs: Sequence[Sequence[str]], inside: bool = False) -> Launch:
     """Several trainings, one after the other, by the same processes: their start costs more than a tiny run."""
     (cwd / "jobs.json").write_text(json.dumps([list(job) for job in jobs]))
-    return launch(engine, n, cwd, "jobs.json", *(["inside"] if inside else []), script=SEVERAL, timeout=240)
+    return launch(engine, n, cwd, "jobs.json", *(["inside"] if inside else []), script=SEVERAL, timeout=480)
 
 
 def last(folder: Path, starting_point: str = "LATEST") -> dict[str, Any]:

@@ -92,7 +92,7 @@ def test_a_job_stops_before_its_time_limit_and_goes_on_when_it_is_put_back(tmp_p
     unused = f"slurm.sh: {folder} goes on with its own configuration; not used: {' '.join(typed)}\n"
     assert unused not in log(tmp_path)
     again = job(*typed)
-    assert again.wait(timeout=120) == 0, log(tmp_path)
+    assert again.wait(timeout=300) == 0, log(tmp_path)
     assert log(tmp_path).count(unused) == 1
     assert f"Resumed from ckpt-{episode}" in log(tmp_path)
     assert last_episode(folder) == 1500

@@ -78,7 +78,7 @@ def test_two_hosts_train_one_model_as_one_machine_does(rendezvous, hosts, tmp_pa
     said = []
     for process in started:
         try:
-            said.append(process.communicate(timeout=90)[0])
+            said.append(process.communicate(timeout=480)[0])
         except subprocess.TimeoutExpired:
             for other in started:
                 other.kill()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 import torch
 from omegaconf import OmegaConf
@@ -9,6 +11,7 @@ from omegaconf import OmegaConf
 import deqn
 from deqn import shipped
 from deqn.configuration.compose import compose
+from deqn.configuration.schema import Config
 from deqn.errors import ConfigError
 from deqn.training.estimate import estimate_seconds
 from deqn.training.trainer import Trainer
@@ -20,6 +23,12 @@ SIZES_AND_LENGTHS = {
     "constants.constants.nA", "constants.constants.nB", "run.N_episodes", "run.N_sim_batch", "run.N_episode_length",
     "run.N_minibatch_size", "optimizer.schedule_kwargs.decay_steps",
 }  # fmt: skip
+
+
+@cache
+def configuration(model: str, preset: str) -> Config:
+    """Composed once."""
+    return compose([f"model={model}", f"preset={preset}"]).config
 
 
 def keys(tree, path=""):
@@ -43,22 +52,19 @@ OF_A_SMALLER_ECONOMY = {
 def test_a_preset_composes_and_changes_sizes_and_lengths_only(file):
     changed = set(keys(OmegaConf.to_container(OmegaConf.load(file))))
     assert changed <= SIZES_AND_LENGTHS | OF_A_SMALLER_ECONOMY.get(f"{file.parent.name}-{file.stem}", set())
-    config = compose([f"model={file.stem}", f"preset={file.parent.name}"]).config
+    config = configuration(file.stem, file.parent.name)
     assert config.run.N_episodes == OmegaConf.load(file).run.N_episodes
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_has_every_preset_in_the_order_of_length(model):
-    lengths = [
-        compose([f"model={model}", f"preset={word}"]).config.run.N_episodes
-        for word in ("smoke", "teaching", "default", "production")
-    ]
+    lengths = [configuration(model, word).run.N_episodes for word in ("smoke", "teaching", "default", "production")]
     assert lengths == sorted(set(lengths))
 
 
 def test_the_decay_of_the_learning_rate_follows_the_length_of_a_preset():
     for file in FILES:
-        config = compose([f"model={file.stem}", f"preset={file.parent.name}"]).config
+        config = configuration(file.stem, file.parent.name)
         kwargs = config.optimizer.schedule_kwargs
         if "decay_steps" in kwargs:
             steps = config.run.N_episodes * config.steps_per_episode
