@@ -10,11 +10,12 @@ import math
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 import deqn
-from deqn.analysis import nodes
+from deqn.analysis import economy, nodes
 from deqn.analysis.drift import policy_drift
 from deqn.analysis.impulse_responses import NoShock, draw, impulse_responses, shocks
 from deqn.analysis.nodes import accuracy_with_other_nodes
@@ -267,3 +268,11 @@ def test_drift_is_what_policies_change_by_from_one_checkpoint_to_the_next(finish
     two, three = (deqn.load_run(finished_run, f"ckpt-{i}").policies(cloud)[:, 0] for i in (2, 3))
     assert table.loc[3, "s"] == pytest.approx(float((three - two).abs().mean() / three.abs().mean()), rel=1e-4)
     assert torch.equal(run.policies(cloud)[:, 0], three)  # the network is the trained one again
+
+
+def test_the_line_on_other_nodes_takes_an_equation_that_both_tables_have():
+    """The entry with the largest mean of an equation with a shape is another one in each."""
+    before = pd.DataFrame({"mean": {"euler": 1e-5, "euler[0], largest": 2e-5}})
+    after = pd.DataFrame({"mean": {"euler": 3e-5, "euler[1], largest": 9e-5}})
+    line = economy._with_other_nodes("6 nodes in place of 3", before, after)
+    assert line == "with 6 nodes in place of 3, mean |residual| of euler is 3.0e-05; on the same states it was 1.0e-05"
