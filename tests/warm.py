@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import types
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -45,7 +46,7 @@ try:
     server.connect({address!r})
 except OSError:
     real()
-words = [os.getcwd(), *sys.argv[1:], "", *(f"{{k}}={{v}}" for k, v in os.environ.items())]
+words = [os.getcwd(), str(len(sys.argv) - 1), *sys.argv[1:], *(f"{{k}}={{v}}" for k, v in os.environ.items())]
 said = "\\0".join(words).encode("utf-8", "surrogateescape")
 streams = array.array("i", [0, 1, 2])
 server.sendmsg([len(said).to_bytes(8, "big")], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, streams)])
@@ -53,7 +54,10 @@ server.sendall(said)
 pid = int.from_bytes(server.recv(8, socket.MSG_WAITALL), "big")
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP):
     signal.signal(number, lambda number, _: os.kill(pid, number))
-status = os.waitstatus_to_exitcode(int.from_bytes(server.recv(8, socket.MSG_WAITALL), "big"))
+answer = server.recv(8, socket.MSG_WAITALL)
+if len(answer) < 8:
+    sys.exit("tests/warm.py has ended while this program ran")
+status = os.waitstatus_to_exitcode(int.from_bytes(answer, "big"))
 if status < 0:
     signal.signal(-status, signal.SIG_DFL)
     os.kill(os.getpid(), -status)
@@ -106,6 +110,9 @@ def _serve(address: str) -> list[str]:
         if listening in ready:
             client, _ = listening.accept()
             size, rights, _, _ = client.recvmsg(8, socket.CMSG_SPACE(3 * array.array("i").itemsize))
+            if not rights:  # killed before it has said what it wants
+                client.close()
+                continue
             streams = array.array("i", rights[0][2])
             said = client.recv(int.from_bytes(size, "big"), socket.MSG_WAITALL)
             pid = os.fork()
@@ -118,8 +125,9 @@ def _serve(address: str) -> list[str]:
                 return said.decode("utf-8", "surrogateescape").split("\0")
             for stream in streams:
                 os.close(stream)
-            client.sendall(pid.to_bytes(8, "big"))
             running[pid] = client
+            with suppress(OSError):  # killed meanwhile: seen below
+                client.sendall(pid.to_bytes(8, "big"))
         for pid, client in list(running.items()):
             ended, status = os.waitpid(pid, os.WNOHANG)
             if not ended and client in ready:  # whoever waited for it was killed
@@ -128,7 +136,8 @@ def _serve(address: str) -> list[str]:
             elif not ended:
                 continue
             else:
-                client.sendall(status.to_bytes(8, "big"))
+                with suppress(OSError):
+                    client.sendall(status.to_bytes(8, "big"))
             client.close()
             del running[pid]
 
@@ -138,11 +147,11 @@ if __name__ == "__main__":
     for name in _IMPORTED:
         __import__(name)
     words = _serve(sys.argv[1])
-    end = words.index("", 1)
+    end = 2 + int(words[1])
     os.chdir(words[0])
     os.environ.clear()
-    os.environ.update(word.split("=", 1) for word in words[end + 1 :])
-    typed = words[1:end]
+    os.environ.update(word.split("=", 1) for word in words[end:])
+    typed = words[2:end]
     sys.executable = os.path.join(os.path.dirname(sys.argv[1]), "python")
     tempfile.tempdir = None  # TMPDIR may be another one now
     if typed[0] == "-m":
