@@ -84,6 +84,8 @@ def text() -> str:
         "either, and `+constants.x=2` adds one that the file does not have. A list of numbers, or of lists of them, is a "
         "tensor in the model's files (a list in folders of the TensorFlow library, as there). Derived constants "
         "belong to the model's Calibration.py, which may also replace a constant.\n",
+        "`about: {alpha: capital share, beta: 'discount factor [1/year]'}` in such a file says what constants are, with the unit "
+        "in brackets at the end (**new**). `deqn info` and the report of a run show it.\n",
         "## variables (`config/variables/<name>.yaml`)\n",
         table(s.Variables),
         "Every state, policy and definition has:\n",

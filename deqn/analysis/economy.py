@@ -15,6 +15,7 @@ from deqn.analysis.drift import policy_drift
 from deqn.analysis.moments import moments
 from deqn.analysis.nodes import accuracy_with_other_nodes
 from deqn.analysis.rest import NoRest, stochastic_steady_state
+from deqn.configuration.words import units
 
 if TYPE_CHECKING:
     from deqn.analysis.run import Run
@@ -102,7 +103,7 @@ def _responses(run: Run, linear: LinearSolution | None) -> Iterator[str]:
     for i, (name, options) in enumerate(found):
         table = responses.impulse_responses(run, linear=linear, **options)
         file = f"impulse_responses_{i}.png" if i else "impulse_responses.png"
-        figures.save(responses.draw(table, name), run.output / file)
+        figures.save(responses.draw(table, name, units(run.config)), run.output / file)
         table.insert(0, "to", name)
         tables.append(table)
         yield f"impulse responses to a {name}{', beside the linear ones' if 'linear' in table else ''}: {file}"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from deqn.configuration.words import units
 from deqn.economy.known_answer import known_answer
 
 if TYPE_CHECKING:
@@ -78,6 +79,10 @@ def _left_out(shown: int, total: int, noun: str) -> str:
     return f"{shown} of {total} {noun}" if shown < total else ""
 
 
+def _with_unit(name: str, unit: Mapping[str, str]) -> str:
+    return f"{name} [{unit[name]}]" if name in unit else name
+
+
 def loss_history(run: Trained, path: Path) -> Path | None:
     """Root mean square of the residuals by epoch, from the error file."""
     losses = run.losses()
@@ -134,10 +139,10 @@ def paths(run: Trained, path: Path) -> Path | None:
     left_out = _left_out(len(shown), len(series), "variables")
     in_a_row = -(-len(shown) // 8)
     figure, axes = _panels(len(shown), in_a_row, ", ".join(filter(None, [title, left_out])), 1.7, 7.0)
-    length = _until_rest([values for _, values in shown])
+    length, unit = _until_rest([values for _, values in shown]), units(run.config)
     for axis, (name, values) in zip(axes, shown, strict=True):
         axis.plot(values[:length].cpu().numpy(), linewidth=0.8)
-        axis.set_ylabel(name)
+        axis.set_ylabel(_with_unit(name, unit))
         _not_closer_than_rounding(axis, values)
     for axis in axes[-in_a_row:]:
         axis.set_xlabel("period")
@@ -184,7 +189,7 @@ def policies(
     line = sample.shape[-1] == 1 and not run.model.is_discrete(columns[0], first)
     if line:
         sample = torch.linspace(float(first.min()), float(first.max()), 1001).to(sample).unsqueeze(-1)
-    values, (kind, known) = run.policies(sample), known_answer(run.model, sample)
+    values, (kind, known), unit = run.policies(sample), known_answer(run.model, sample), units(run.config)
     first_order = None if linear is None else linear.policies(sample)
     shown = columns[: max(_IN_A_ROW, _PANELS // len(outputs))]
     drawn = outputs[: _PANELS // len(shown)]
@@ -203,6 +208,6 @@ def policies(
             axis.plot(x, known[output.name].cpu(), "k--" if line else "k.", markersize=1, label=kind)
         if len(axis.lines) > 1:
             axis.legend(markerscale=4)
-        axis.set(xlabel=column.name, ylabel=output.name)
+        axis.set(xlabel=_with_unit(column.name, unit), ylabel=_with_unit(output.name, unit))
         axis.ticklabel_format(axis="y", useOffset=False)
     return save(figure, path)

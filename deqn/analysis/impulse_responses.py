@@ -11,7 +11,7 @@ Source: Koop, Pesaran and Potter (1996), Impulse response analysis in nonlinear 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -298,8 +298,12 @@ def _along(model: Model, linear: LinearSolution, away: Tensor) -> dict[tuple[str
 # -- figure ------------------------------------------------------------------------------------------------------------
 
 
-def draw(table: pd.DataFrame, title: str) -> Figure:
-    """Mean responses with two standard errors on either side, the linear ones dashed; an axis a variable."""
+def draw(table: pd.DataFrame, title: str, unit: Mapping[str, str]) -> Figure:
+    """Mean responses with two standard errors on either side, the linear ones dashed; an axis a variable.
+
+    Args:
+        unit: of a variable, by its name, for responses in levels.
+    """
     names = list(dict.fromkeys(zip(table["kind"], table["variable"], strict=True)))
     figure, axes, shown = figures.panels(names, 4, "variables", title, height=2.2, width=3.4)
     groups = dict(iter(table.groupby(["kind", "variable"], sort=False)))
@@ -311,7 +315,7 @@ def draw(table: pd.DataFrame, title: str) -> Figure:
         axis.fill_between(period, response - 2 * error, response + 2 * error, alpha=0.2)
         if "linear" in rows:
             axis.plot(period, rows["linear"], "k--", linewidth=0.8, label="linear")
-        axis.set(title=key[1], ylabel="percent" if rows["unit"].iloc[0] == "%" else "level")
+        axis.set(title=key[1], ylabel="percent" if rows["unit"].iloc[0] == "%" else unit.get(key[1], "level"))
         axis.set_xlabel("period")
     if "linear" in table:
         axes[0].legend(fontsize="small")

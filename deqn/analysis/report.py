@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 
 from deqn import __version__
 from deqn.analysis.run import Run
+from deqn.configuration.words import about_constants, about_variables, words_and_unit
 from deqn.disk.run_folder import RunFolder
 from deqn.training.terminal import bounds_in_words, duration, optimizers
 
@@ -122,28 +123,26 @@ def _solved(run: Run) -> Iterator[Part]:
         text = model.linker.link(file).__doc__
         if text:
             yield Part("text", " ".join(text.split()), "quiet")
-    rows = []
+    about, rows = about_variables(config), []
     for kind, columns in (("state", model.state_columns), ("policy", model.policy_columns)):
         for column in columns:
-            rows.append((kind, column.name, _shape(column.shape), bounds_in_words(column.bound), ""))
+            words, unit = words_and_unit(about.get(column.name, ""))
+            rows.append((kind, column.name, _shape(column.shape), unit, bounds_in_words(column.bound), words))
     own = model.linker.link("Definitions")
+    for name, bound in model.definition_bounds.items():
+        words, unit = words_and_unit(about.get(name) or _first_sentence(getattr(own, name, None)))
+        rows.append(("definition", name, "", unit, bounds_in_words(bound), words))
     rows += [
-        ("definition", name, "", bounds_in_words(bound), _first_sentence(getattr(own, name, None)))
-        for name, bound in model.definition_bounds.items()
-    ]
-    rows += [
-        ("equation", name, _shape(tuple(value.shape[1:])), "", "")
+        ("equation", name, _shape(tuple(value.shape[1:])), "", "", "")
         for name, value in run.residuals(run.cloud()[:2]).items()
     ]
-    yield Part(
-        "table",
-        caption="Variables and equations",
-        **_without_empty(("", "name", "shape", "bounds", "what it is"), rows),
-    )
-    constants = [
-        (name, f"{value:.10g}" if isinstance(value, float) else str(value)) for name, value in config.constants.items()
-    ]
-    yield Part("table", caption="Constants", head=("name", "value"), rows=constants)
+    head = ("", "name", "shape", "unit", "bounds", "what it is")
+    yield Part("table", caption="Variables and equations", **_without_empty(head, rows))
+    constants = []
+    for name, value in config.constants.items():
+        words, unit = words_and_unit(about_constants(config).get(name, ""))
+        constants.append((name, f"{value:.10g}" if isinstance(value, float) else str(value), unit, words))
+    yield Part("table", caption="Constants", **_without_empty(("name", "value", "unit", "what it is"), constants))
 
 
 def _first_sentence(function: object) -> str:

@@ -6,7 +6,12 @@ import argparse
 import sys
 from typing import Any
 
+from rich.console import Console
+from rich.table import Table
+
 from deqn.configuration.compose import Composed, compose
+from deqn.configuration.schema import Config
+from deqn.configuration.words import about_constants, about_variables
 from deqn.economy import calibration
 from deqn.economy.catalogue import entries
 from deqn.economy.model import Model
@@ -62,7 +67,7 @@ def show(name: str, composed: Composed, config_dir: str | None, library: str | N
         if text:
             console.print(f"{file}.py: {escape(' '.join(text.split()))}")
     show_model(console, model, report)
-    console.print(f"constants: {escape(_values(config.constants))}")
+    _show_words(console, config)
     if model.calibration:
         file = "Calibration.py" if model.linker.has("Calibration") else "Variables.py"
         console.print(f"from {file}: {escape(', '.join(_shape(*item) for item in model.calibration.items()))}")
@@ -81,8 +86,21 @@ def show(name: str, composed: Composed, config_dir: str | None, library: str | N
     console.print(f"presets: {', '.join(presets)}")
 
 
-def _values(constants: dict[str, Any]) -> str:
-    return ", ".join(f"{name} = {value}" for name, value in constants.items()) or "none"
+def _show_words(console: Console, config: Config) -> None:
+    """What variables and constants are, and the values of these."""
+    about = about_constants(config)
+    if about_variables(config) or about:
+        table = Table(show_edge=False, pad_edge=False)
+        for heading in ("name", "value", "what it is"):
+            table.add_column(heading)
+        for name, words in about_variables(config).items():
+            table.add_row(escape(name), "", escape(words))
+        for name, value in config.constants.items():
+            table.add_row(escape(name), escape(str(value)), escape(about.get(name, "")))
+        console.print(table)
+    else:
+        values = ", ".join(f"{name} = {value}" for name, value in config.constants.items())
+        console.print(f"constants: {escape(values) or 'none'}")
 
 
 def _shape(name: str, value: Any) -> str:

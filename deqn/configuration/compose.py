@@ -264,6 +264,8 @@ def constant_key(tree: DictConfig, override: Override, typed: str | None = None)
     path = override.key_or_group.removeprefix("constants.").removeprefix("constants.")
     name, dot, rest = path.partition(".")
     name = unicodedata.normalize("NFKC", name)
+    if name == "about" and dot:  # what a constant is, beside the constants
+        return f"constants.{path}"
     if name not in known and is_plain(override):
         value = value_of(override) if typed is None else typed
         raise ConfigError(

@@ -141,6 +141,9 @@ def check_groups(
             continue
         if override.value() is None:
             continue
+        if isinstance(override.value(), dict | list):
+            problems.append(_not_a_file(override))
+            continue
         group, option = override.key_or_group, str(override.value()).removesuffix(".yaml")
         if run_dir is not None:
             problems.append(
@@ -161,6 +164,13 @@ def check_groups(
             swept = {o.key_or_group: "" for o in overrides if is_choice(o) and o.is_sweep_override()}
             chosen, wrong = chosen_in(chosen | swept)
         raise_all(wrong + yaml_files.problems_in_files(folders, chosen, chosen_in is not None), "in the YAML files")
+
+
+def _not_a_file(override: Override) -> str:
+    group, value = override.key_or_group, override.value()
+    keys = [f"{group}.{key}=..." for key in value] if isinstance(value, dict) else []
+    instead = f", or set single keys: {' '.join(keys)}" if keys else ""
+    return f"{override.input_line}: expected the name of a file of config/{group}/{instead}."
 
 
 def sweep_values(override: Override) -> list[str] | None:

@@ -45,6 +45,7 @@ class Init(Group):
 
 class Variable(Group):
     name: str = Field(description="name of the variable; the accessor in the model's files")
+    about: str = Field("", description="(new) what it is, for reports and figures; its unit stands at the end: `capital [goods]`")
     shape: list[PositiveInt] = Field(
         default_factory=list, description="(new) shape of a histogram or a policy on a grid; empty for a number"
     )
@@ -249,6 +250,10 @@ class About(Group):
         "", description="what a solution can be held against that does not come from its residuals"
     )
     minutes: PositiveFloat | None = Field(None, description="that the default run takes on two cores")
+    constants: dict[str, str] = Field(
+        default_factory=dict,
+        description="what each constant is, its unit at the end; `about:` of a file in config/constants is put here",
+    )
 
 
 class Config(Group):

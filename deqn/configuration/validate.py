@@ -51,7 +51,11 @@ def parse(
     """
     tree = dict(tree)
     problems: list[str] = []
-    tree["constants"] = _as_python_reads(_flat_constants(tree.get("constants"), problems), problems)
+    constants, words = _constants(tree.get("constants"), problems)
+    tree["constants"] = _as_python_reads(constants, problems)
+    if words:
+        own = tree.get("about") or {}
+        tree["about"] = own | {"constants": words | (own.get("constants") or {})} if isinstance(own, dict) else own
     tree["variables"] = _names_as_python_reads(tree.get("variables"))
     try:
         config = Config.model_validate(tree)
@@ -76,10 +80,14 @@ def _valid_groups(tree: dict[str, Any]) -> dict[str, Group]:
     return groups
 
 
-def _flat_constants(group: Any, problems: list[str]) -> Any:
-    """Both forms of config/constants/*.yaml: `constants: {alpha: ...}` of the TensorFlow library, and `alpha: ...`."""
+def _constants(group: Any, problems: list[str]) -> tuple[Any, dict[str, Any]]:
+    """Both forms of config/constants/*.yaml, `constants: {alpha: ...}` of the TensorFlow library and `alpha: ...`; and its `about`."""
+    words: dict[str, Any] = {}
+    if isinstance(group, dict) and isinstance(group.get("about"), dict):
+        words = group["about"]
+        group = {name: value for name, value in group.items() if name != "about"}
     if not isinstance(group, dict) or not isinstance(group.get("constants"), dict):
-        return group if group is not None else {}
+        return group if group is not None else {}, words
     nested = dict(group["constants"])
     for name, value in group.items():
         if name == "constants":
@@ -90,7 +98,7 @@ def _flat_constants(group: Any, problems: list[str]) -> Any:
                 f"To add one, write +constants.{name}=..."
             )
         nested[name] = value
-    return nested
+    return nested, words
 
 
 def _normal(name: Any) -> Any:
@@ -328,7 +336,12 @@ def _check_variables(variables: Variables) -> list[str]:
 
 
 def _check_top_level(config: Config) -> list[str]:
-    problems = []
+    described = config.about.constants if config.about is not None else {}
+    problems = [
+        f"constants.about.{name}: there is no constant {name!r}.{suggestion(name, config.constants)}"
+        for name in described
+        if _normal(name) not in config.constants
+    ]
     for name in config.constants:
         if config.written_for == "tensorflow" and isinstance(name, str):  # it may be read with getattr
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +24,7 @@ def options(folders: Sequence[Path], group: str) -> list[str]:
 def unknown_option(folders: Sequence[Path], group: str, option: str) -> str:
     """'' where there is such a file, else what there is."""
     known = options(folders, group)
-    if option in known or any((folder / group / f"{option}.yaml").is_file() for folder in folders):
+    if option in known or any(os.path.isfile(folder / group / f"{option}.yaml") for folder in folders):
         return ""
     what = "model" if group == "model" else f"{group} configuration"
     named = (f for folder in folders for f in sorted((folder / group).glob("[!.]*")) if f.stem == option)

@@ -316,6 +316,8 @@ def comparable(config: Config) -> dict[str, Any]:
     """The part of a configuration that makes two runs the same run."""
     tree = config.model_dump(exclude=_DRIVING)
     tree["run"] = {key: value for key, value in tree["run"].items() if key not in _DRIVING_RUN}
+    for kind, variables in tree["variables"].items():
+        tree["variables"][kind] = [{k: v for k, v in entry.items() if k != "about"} for entry in variables]
     return json.loads(json.dumps(tree))
 
 

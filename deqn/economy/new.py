@@ -164,7 +164,8 @@ def yaml_files(
         + f"\nMODEL_NAME: {name}\n"
         + ("" if models_dir is None else f"MODELS_DIR: {json.dumps(str(models_dir), ensure_ascii=False)} {MOVED}\n"),
         "constants": "constants:\n  beta: 0.96\n  rho: 0.9\n  sigma: 0.02\n",
-        "variables": f"states:\n{state_entries}\n\npolicies:\n{policy_entries}\n\n"
+        "variables": "# `about: capital [goods]` below a name says what it is, in `deqn info`, reports and figures\n"
+        f"states:\n{state_entries}\n\npolicies:\n{policy_entries}\n\n"
         "definitions:\n  - name: target\n  - name: gap\n",
         "net": "normalize_inputs: true\nlayers:\n  - hidden: {units: 32, activation: silu}\n"
         "  - hidden: {units: 32, activation: silu}\n  - output: {activation: linear, init_scale: 0.1}\n",

@@ -70,6 +70,15 @@ def test_the_page_has_what_was_solved_how_and_how_right(run):
     assert "log10 p95" not in text  # the log of a column that is there
 
 
+def test_units_have_a_column_of_their_own(run):
+    run.config.about.constants["beta"] = "discount factor [1/period]"
+    run.config.variables.states[0].about = "capital [goods]"
+    _, page = read(write_report(run, []))
+    for name, unit, words in (("K", "goods", "capital"), ("beta", "1/period", "discount factor")):
+        row = page.cells[page.cells.index(name) :][:5]
+        assert {unit, words} <= {*row}
+
+
 def test_standard_errors_stand_behind_what_they_are_of(run):
     pd.DataFrame(
         {"mean": [1.23456, 2.0], "mean error": [0.0321, float("nan")], "max": [3.0, 4.0]}, index=["K", "z"]
