@@ -52,15 +52,7 @@ def post_process(run: Run, linear: LinearSolution | None) -> Iterator[str]:
         table.to_csv(run.output / "moments.csv", float_format="%.9g")
         correlations.to_csv(run.output / "correlations.csv", float_format="%.6g")
         yield f"moments of {len(table)} variables with standard errors: moments.csv, correlations.csv"
-    try:
-        rest = stochastic_steady_state(run)
-        labels = [label for column in model.state_columns for label in column.labels]
-        pd.Series(rest.state.numpy(), labels, name="stochastic steady state").to_csv(
-            run.output / "stochastic_steady_state.csv"
-        )
-        yield str(rest)
-    except NoRest as reason:
-        yield f"no stochastic steady state: {reason}"
+    yield from _at_rest(run)
     test = den_haan_marcet(run)
     test.to_csv(run.output / "den_haan_marcet.csv")
     judged = test.dropna()
@@ -74,9 +66,34 @@ def post_process(run: Run, linear: LinearSolution | None) -> Iterator[str]:
 
 
 def _has_shocks(run: Run) -> bool:
+    return _n_nodes(run) > 1
+
+
+def _n_nodes(run: Run) -> int:
+    """Nodes of the shocks, or draws in their place."""
     model, states = run.model, run.cloud()[:1]
     with model.context(), torch.no_grad():
-        return len(model.expectations.probabilities(states, model.policy(states))) > 1
+        return len(model.expectations.probabilities(states, model.policy(states)))
+
+
+def _at_rest(run: Run) -> Iterator[str]:
+    """Where the economy rests without shocks; and at nodes of them, where no shock means nothing, as in a Markov chain."""
+    places = {}
+    try:
+        rest = stochastic_steady_state(run)
+        places["stochastic steady state"] = rest.state.numpy()
+        yield str(rest)
+        if not run.model.expectations.drawn and (rest.unseen or not rest.common):
+            n = _n_nodes(run)
+            for node in sorted({0, n // 2, n - 1}):
+                rest = stochastic_steady_state(run, node=node)
+                places[f"node {node}"] = rest.state.numpy()
+                yield str(rest)
+    except NoRest as reason:
+        yield f"no stochastic steady state: {reason}"
+    labels = [label for column in run.model.state_columns for label in column.labels]
+    if places:
+        pd.DataFrame(places, labels).to_csv(run.output / "stochastic_steady_state.csv")
 
 
 def _with_other_nodes(described: str, before: pd.DataFrame, after: pd.DataFrame) -> str:

@@ -45,7 +45,9 @@ class Init(Group):
 
 class Variable(Group):
     name: str = Field(description="name of the variable; the accessor in the model's files")
-    about: str = Field("", description="(new) what it is, for reports and figures; its unit stands at the end: `capital [goods]`")
+    about: str = Field(
+        "", description="(new) what it is, for reports and figures; its unit stands at the end: `capital [goods]`"
+    )
     shape: list[PositiveInt] = Field(
         default_factory=list, description="(new) shape of a histogram or a policy on a grid; empty for a number"
     )

@@ -81,7 +81,10 @@ def _valid_groups(tree: dict[str, Any]) -> dict[str, Group]:
 
 
 def _constants(group: Any, problems: list[str]) -> tuple[Any, dict[str, Any]]:
-    """Both forms of config/constants/*.yaml, `constants: {alpha: ...}` of the TensorFlow library and `alpha: ...`; and its `about`."""
+    """The constants of a file in config/constants, and what its `about` says of them.
+
+    Both forms are read: `constants: {alpha: ...}` of the TensorFlow library, and `alpha: ...`.
+    """
     words: dict[str, Any] = {}
     if isinstance(group, dict) and isinstance(group.get("about"), dict):
         words = group["about"]

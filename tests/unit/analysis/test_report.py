@@ -71,8 +71,6 @@ def test_the_page_has_what_was_solved_how_and_how_right(run):
 
 
 def test_units_have_a_column_of_their_own(run):
-    run.config.about.constants["beta"] = "discount factor [1/period]"
-    run.config.variables.states[0].about = "capital [goods]"
     _, page = read(write_report(run, []))
     for name, unit, words in (("K", "goods", "capital"), ("beta", "1/period", "discount factor")):
         row = page.cells[page.cells.index(name) :][:5]
@@ -88,7 +86,8 @@ def test_standard_errors_stand_behind_what_they_are_of(run):
     assert "mean error" not in text
 
 
-def test_definitions_say_what_they_are(run):
+def test_definitions_without_words_say_what_their_docstring_says(run, monkeypatch):
+    monkeypatch.setattr("deqn.analysis.report.about_variables", lambda config: {})
     own = run.model.linker.link("Definitions")
     own.K_next.__doc__ = "Capital [goods], of `s` and Y: `[*batch]`. Next period's."
     _, page = read(write_report(run, []))
