@@ -62,11 +62,21 @@ def test_equations_that_give_nothing_are_refused(command, tmp_path, text, fragme
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("override", ["net=null", "run=null", "constants=null"])
-def test_a_group_that_is_nothing_is_refused(command, override):
+@pytest.mark.parametrize(
+    ("override", "fragment"),
+    [
+        ("net=null", "expected the name of a file of config/net/."),
+        ("run=null", "expected the name of a file of config/run/."),
+        ("constants=[0.3]", "expected the name of a file of config/constants/."),
+        ("optimizer={optimizer: Adam, learning_rate: 0.1}", "or set single keys: optimizer.optimizer=... optimizer.learn"),
+        (f"net={'x' * 300}", "No net configuration"),
+    ],
+)  # fmt: skip
+def test_a_group_that_is_no_file_is_refused(command, override, fragment):
     done = command("model=bm1972", override, "--check")
     assert done.returncode == 2
-    assert "expected the name of a file" in done.stderr
+    assert fragment in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,11 @@ def test_what_is_no_shock_is_refused(run, options, message):
 
 
 def test_the_figure_has_a_panel_for_each_variable(run):
-    figure = draw(run.impulse_responses(periods=3, economies=5), "one standard deviation")
+    figure = draw(
+        run.impulse_responses(periods=3, economies=5), "one standard deviation", {"z": "log points", "K": "goods"}
+    )
+    labels = {axis.get_title(): axis.get_ylabel() for axis in figure.axes}
+    assert (labels["z"], labels["K"]) == ("log points", "percent")
     assert [axis.get_title() for axis in figure.axes] == ["K", "z", "s", "Y", "I", "C", "K_next", "R"]
     assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["network", "linear"]
 
@@ -179,7 +183,7 @@ def test_at_one_node_of_its_shocks_the_economy_rests_where_theory_says(run):
         run.stochastic_steady_state(node=5)
 
 
-def test_a_resting_point_between_the_values_of_a_shock_is_not_trusted():
+def test_a_resting_point_between_the_values_of_a_shock_is_not_trusted(tmp_path):
     """Savings of the untrained network hardly depend on the state: the economy is soon at rest."""
     model = deqn.load_model(
         "analytic", ["run.N_sim_batch=16", "run.N_minibatch_size=16", "net.layers.2.output.init_scale=1e-9"]
@@ -191,6 +195,19 @@ def test_a_resting_point_between_the_values_of_a_shock_is_not_trusted():
     at_node = run.stochastic_steady_state(node=0)
     assert at_node.unseen == ()
     np.testing.assert_allclose(at_node.state[5:], [0.95, 0.5])
+    run.output = tmp_path
+    said = [line.partition(":")[0] for line in economy._at_rest(run)]
+    assert said == ["stochastic steady state", *(f"rest where node {i} comes each period" for i in (0, 2, 3))]
+    written = pd.read_csv(tmp_path / "stochastic_steady_state.csv", index_col=0)
+    np.testing.assert_allclose(written["node 0"], at_node.state)
+
+
+def test_an_economy_that_rests_at_the_mean_of_its_shocks_is_not_asked_for_nodes(run, tmp_path):
+    run.output = tmp_path
+    assert len([*economy._at_rest(run)]) == 1
+    assert pd.read_csv(tmp_path / "stochastic_steady_state.csv", index_col=0).columns.tolist() == [
+        "stochastic steady state"
+    ]
 
 
 def test_an_economy_whose_shocks_cannot_be_switched_off_has_none(tmp_path):
