@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,6 +26,7 @@ _ZERO = 1e-12  # a residual below it is none: its logarithm would be a bar far a
 _PANELS = 24  # axes of a figure at most: more are neither read nor drawn in seconds
 _IN_A_ROW = 6
 _DPI = 130
+_LABEL = 18  # letters of a line at the side of a panel
 _MARGIN = 0.1  # inches around what is drawn
 
 
@@ -80,7 +82,8 @@ def _left_out(shown: int, total: int, noun: str) -> str:
 
 
 def _with_unit(name: str, unit: Mapping[str, str]) -> str:
-    return f"{name} [{unit[name]}]" if name in unit else name
+    """`K [goods]`, in lines that are short enough for the side of a panel."""
+    return textwrap.fill(f"{name} [{unit[name]}]", _LABEL) if name in unit else name
 
 
 def loss_history(run: Trained, path: Path) -> Path | None:

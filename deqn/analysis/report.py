@@ -127,16 +127,16 @@ def _solved(run: Run) -> Iterator[Part]:
     for kind, columns in (("state", model.state_columns), ("policy", model.policy_columns)):
         for column in columns:
             words, unit = words_and_unit(about.get(column.name, ""))
-            rows.append((kind, column.name, _shape(column.shape), unit, bounds_in_words(column.bound), words))
+            rows.append((kind, column.name, words, unit, _shape(column.shape), bounds_in_words(column.bound)))
     own = model.linker.link("Definitions")
     for name, bound in model.definition_bounds.items():
         words, unit = words_and_unit(about.get(name) or _first_sentence(getattr(own, name, None)))
-        rows.append(("definition", name, "", unit, bounds_in_words(bound), words))
+        rows.append(("definition", name, words, unit, "", bounds_in_words(bound)))
     rows += [
-        ("equation", name, _shape(tuple(value.shape[1:])), "", "", "")
+        ("equation", name, "", "", _shape(tuple(value.shape[1:])), "")
         for name, value in run.residuals(run.cloud()[:2]).items()
     ]
-    head = ("", "name", "shape", "unit", "bounds", "what it is")
+    head = ("", "name", "what it is", "unit", "shape", "bounds")
     yield Part("table", caption="Variables and equations", **_without_empty(head, rows))
     constants = []
     for name, value in config.constants.items():
