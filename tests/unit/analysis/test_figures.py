@@ -36,8 +36,10 @@ def run(n_states: int, n_policies: int) -> SimpleNamespace:
         closed_form=None,
         reference=None,
     )
+    described = [SimpleNamespace(name="K1", about="capital of the second sort [trillion US$/year]")]
     return SimpleNamespace(
         model=model,
+        config=SimpleNamespace(variables=SimpleNamespace(states=described, policies=[], definitions=[])),
         sample=SimpleNamespace(redrawn=False),
         policies=lambda states: states.new_zeros(len(states), n_policies),
         simulate=lambda batch, length: torch.rand(length, batch, n_states),
@@ -68,8 +70,13 @@ def test_paths_have_few_panels_and_say_what_is_left_out(drawn):
 
 def test_paths_are_those_of_states_and_definitions_that_are_numbers(drawn):
     figures.paths(run(2, 1), "paths.png")
-    assert [axis.get_ylabel() for axis in drawn[0].axes] == ["K0", "K1", "Y"]
+    assert [axis.get_ylabel() for axis in drawn[0].axes] == ["K0", "K1 [trillion\nUS$/year]", "Y"]
     assert {len(line.get_xdata()) for axis in drawn[0].axes for line in axis.lines} == {200}
+
+
+def test_a_long_unit_is_broken_into_lines(drawn):
+    figures.policies(run(2, 1), torch.rand(50, 2), "policies.png")
+    assert [axis.get_xlabel() for axis in drawn[0].axes] == ["K0", "K1 [trillion\nUS$/year]"]
 
 
 def test_paths_end_soon_after_nothing_moves(drawn):
