@@ -69,7 +69,7 @@ def facts(name: str, config: Any) -> str:
 
 
 def columns(variables: Any) -> str:
-    return ", ".join(f"`{v.name}`" + (f" ({size(v.shape)})" if v.shape else "") for v in variables)
+    return "; ".join(f"`{v.name}`" + (f" ({size(v.shape)})" if v.shape else "") + f", {v.about}" for v in variables)
 
 
 def size(shape: Any) -> str:
