@@ -35,6 +35,7 @@ RUNS = {
 }
 # figure -> the program that writes it
 PROGRAMS = {
+    "countercyclical_risk": "benchmarks/countercyclical_risk.py --figure docs/figures/countercyclical_risk.png",
     "deqn": "docs/figures/deqn.py",
     "dice": "benchmarks/dice.py --ways shipped --seeds 0 --figure",
     "hank": "benchmarks/hank.py --no-small-shocks --periods 2000 --figure docs/figures/hank.png",
@@ -46,10 +47,6 @@ PROGRAMS = {
         "ramsey_stoch", "rbc", "rbc_labor", "stochastic_growth", "stochastic_growth_pseudostates", "sudden_stop",
     )
 }  # fmt: skip
-# figure -> the runs that it was drawn from by hand
-BY_HAND = {
-    "countercyclical_risk": "benchmarks/krusell_smith_accuracy.py --model countercyclical_risk --sees nothing learned --seeds 0",
-}
 COLOURS = 128
 
 
@@ -69,8 +66,6 @@ def main() -> None:
     if not (options.names or options.small):
         for name in sorted(RUNS | PROGRAMS):
             print(name, *commands(name), sep="\n    ")
-        for name, runs in BY_HAND.items():
-            print(f"{name}\n    by hand, from the runs of python {runs}")
 
 
 def commands(name: str) -> list[str]:

@@ -31,7 +31,7 @@ def test_every_figure_is_on_a_page_and_every_figure_of_a_page_is_there():
 
 
 def test_every_figure_has_its_commands():
-    known = SCRIPT["RUNS"] | SCRIPT["PROGRAMS"] | SCRIPT["BY_HAND"]
+    known = SCRIPT["RUNS"] | SCRIPT["PROGRAMS"]
     assert sorted(known) == [file.stem for file in FIGURES]
     programs = [command.split()[1] for name in SCRIPT["PROGRAMS"] for command in SCRIPT["commands"](name)]
     assert not [program for program in programs if not (ROOT / program).is_file()]

@@ -795,7 +795,7 @@ def read_constants(name):
         raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict) or not isinstance(content.get("constants", content), dict):
         raise ValueError(f"{path}: expected constants and their values")
-    return content.get("constants", content)
+    return content.get("constants", {name: value for name, value in content.items() if name != "about"})
 
 
 def main(arguments=None):
