@@ -3,7 +3,7 @@
     python benchmarks/countercyclical_risk.py --figure docs/figures/countercyclical_risk.png
     python benchmarks/countercyclical_risk.py --keep runs/accuracy --figure risk.png     takes runs that are there
 
-One network sees K, the other learned moments beside it. Both are trained with seed 0 as benchmarks/krusell_smith_accuracy.py does;
+One network sees K, the other learned moments beside it. Both are trained with seed 0 as in benchmarks/krusell_smith_accuracy.py;
 its runs in the folder of --keep are taken. All four economies have the same nodes and 10,000 quarters of common shocks. Drawn are
 the 600 in which the two solutions are farthest apart, and the errors of their laws of motion.
 """
