@@ -75,6 +75,7 @@ def model_from(
     definitions: Sequence[Function] | Mapping[str, Function] = (),
     definition_bounds: Mapping[str, Any] = {},
     constants: Mapping[str, Any] = {},
+    about: Mapping[str, str] = {},
     hooks: Sequence[Function] = (),
     calibrate: Function | None = None,
     guess: Function | None = None,
@@ -107,6 +108,8 @@ def model_from(
         definitions: functions of (state, policy_state), by their own names or by those of a dictionary.
         definition_bounds: by definition, `{"lower": ..., "penalty_lower": ...}`.
         constants: numbers and arrays: `Parameters.<name>`.
+        about: by name of a state, policy, definition or constant, what it is, for reports and figures. Its unit stands at the
+            end: `{"K": "capital [goods]"}`.
         hooks: `closed_form`, `cycle_hook` and the other functions of Hooks.py.
         calibrate, guess, define_net, post_process: the functions of Calibration.py, Guess.py, Net.py and PostProcess.py.
         activations: functions of a tensor, as for `definitions`. `net` and `policies` call them `Activations.<name>`.
@@ -126,7 +129,7 @@ def model_from(
             name=name, states=states, policies=policies, equations=equations, unit_free=unit_free, next_state=next_state,
             shocks=shocks, total_step_random=total_step_random, total_step_spec_shock=total_step_spec_shock,
             shock_probs=shock_probs, definitions=definitions, definition_bounds=definition_bounds, constants=constants,
-            hooks=hooks, calibrate=calibrate, guess=guess, define_net=define_net, post_process=post_process,
+            about=about, hooks=hooks, calibrate=calibrate, guess=guess, define_net=define_net, post_process=post_process,
             activations=activations, net=net, optimizer=optimizer, run=run, config=config,
         ),
         into,

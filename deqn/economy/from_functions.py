@@ -81,6 +81,7 @@ class Economy:
     definitions: Sequence[Function] | Mapping[str, Function] = ()
     definition_bounds: Mapping[str, Any] = field(default_factory=dict)
     constants: Mapping[str, Any] = field(default_factory=dict)
+    about: Mapping[str, str] = field(default_factory=dict)
     hooks: Sequence[Function] = ()
     calibrate: Function | None = None
     guess: Function | None = None
@@ -156,6 +157,7 @@ def _configuration(economy: Economy, models_dir: Path) -> dict[str, str]:
         raise ConfigError(
             f"definition_bounds: {', '.join(unknown)}: no such definition. Known: {', '.join(_by_name(economy.definitions))}."
         )
+    _describe(economy.about, groups)
     chosen = {"constants": economy.name, "variables": economy.name}
     for group, given in (("net", economy.net), ("optimizer", economy.optimizer), ("run", economy.run)):
         chosen[group] = given if isinstance(given, str) else economy.name
@@ -169,6 +171,25 @@ def _configuration(economy: Economy, models_dir: Path) -> dict[str, str]:
         f"{_yaml(_plain(economy.config))}"
     )
     return texts
+
+
+def _describe(about: Mapping[str, str], groups: dict[str, Any]) -> None:
+    """Puts what names mean beside variables, and behind the constants."""
+    variables = {entry["name"]: entry for entries in groups["variables"].values() for entry in entries}
+    constants = groups["constants"]["constants"]
+    for name, words in about.items():
+        if not isinstance(words, str):
+            raise ConfigError(f"about: {name!r} is given as {words!r}. Expected a text, such as 'capital [goods]'.")
+        if name in variables:
+            variables[name]["about"] = words
+        elif name in constants:
+            groups["constants"].setdefault("about", {})[name] = words
+        else:
+            known = [*variables, *constants]
+            raise ConfigError(
+                f"about: {name!r} is no state, policy, definition or constant.{suggestion(name, known)} "
+                f"Known: {', '.join(known)}."
+            )
 
 
 def _yaml(tree: Mapping[str, Any]) -> str:

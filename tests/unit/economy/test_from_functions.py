@@ -11,6 +11,7 @@ import torch
 
 import deqn
 from deqn.analysis.trained import Trained
+from deqn.configuration.words import about_constants, about_variables
 from deqn.economy.function_text import names_used
 from tests.conftest import ROOT
 
@@ -135,6 +136,13 @@ def test_residuals_without_a_unit_are_those_of_the_function(tmp_path):
     assert written.count("def ratio(") == 1
 
 
+def test_what_names_mean_is_written_beside_them():
+    about = {"K": "capital [goods]", "C": "consumption", "s": "savings rate", "beta": "discount factor [1/year]"}
+    config = deqn.model_from("island", **GROWTH, about=about).config
+    assert about_variables(config) | about_constants(config) == about
+    assert "about" not in config.constants
+
+
 def test_policies_and_layers_may_have_activations_of_the_notebook():
     own = {
         "activations": {"smooth": smooth, "capped": up_to_alpha},
@@ -226,6 +234,11 @@ def test_variables_closures_and_lambdas_are_named_all_at_once():
         ({"equations": 3}, "equations is of type int"),
         ({"policies": {"s": 0.5}}, r"given as 0.5. Expected a pair \(low, high\)"),
         ({"definition_bounds": {"c": {"lower": 0.1}}}, "definition_bounds: c: no such definition. Known: C"),
+        (
+            {"about": {"betta": "discount factor"}},
+            "about: 'betta' is no state, policy, definition or constant. Did you mean beta",
+        ),
+        ({"about": {"beta": 3}}, "about: 'beta' is given as 3. Expected a text"),
         ({"constants": {"sigma": print}}, "builtin_function_or_method. Expected a number"),
         ({"states": {"K-t": (0, 1)}}, "'K-t' is no name"),
     ],
