@@ -73,7 +73,7 @@ class Grid:
         nodes = self.nodes.detach()
         if nodes.ndim != 1 or len(nodes) < 2 or not nodes.isfinite().all() or not (nodes.diff() > 0).all():
             raise ValueError(
-                f"a grid of shape {list(nodes.shape)}: expected one strictly increasing row of finite nodes"
+                f"a grid of shape {list(nodes.shape)}: expected one strictly increasing row of finite nodes{_where(nodes)}"
             )
         kind, parameter, slope = _recognise(nodes)
         values: dict[str, object] = {
@@ -108,6 +108,16 @@ def _straighten(x: Tensor, low: float, kind: str, parameter: float) -> Tensor:
     if parameter == 1:
         return y
     return y.sqrt_() if parameter == 2 else y.log_().mul_(1 / parameter).exp_()  # twice as fast as pow
+
+
+def _where(nodes: Tensor) -> str:
+    """Where a row does not increase, and what helps if it is rounding."""
+    if nodes.ndim != 1 or len(nodes) < 2 or not nodes.isfinite().all():
+        return ""
+    i = int((nodes.diff() <= 0).nonzero()[0])
+    text = f"; nodes {i} and {i + 1} are {nodes[i].item():.9g} and {nodes[i + 1].item():.9g}"
+    close = nodes[i] == nodes[i + 1] and nodes.dtype == torch.float32
+    return text + (": take fewer nodes or a smaller power there, or run.keras_precision=float64" if close else "")
 
 
 def _recognise(nodes: Tensor) -> tuple[str, float, float]:

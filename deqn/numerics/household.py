@@ -53,14 +53,15 @@ def savings(cash: Tensor, needed: Tensor, grid: Tensor | histogram.Grid) -> Tens
     Args:
         cash: `[*batch, nE, n]`.
         needed: `[*batch, nE, nA]`, increasing in the last dimension: consumption that the Euler equation implies for who saves
-            the node, and what the savings cost.
+            the node, and what the savings cost. Where it falls, as a network's may while it learns, a node takes as much as the
+            one below.
         grid: the nodes `[nA]`.
 
     Returns:
         `[*batch, nE, n]`. Gradients flow to `cash` and `needed`.
     """
     nodes = grid.nodes if isinstance(grid, histogram.Grid) else grid
-    return histogram.evaluate(nodes, *locate(cash, needed))
+    return histogram.evaluate(nodes, *locate(cash, needed.cummax(-1).values))
 
 
 def locate(x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -68,7 +69,7 @@ def locate(x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
 
     Args:
         x: `[*batch, n]`.
-        rows: `[*batch, m]`, increasing in the last dimension.
+        rows: `[*batch, m]`, not falling in the last dimension; among equal nodes, the last.
 
     Returns:
         The node below (int64) and the weight of the one above, each `[*batch, n]`. Gradients flow through the weight.
@@ -76,7 +77,9 @@ def locate(x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
     lower = torch.searchsorted(rows.detach().contiguous(), x.detach().contiguous(), right=True) - 1
     lower = lower.clamp(0, rows.shape[-1] - 2)
     left, right = rows.gather(-1, lower), rows.gather(-1, lower + 1)
-    return lower, ((x - left) / (right - left)).clamp(0, 1)
+    apart = right > left  # not so at an end of a row that is level there
+    weight = ((x - left) / torch.where(apart, right - left, 1)).clamp(0, 1)
+    return lower, torch.where(apart, weight, (x >= right).to(weight.dtype))
 
 
 def euler_residual(choice: Choice, implied: Tensor, grid: Tensor | histogram.Grid, low: Any, high: Any) -> Tensor:

@@ -75,8 +75,7 @@ def demand(policy_state, now):
     """Bonds that households at every node want: [*batch, nE, nA]."""
     q = now.q[..., None, None]
     needed = q ** (1 / gamma) * PolicyState.m(policy_state) + q * a_grid
-    # what savings take rises with them in every solution, but not yet in every network that begins to learn
-    return household.savings(cash(now, a_grid), needed.cummax(-1).values, a_grid)
+    return household.savings(cash(now, a_grid), needed, a_grid)
 
 
 def choices(policy_state, now):

@@ -86,6 +86,25 @@ def test_savings_are_those_of_interpolation_row_by_row():
     torch.testing.assert_close(found, household.savings(cash, needed, histogram.Grid(torch.as_tensor(GRID))))
 
 
+@pytest.mark.parametrize(
+    ("needed", "expected"),
+    [
+        ([1.0, 2.0, 1.5, 3.0], [0.0, 0.5, 2.0, 2.5, 3.0]),  # falls: node 2 takes 2, as node 1 does
+        ([1.0, 1.0, 2.0, 3.0], [0.0, 1.5, 2.0, 2.5, 3.0]),  # level below
+        ([1.0, 2.0, 2.0, 2.0], [0.0, 0.5, 3.0, 3.0, 3.0]),  # and above
+        ([2.0, 2.0, 2.0, 2.0], [0.0, 0.0, 3.0, 3.0, 3.0]),
+    ],
+)
+def test_savings_where_what_they_take_does_not_rise_are_finite_and_so_are_gradients(needed, expected):
+    grid = torch.arange(4.0, dtype=torch.float64)
+    cash = torch.tensor([[0.5, 1.5, 2.0, 2.5, 9.0]], dtype=torch.float64, requires_grad=True)
+    row = torch.tensor([needed], dtype=torch.float64, requires_grad=True)
+    found = household.savings(cash, row, grid)
+    torch.testing.assert_close(found, torch.tensor([expected], dtype=torch.float64))
+    found.sum().backward()
+    assert torch.isfinite(torch.cat([cash.grad, row.grad], -1)).all()
+
+
 def test_savings_at_the_nodes_solve_the_household_problem():
     """One step of endogenous gridpoints from its solution leads back to it."""
     c = endogenous_grid()
