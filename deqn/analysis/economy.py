@@ -78,22 +78,25 @@ def _n_nodes(run: Run) -> int:
 
 def _at_rest(run: Run) -> Iterator[str]:
     """Where the economy rests without shocks; and at nodes of them, where no shock means nothing, as in a Markov chain."""
-    places = {}
+    places, labels = {}, [label for column in run.model.state_columns for label in column.labels]
     try:
         rest = stochastic_steady_state(run)
-        places["stochastic steady state"] = rest.state.numpy()
-        yield str(rest)
-        if not run.model.expectations.drawn and (rest.unseen or not rest.common):
-            n = _n_nodes(run)
-            for node in sorted({0, n // 2, n - 1}):
-                rest = stochastic_steady_state(run, node=node)
-                places[f"node {node}"] = rest.state.numpy()
-                yield str(rest)
     except NoRest as reason:
         yield f"no stochastic steady state: {reason}"
-    labels = [label for column in run.model.state_columns for label in column.labels]
-    if places:
-        pd.DataFrame(places, labels).to_csv(run.output / "stochastic_steady_state.csv")
+        return
+    yield str(rest)
+    places["stochastic steady state"] = rest.state.numpy()
+    if not run.model.expectations.drawn and (rest.unseen or not rest.common):
+        n = _n_nodes(run)
+        for node in sorted({0, n // 2, n - 1}):
+            try:
+                rest = stochastic_steady_state(run, node=node)
+            except NoRest as reason:
+                yield f"no rest where node {node} comes each period: {reason}"
+                continue
+            yield str(rest)
+            places[f"node {node}"] = rest.state.numpy()
+    pd.DataFrame(places, labels).to_csv(run.output / "stochastic_steady_state.csv")
 
 
 def _with_other_nodes(described: str, before: pd.DataFrame, after: pd.DataFrame) -> str:

@@ -119,14 +119,12 @@ def _run_down(step: Callable[[Tensor], Tensor], states: Tensor) -> tuple[Tensor,
     for period in range(PERIODS):
         following = step(states)
         if not bool(torch.isfinite(following).all()):
-            raise NoRest(f"without shocks the economy is not finite after {period + 1:,} periods")
+            raise NoRest(f"the economy is not finite after {period + 1:,} periods")
         change = (following - states).abs() / states.abs().clamp(min=0.1)
         states = following
         if bool((change < _STILL).all()):
             return states, period + 1
-    raise NoRest(
-        f"without shocks the economy still moves after {PERIODS:,} periods, by {float(change.max()):.1g} in one"
-    )
+    raise NoRest(f"the economy still moves after {PERIODS:,} periods, by {float(change.max()):.1g} in one")
 
 
 def _largest_root(model: Model, state: Tensor, node: int | None) -> float | None:

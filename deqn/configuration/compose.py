@@ -260,7 +260,12 @@ def constant_key(tree: DictConfig, override: Override, typed: str | None = None)
     """
     group = tree.get("constants") or OmegaConf.create({})
     nested = isinstance(group.get("constants"), DictConfig)
-    known = {unicodedata.normalize("NFKC", str(key)): str(key) for key in (group.constants if nested else group)}
+    names = [
+        str(key)
+        for key in (group.constants if nested else group)
+        if nested or not isinstance(group.get(key), DictConfig)
+    ]
+    known = {unicodedata.normalize("NFKC", name): name for name in names}
     path = override.key_or_group.removeprefix("constants.").removeprefix("constants.")
     name, dot, rest = path.partition(".")
     name = unicodedata.normalize("NFKC", name)
