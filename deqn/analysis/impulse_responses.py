@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -298,7 +299,7 @@ def _along(model: Model, linear: LinearSolution, away: Tensor) -> dict[tuple[str
 # -- figure ------------------------------------------------------------------------------------------------------------
 
 
-def draw(table: pd.DataFrame, title: str, unit: Mapping[str, str]) -> Figure:
+def draw(table: pd.DataFrame, title: str, unit: Mapping[str, str] = MappingProxyType({})) -> Figure:
     """Mean responses with two standard errors on either side, the linear ones dashed; an axis a variable.
 
     Args:

@@ -146,7 +146,7 @@ def test_a_greek_constant_that_the_model_has_is_changed_and_not_added(answer, tm
     config = tmp_path / "conf" / "constants"
     config.mkdir(parents=True)
     shipped = (ROOT / "config" / "constants" / "brock_mirman.yaml").read_text(encoding="utf-8")
-    (config / "mine.yaml").write_text(f"{shipped}\n  β: 0.5\n", encoding="utf-8")
+    (config / "mine.yaml").write_text(shipped.replace("constants:\n", "constants:\n  β: 0.5\n", 1), encoding="utf-8")
     own = ["--config-dir", str(tmp_path / "conf"), "MODEL_NAME=mine", f"MODELS_DIR={models}", "constants=mine"]
     assert answer("-m", *SHORT, *own, "constants.β=.9,.95").code == 0
     constants = [record(tmp_path / "many" / job)["configuration"]["constants"] for job in ("0", "1")]
