@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import keyword
-import unicodedata
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -15,6 +14,7 @@ from deqn.configuration.activations import activation
 from deqn.configuration.check_net import check_net
 from deqn.configuration.check_training import check_training
 from deqn.configuration.distributions import distribution
+from deqn.configuration.names import read_constants, read_names
 from deqn.configuration.net_schema import Net
 from deqn.configuration.optimizers import optimizer_arguments
 from deqn.configuration.places import moved
@@ -51,12 +51,11 @@ def parse(
     """
     tree = dict(tree)
     problems: list[str] = []
-    constants, words = _constants(tree.get("constants"), problems)
-    tree["constants"] = _as_python_reads(constants, problems)
+    tree["constants"], words = read_constants(tree.get("constants"), problems)
     if words:
         own = tree.get("about") or {}
         tree["about"] = own | {"constants": words | (own.get("constants") or {})} if isinstance(own, dict) else own
-    tree["variables"] = _names_as_python_reads(tree.get("variables"))
+    tree["variables"] = read_names(tree.get("variables"))
     try:
         config = Config.model_validate(tree)
     except ValidationError as error:
@@ -78,60 +77,6 @@ def _valid_groups(tree: dict[str, Any]) -> dict[str, Group]:
         except ValidationError:
             continue  # its problems are in the list already
     return groups
-
-
-def _constants(group: Any, problems: list[str]) -> tuple[Any, dict[str, Any]]:
-    """The constants of a file in config/constants, and what its `about` says of them.
-
-    Both forms are read: `constants: {alpha: ...}` of the TensorFlow library, and `alpha: ...`.
-    """
-    words: dict[str, Any] = {}
-    if isinstance(group, dict) and isinstance(group.get("about"), dict):
-        words = group["about"]
-        group = {name: value for name, value in group.items() if name != "about"}
-    if not isinstance(group, dict) or not isinstance(group.get("constants"), dict):
-        return group if group is not None else {}, words
-    nested = dict(group["constants"])
-    for name, value in group.items():
-        if name == "constants":
-            continue
-        if name not in nested:
-            problems.append(
-                f"constants.{name}: there is no constant {name!r}.{suggestion(name, nested)} "
-                f"To add one, write +constants.{name}=..."
-            )
-        nested[name] = value
-    return nested, words
-
-
-def _normal(name: Any) -> Any:
-    """The form that Python gives to a name in a file: the micro sign of a keyboard becomes a Greek mu."""
-    return unicodedata.normalize("NFKC", name) if isinstance(name, str) else name
-
-
-def _as_python_reads(constants: Any, problems: list[str]) -> Any:
-    if not isinstance(constants, dict):
-        return constants
-    result: dict[Any, Any] = {}
-    for name, value in constants.items():
-        if _normal(name) in result:
-            problems.append(f"constants.{name}: Python reads two of these names as {_normal(name)!r}. Rename one.")
-        result[_normal(name)] = value
-    return result
-
-
-def _names_as_python_reads(variables: Any) -> Any:
-    """Names of variables, and of constants in `init.kwargs`."""
-    if isinstance(variables, list):
-        return [_names_as_python_reads(entry) for entry in variables]
-    if not isinstance(variables, dict):
-        return variables
-    result = {key: _names_as_python_reads(value) for key, value in variables.items()}
-    if "name" in result:
-        result["name"] = _normal(result["name"])
-    if isinstance(result.get("kwargs"), dict):
-        result["kwargs"] = {key: _normal(value) for key, value in result["kwargs"].items()}
-    return result
 
 
 def _path(location: tuple[int | str, ...], tree: Any) -> str:
@@ -343,7 +288,7 @@ def _check_top_level(config: Config) -> list[str]:
     problems = [
         f"constants.about.{name}: there is no constant {name!r}.{suggestion(name, config.constants)}"
         for name in described
-        if _normal(name) not in config.constants
+        if name not in config.constants
     ]
     for name in config.constants:
         if config.written_for == "tensorflow" and isinstance(name, str):  # it may be read with getattr

@@ -55,6 +55,11 @@ def test_a_file_of_constants_has_words_beside_them(nested):
     assert about_constants(config)["beta"] == about["beta"]
 
 
+def test_words_have_the_name_that_python_reads():
+    config = parse(tree(constants={"\u00b5": 0.2}, about={"\u00b5": "markup"}))  # the micro sign of a keyboard
+    assert about_constants(config) == {"\u03bc": "markup"}
+
+
 def test_the_command_line_adds_words():
     config = compose(["model=brock_mirman", "++constants.about.beta=patience"]).config
     assert about_constants(config)["beta"] == "patience"
