@@ -77,9 +77,11 @@ def locate(x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
     lower = torch.searchsorted(rows.detach().contiguous(), x.detach().contiguous(), right=True) - 1
     lower = lower.clamp(0, rows.shape[-1] - 2)
     left, right = rows.gather(-1, lower), rows.gather(-1, lower + 1)
-    apart = right > left  # not so at an end of a row that is level there
-    weight = ((x - left) / torch.where(apart, right - left, 1)).clamp(0, 1)
-    return lower, torch.where(apart, weight, (x >= right).to(weight.dtype))
+    level = (
+        right <= left
+    )  # at an end of a row that is level there; a row that is not a number is not level, and stays seen
+    weight = ((x - left) / torch.where(level, 1, right - left)).clamp(0, 1)
+    return lower, torch.where(level, (x >= right).to(weight.dtype), weight)
 
 
 def euler_residual(choice: Choice, implied: Tensor, grid: Tensor | histogram.Grid, low: Any, high: Any) -> Tensor:

@@ -105,6 +105,11 @@ def test_savings_where_what_they_take_does_not_rise_are_finite_and_so_are_gradie
     assert torch.isfinite(torch.cat([cash.grad, row.grad], -1)).all()
 
 
+def test_a_row_that_is_not_a_number_leaves_no_savings_that_are():
+    row = torch.tensor([[1.0, torch.nan, 2.0, 3.0]])
+    assert household.savings(torch.tensor([[2.5]]), row, torch.arange(4.0)).isnan().all()
+
+
 def test_savings_at_the_nodes_solve_the_household_problem():
     """One step of endogenous gridpoints from its solution leads back to it."""
     c = endogenous_grid()
